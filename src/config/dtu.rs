@@ -1,0 +1,82 @@
+//! `[[dtu]]`: one DTU to ask.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::duration;
+
+/// One DTU to ask.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DtuConfig {
+    /// Names it in the log, in the API and in metrics; unique.
+    pub name: String,
+    /// Which language it speaks.
+    pub protocol: Protocol,
+    /// Name or address; not needed for a simulated one.
+    #[serde(default)]
+    pub host: String,
+    /// TCP port; by default that of the protocol.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// Modbus unit identifier.
+    #[serde(default = "default_unit_id")]
+    pub unit_id: u8,
+    /// How long one request may take, connecting included.
+    #[serde(default = "default_timeout", deserialize_with = "duration::deserialize")]
+    pub timeout: Duration,
+    /// How often one request is tried again before the poll counts as failed.
+    #[serde(default = "default_retries")]
+    pub retries: u32,
+    /// Pause between the end of one request and the start of the next.
+    #[serde(default, deserialize_with = "duration::deserialize_option")]
+    pub request_gap: Option<Duration>,
+    /// How many port records one Modbus request asks for, 1 to 6.
+    #[serde(default = "default_records_per_read")]
+    pub records_per_read: u8,
+    /// From the start of one poll to the start of the next; by default that of `[poll]`.
+    #[serde(default, deserialize_with = "duration::deserialize_option")]
+    pub interval: Option<Duration>,
+    /// Serial numbers of inverters to leave out.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+}
+
+impl DtuConfig {
+    /// The port that is dialled.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.protocol {
+            Protocol::Modbus | Protocol::Simulated => 502,
+            Protocol::Protobuf => 10081,
+        })
+    }
+}
+
+/// Which language a DTU speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Modbus-TCP: DTU-Pro and DTU-Pro-S on their Ethernet port.
+    Modbus,
+    /// The DTU's own protocol on TCP port 10081.
+    Protobuf,
+    /// A plant that the bridge simulates itself.
+    Simulated,
+}
+
+const fn default_unit_id() -> u8 {
+    1
+}
+
+const fn default_timeout() -> Duration {
+    Duration::from_secs(3)
+}
+
+const fn default_retries() -> u32 {
+    3
+}
+
+const fn default_records_per_read() -> u8 {
+    1
+}

@@ -1,0 +1,44 @@
+//! `[[target]]`: one WebSocket endpoint that receives updates.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::duration;
+
+/// One WebSocket endpoint that receives updates.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetConfig {
+    /// Names it in the log and in the API; unique.
+    pub name: String,
+    /// `ws://` or `wss://`; may carry the token in its query, so it is as secret as the token.
+    pub url: SecretString,
+    /// Goes into the URL's `token` query parameter.
+    #[serde(default)]
+    pub token: Option<SecretString>,
+    /// A file that holds the token.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    /// Name look-up, TCP, TLS and upgrade together.
+    #[serde(default = "default_connect_timeout", deserialize_with = "duration::deserialize")]
+    pub connect_timeout: Duration,
+    /// Between two protocol pings; a target silent for two of them is reconnected.
+    #[serde(default = "default_heartbeat", deserialize_with = "duration::deserialize")]
+    pub heartbeat: Duration,
+    /// An extra trust root for `wss://`.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Time for name look-up, TCP, TLS and upgrade together, unless configured.
+pub const fn default_connect_timeout() -> Duration {
+    Duration::from_secs(10)
+}
+
+/// Time between two protocol pings, unless configured.
+pub const fn default_heartbeat() -> Duration {
+    Duration::from_secs(30)
+}

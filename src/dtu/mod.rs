@@ -1,0 +1,31 @@
+//! How a DTU is asked. Each protocol is a folder of its own; all of them end in a
+//! [`DtuReading`](crate::plant::reading::DtuReading).
+
+pub mod error;
+
+use std::future::Future;
+
+pub use self::error::DtuError;
+use crate::plant::reading::DtuReading;
+
+/// A DTU that can be asked for everything it knows. It keeps its connection between polls, if its
+/// protocol does, and dials again by itself.
+pub trait Dtu: Send {
+    /// Asks once, with the time limits and retries of the configuration.
+    fn poll(&mut self) -> impl Future<Output = Result<DtuReading, PollError>> + Send;
+}
+
+/// A poll that did not reach its end.
+#[derive(Debug)]
+pub struct PollError {
+    /// Why.
+    pub error: DtuError,
+    /// What had been read before; nothing of it is doubtful.
+    pub partial: DtuReading,
+}
+
+impl From<DtuError> for PollError {
+    fn from(error: DtuError) -> Self {
+        Self { error, partial: DtuReading::default() }
+    }
+}

@@ -1,0 +1,24 @@
+//! A bridge from Hoymiles DTUs to Home Assistant and other WebSocket targets.
+//!
+//! Data flows one way: **DTU → poller → snapshot → push and HTTP**. The modules below stand in
+//! reading order, and each may use only those of lower floors; `tests/tidy.rs` holds the table.
+
+pub mod clock;
+pub mod config;
+pub mod link;
+pub mod plant;
+pub mod tasks;
+pub mod telemetry;
+
+pub mod dtu;
+pub mod snapshot;
+pub mod store;
+pub mod targets;
+
+pub mod http;
+pub mod poller;
+pub mod push;
+pub mod sim;
+
+pub mod app;
+pub mod cli;

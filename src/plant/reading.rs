@@ -1,0 +1,124 @@
+//! What a DTU says about its inverters at one instant. A value that it did not give is `None`,
+//! never 0.
+
+use super::serial::{DtuSerial, InverterSerial};
+use super::units::{Amperes, Celsius, Hertz, Percent, PowerFactor, Vars, Volts, WattHours, Watts};
+
+/// One poll's worth of readings from one DTU.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DtuReading {
+    /// The DTU's own serial number, if it told it.
+    pub dtu_serial: Option<DtuSerial>,
+    /// In the DTU's order; each inverter once.
+    pub inverters: Vec<InverterReading>,
+}
+
+impl DtuReading {
+    /// How many ports all inverters have together.
+    pub fn port_count(&self) -> usize {
+        self.inverters.iter().map(|inverter| inverter.ports.len()).sum()
+    }
+}
+
+/// One inverter at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InverterReading {
+    /// Which inverter.
+    pub serial: InverterSerial,
+    /// Whether the DTU reaches the inverter: 1 reached, 0 not.
+    pub link_status: Option<u16>,
+    /// 3 while producing, 0 without data; the others are unknown.
+    pub operating_status: Option<u16>,
+    /// The present alarm; 0 is none.
+    pub alarm_code: Option<u32>,
+    /// How many alarms the inverter has counted.
+    pub alarm_count: Option<u32>,
+    /// Mains side. Of a three-phase inverter: the first phase.
+    pub grid_voltage: Option<Volts>,
+    /// Mains side.
+    pub grid_frequency: Option<Hertz>,
+    /// Inside the housing.
+    pub temperature: Option<Celsius>,
+    /// Mains side, if the protocol gives it: Modbus does not.
+    pub ac: AcReading,
+    /// By port number, ascending.
+    pub ports: Vec<PortReading>,
+}
+
+impl InverterReading {
+    /// An inverter of which nothing is known but its name.
+    pub fn unknown(serial: InverterSerial) -> Self {
+        Self {
+            serial,
+            link_status: None,
+            operating_status: None,
+            alarm_code: None,
+            alarm_count: None,
+            grid_voltage: None,
+            grid_frequency: None,
+            temperature: None,
+            ac: AcReading::default(),
+            ports: Vec::new(),
+        }
+    }
+
+    /// Whether the DTU has live values of this inverter, rather than only its name and counters.
+    pub fn is_live(&self) -> bool {
+        self.link_status.is_some_and(|status| status != 0)
+            || self.ports.iter().any(|port| port.pv_power.is_some())
+    }
+}
+
+/// The mains side of an inverter, as far as the protocol gives it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AcReading {
+    /// Delivered to the mains.
+    pub active_power: Option<Watts>,
+    /// Signed.
+    pub reactive_power: Option<Vars>,
+    /// Signed; 1 is purely active.
+    pub power_factor: Option<PowerFactor>,
+    /// Of a single-phase inverter.
+    pub current: Option<Amperes>,
+    /// Phase to neutral, phases A, B and C of a three-phase inverter; empty for a single phase.
+    pub phase_voltages: Vec<Volts>,
+    /// Phases A, B and C of a three-phase inverter; empty for a single phase.
+    pub phase_currents: Vec<Amperes>,
+    /// The limit that the inverter obeys now.
+    pub power_limit: Option<Percent>,
+    /// Version of the inverter's program, as `V01.00.12`.
+    pub firmware_version: Option<String>,
+    /// Radio signal between DTU and inverter in percent.
+    pub signal: Option<u8>,
+}
+
+/// One PV input of an inverter at one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortReading {
+    /// Counted from 1, as on the housing.
+    pub number: u8,
+    /// PV side.
+    pub pv_voltage: Option<Volts>,
+    /// PV side.
+    pub pv_current: Option<Amperes>,
+    /// PV side. `Some` only if the DTU has live values of this port.
+    pub pv_power: Option<Watts>,
+    /// The device's own daily counter: it resets in the evening, at night or in the morning.
+    pub today: Option<WattHours>,
+    /// The device's lifetime counter. A zero of a sleeping or restarting device is `None`.
+    pub total: Option<WattHours>,
+}
+
+impl PortReading {
+    /// A port of which nothing is known but its number.
+    pub const fn unknown(number: u8) -> Self {
+        Self {
+            number,
+            pv_voltage: None,
+            pv_current: None,
+            pv_power: None,
+            today: None,
+            total: None,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Whether the bridge does its job, from the snapshot and the time. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::Snapshot;
+use super::state::{DtuState, DtuStatus};
+use super::wire::time;
+
+/// Whether some DTU answered within its limit, or is known to be asleep.
+pub fn is_healthy(dtus: &[DtuState], now: Timestamp) -> bool {
+    dtus.iter().any(|dtu| {
+        dtu.status == DtuStatus::Asleep
+            || dtu.last_success.is_some_and(|at| {
+                // A clock that was set back leaves the last answer in the future: that is recent.
+                now.duration_since(at).unsigned_abs() <= dtu.silence_limit || now < at
+            })
+    })
+}
+
+/// The body of `GET /health`, and a part of each update.
+#[derive(Clone, Debug, Serialize)]
+pub struct Health {
+    healthy: bool,
+    uptime_seconds: i64,
+    start_time: String,
+    dtus: BTreeMap<String, DtuHealth>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct DtuHealth {
+    status: &'static str,
+    last_successful_query: Option<String>,
+    seconds_since_last_success: Option<i64>,
+    query_count: u64,
+    error_count: u64,
+    last_error: Option<String>,
+    last_error_time: Option<String>,
+    serial_number: Option<String>,
+}
+
+impl Health {
+    /// The health object of `snapshot`, seen at `now`.
+    pub fn of(snapshot: &Snapshot, now: Timestamp, zone: &TimeZone) -> Self {
+        Self::new(&snapshot.dtus, snapshot.started_at, now, zone)
+    }
+
+    /// The health object of these DTUs, seen at `now`.
+    pub fn new(dtus: &[DtuState], started_at: Timestamp, now: Timestamp, zone: &TimeZone) -> Self {
+        Self {
+            healthy: is_healthy(dtus, now),
+            uptime_seconds: seconds_between(started_at, now),
+            start_time: time(started_at, zone),
+            dtus: dtus
+                .iter()
+                .map(|dtu| (dtu.name.to_string(), dtu_health(dtu, now, zone)))
+                .collect(),
+        }
+    }
+}
+
+fn dtu_health(dtu: &DtuState, now: Timestamp, zone: &TimeZone) -> DtuHealth {
+    DtuHealth {
+        status: dtu.status.as_str(),
+        last_successful_query: dtu.last_success.map(|at| time(at, zone)),
+        seconds_since_last_success: dtu.last_success.map(|at| seconds_between(at, now)),
+        query_count: dtu.query_count,
+        error_count: dtu.error_count,
+        last_error: dtu.last_error.clone(),
+        last_error_time: dtu.last_error_time.map(|at| time(at, zone)),
+        serial_number: dtu.serial.map(|serial| serial.to_string()),
+    }
+}
+
+fn seconds_between(earlier: Timestamp, later: Timestamp) -> i64 {
+    later.duration_since(earlier).as_secs().max(0)
+}

@@ -1,0 +1,86 @@
+//! The last known state of the plant: one writer, many readers, latest wins, nothing queues.
+
+pub mod state;
+
+pub mod wire;
+
+pub mod health;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use self::state::{DtuState, InverterState};
+
+/// The plant at one instant, and its JSON, made once for all who send it.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Sorted by serial number.
+    pub inverters: Vec<InverterState>,
+    /// In the order of the configuration.
+    pub dtus: Vec<DtuState>,
+    /// When the bridge started.
+    pub started_at: Timestamp,
+    /// The body of `GET /api/inverters`.
+    pub inverters_json: Bytes,
+    /// The `update` message to WebSocket targets.
+    pub update_json: Bytes,
+    /// The numbers of `GET /stats`.
+    pub stats: wire::Stats,
+}
+
+impl Snapshot {
+    /// Whether there is something to send: an inverter from now or from before the restart, or the
+    /// outcome of a poll.
+    pub fn is_something(&self) -> bool {
+        !self.inverters.is_empty() || self.dtus.iter().any(|dtu| dtu.query_count > 0)
+    }
+
+    /// How many ports all inverters have together.
+    pub fn port_count(&self) -> usize {
+        self.inverters.iter().map(|inverter| inverter.ports.len()).sum()
+    }
+}
+
+/// The two ends of the snapshot.
+pub fn channel(first: Snapshot) -> (SnapshotWriter, SnapshotReader) {
+    let (writer, reader) = watch::channel(Arc::new(first));
+    (SnapshotWriter(writer), SnapshotReader(reader))
+}
+
+/// The writing end; the poller's alone.
+#[derive(Debug)]
+pub struct SnapshotWriter(watch::Sender<Arc<Snapshot>>);
+
+impl SnapshotWriter {
+    /// Replaces the snapshot and wakes all readers.
+    pub fn publish(&self, snapshot: Snapshot) {
+        drop(self.0.send_replace(Arc::new(snapshot)));
+    }
+}
+
+/// A reading end. Each clone remembers for itself what it has seen.
+#[derive(Clone, Debug)]
+pub struct SnapshotReader(watch::Receiver<Arc<Snapshot>>);
+
+impl SnapshotReader {
+    /// The present snapshot; does not count as seen.
+    pub fn latest(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.borrow())
+    }
+
+    /// The present snapshot; [`next`](Self::next) waits for a newer one.
+    pub fn take_latest(&mut self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.borrow_and_update())
+    }
+
+    /// Waits for a snapshot newer than the last one taken here; `None` when the writer is gone.
+    ///
+    /// A slow reader skips snapshots: what it gets is always the newest.
+    pub async fn next(&mut self) -> Option<Arc<Snapshot>> {
+        self.0.changed().await.ok()?;
+        Some(self.take_latest())
+    }
+}

@@ -1,0 +1,1 @@
+//! What survives a restart: registered targets, energy counters, the last snapshot.

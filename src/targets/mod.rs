@@ -1,0 +1,88 @@
+//! Who receives updates: targets from the configuration and by registration, and how each fares.
+
+use jiff::Timestamp;
+use thiserror::Error;
+
+/// All targets, shared between the API, which lists and changes them, and push, which serves them.
+#[derive(Clone, Debug)]
+pub struct Directory {}
+
+impl Directory {
+    /// Every target and how it fares, in the order in which they came.
+    pub fn statuses(&self) -> Vec<TargetStatus> {
+        Vec::new()
+    }
+
+    /// Registers a target or, if its URL is known, replaces its token. On disk before it returns.
+    pub async fn register(&self, _url: &str, _name: &str) -> Result<(), RegisterError> {
+        Err(RegisterError::Disabled)
+    }
+
+    /// Forgets a registered target.
+    pub async fn forget(&self, _name: &str) -> Result<(), ForgetError> {
+        Err(ForgetError::Unknown)
+    }
+}
+
+/// How one target fares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetStatus {
+    /// Unique.
+    pub name: String,
+    /// Without its token.
+    pub url: String,
+    /// `config` or `registered`.
+    pub source: &'static str,
+    /// State of its connection.
+    pub state: &'static str,
+    /// Attempts to connect since the bridge started.
+    pub attempts: u64,
+    /// Why the last attempt or connection ended.
+    pub last_error: Option<String>,
+    /// When.
+    pub last_error_time: Option<Timestamp>,
+    /// Since when it is connected.
+    pub connected_since: Option<Timestamp>,
+    /// Updates that were sent since the bridge started.
+    pub updates_sent: u64,
+    /// Updates that were passed over because a newer one was there.
+    pub updates_skipped: u64,
+    /// When the last update was sent.
+    pub last_sent: Option<Timestamp>,
+}
+
+/// Why a registration was refused. The texts are the answer to the client.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RegisterError {
+    /// 400.
+    #[error("{0}")]
+    Malformed(String),
+    /// 403.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// 403.
+    #[error(
+        "registration is switched off in the bridge's configuration (http.registration.enabled)"
+    )]
+    Disabled,
+    /// 409.
+    #[error("{0} targets are registered, which is http.registration.max_targets; delete one first")]
+    TooMany(usize),
+    /// 503.
+    #[error("the registration could not be stored: {0}")]
+    Storage(String),
+}
+
+/// Why a target was not forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ForgetError {
+    /// 404.
+    #[error("no target of that name")]
+    Unknown,
+    /// 409.
+    #[error("this target comes from the configuration file; remove it there")]
+    Configured,
+    /// 503.
+    #[error("the change could not be stored: {0}")]
+    Storage(String),
+}
