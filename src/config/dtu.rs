@@ -35,6 +35,9 @@ pub struct DtuConfig {
     /// How many port records one Modbus request asks for, 1 to 6.
     #[serde(default = "default_records_per_read")]
     pub records_per_read: u8,
+    /// Protobuf only: ask the DTU to read its inverters all the time instead of every half minute.
+    #[serde(default)]
+    pub performance_mode: bool,
     /// From the start of one poll to the start of the next; by default that of `[poll]`.
     #[serde(default, deserialize_with = "duration::deserialize_option")]
     pub interval: Option<Duration>,

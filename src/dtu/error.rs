@@ -53,4 +53,8 @@ pub enum DtuError {
     /// Bytes that are not the protocol: the link is dropped, since framing is lost.
     #[error("the DTU sent a malformed answer: {0}")]
     Malformed(String),
+    /// The answer was encrypted with another key, or is not the DTU's: what the bridge knows of the
+    /// DTU's encryption is out of date and is asked for again.
+    #[error("the DTU's answer could not be decrypted; it may have restarted just now")]
+    Unauthentic,
 }

@@ -9,6 +9,8 @@ pub mod model;
 
 pub mod reading;
 
+pub mod meter;
+
 pub mod codes;
 
 pub mod ledger;

@@ -1,6 +1,7 @@
 //! What a DTU says about its inverters at one instant. A value that it did not give is `None`,
 //! never 0.
 
+use super::meter::MeterReading;
 use super::serial::{DtuSerial, InverterSerial};
 use super::units::{Amperes, Celsius, Hertz, Percent, PowerFactor, Vars, Volts, WattHours, Watts};
 
@@ -11,6 +12,16 @@ pub struct DtuReading {
     pub dtu_serial: Option<DtuSerial>,
     /// In the DTU's order; each inverter once.
     pub inverters: Vec<InverterReading>,
+    /// Energy meters that the DTU reads; each once. Modbus has none.
+    pub meters: Vec<MeterReading>,
+    /// Version of the DTU's program, as `V00.02.08`, if the protocol gives it.
+    pub dtu_firmware: Option<String>,
+    /// When the DTU says it took these values, in Unix seconds of its own clock, which may be wrong
+    /// or stand at 0 after a restart.
+    pub dtu_time: Option<i64>,
+    /// The DTU gave the same values as before once more: nothing here is new. Such a reading is an
+    /// answer, but not a measurement.
+    pub stale: bool,
 }
 
 impl DtuReading {

@@ -43,6 +43,10 @@ pub struct InverterSerial(Digits);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DtuSerial(Digits);
 
+/// Names an energy meter that a DTU reads; printed in lower case, like an inverter's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MeterSerial(Digits);
+
 macro_rules! serial {
     ($name:ident, $format:literal) => {
         impl $name {
@@ -94,6 +98,7 @@ macro_rules! serial {
 
 serial!(InverterSerial, "{:02x}");
 serial!(DtuSerial, "{:02X}");
+serial!(MeterSerial, "{:02x}");
 
 #[cfg(test)]
 mod tests {

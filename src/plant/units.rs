@@ -50,6 +50,10 @@ quantity! {
     Volts, 10, from_tenths, "V"
 }
 quantity! {
+    /// Electric potential as energy meters count it, ten times as fine as inverters do.
+    MeterVolts, 100, from_hundredths, "V"
+}
+quantity! {
     /// Electric current, PV side or grid side.
     Amperes, 100, from_hundredths, "A"
 }
