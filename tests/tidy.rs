@@ -1,0 +1,119 @@
+//! The rules of the house that a compiler does not know.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The floors, lowest first. A room may use rooms of lower floors only; those of one floor that
+/// may use each other are listed below.
+const FLOORS: [&[&str]; 5] = [
+    &["clock", "config", "link", "plant", "tasks", "telemetry"],
+    &["dtu", "snapshot", "store", "targets"],
+    &["http", "poller", "push", "sim"],
+    &["app"],
+    &["cli"],
+];
+
+/// Arrows within a floor, from room to room.
+const SIDEWAYS: [(&str, &str); 2] = [("telemetry", "config"), ("targets", "store")];
+
+/// Files that may be longer: a pure table, which nobody reads at once.
+const TABLES: [&str; 1] = ["src/plant/codes/alarms.rs"];
+const LONGEST: usize = 300;
+
+#[test]
+fn every_file_says_in_its_first_line_what_it_is_for() {
+    for (path, text) in sources() {
+        assert!(text.starts_with("//! "), "{} does not open with //!", path.display());
+    }
+}
+
+#[test]
+fn no_file_has_outgrown_its_name() {
+    for (path, text) in sources() {
+        let lines = text.lines().count();
+        let is_table = TABLES.iter().any(|table| path.ends_with(table));
+        assert!(lines <= LONGEST || is_table, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn imports_run_only_downward() {
+    let floor_of: BTreeMap<&str, usize> = FLOORS
+        .iter()
+        .enumerate()
+        .flat_map(|(floor, rooms)| rooms.iter().map(move |room| (*room, floor)))
+        .collect();
+    let source = root().join("src");
+    for (path, text) in sources() {
+        let Ok(inside) = path.strip_prefix(&source) else { continue };
+        let first = inside.iter().next().and_then(|part| part.to_str()).unwrap_or_default();
+        let room = first.trim_end_matches(".rs");
+        let Some(&floor) = floor_of.get(room) else {
+            assert!(["lib", "main"].contains(&room), "{} is in no room", path.display());
+            continue;
+        };
+        for used in rooms_used(&text) {
+            let Some(&below) = floor_of.get(used) else { continue };
+            let is_allowed = used == room || below < floor || SIDEWAYS.contains(&(room, used));
+            assert!(is_allowed, "{}: {room} uses {used}", path.display());
+        }
+    }
+}
+
+#[test]
+fn plant_knows_neither_networks_nor_clocks_nor_serde() {
+    for (path, text) in sources() {
+        if path.starts_with(root().join("src/plant")) {
+            for word in ["tokio", "tracing", "serde", "std::net", "std::time::Instant"] {
+                assert!(!text.contains(&format!("use {word}")), "{}: {word}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_test_sleeps_and_none_is_ignored() {
+    for (path, text) in sources() {
+        if path.ends_with("tests/tidy.rs") {
+            continue;
+        }
+        assert!(!text.contains("#[ignore"), "{} ignores a test", path.display());
+        assert!(!text.contains("thread::sleep("), "{} sleeps in a thread", path.display());
+    }
+}
+
+/// The rooms that a file names as `crate::room`.
+fn rooms_used(text: &str) -> impl Iterator<Item = &str> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split("crate::").skip(1)).map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        end.and_then(|end| rest.get(..end)).unwrap_or(rest)
+    })
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file of the project, with its text.
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for folder in ["src", "tests", "benches"] {
+        collect(&root().join(folder), &mut found);
+    }
+    assert!(found.len() > 20, "the walk over the sources finds them");
+    found
+}
+
+fn collect(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+}
