@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::health::Health;
 use super::state::{InverterState, PortState};
+use crate::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
 use crate::plant::{codes, model};
 
 /// RFC 3339 with the offset of `zone`, to the second.
@@ -99,9 +100,9 @@ impl Inverter {
             first_seen: time(state.first_seen, zone),
             last_seen: time(state.last_seen, zone),
             timestamp: time(state.timestamp, zone),
-            grid_voltage: state.grid_voltage.map(|value| value.as_f64()),
-            grid_frequency: state.grid_frequency.map(|value| value.as_f64()),
-            temperature: state.temperature.map(|value| value.as_f64()),
+            grid_voltage: state.grid_voltage.map(Volts::as_f64),
+            grid_frequency: state.grid_frequency.map(Hertz::as_f64),
+            temperature: state.temperature.map(Celsius::as_f64),
             operating_status: state.operating_status,
             operating_status_text: state.operating_status.map(codes::operating_status),
             alarm_code: state.alarm_code,
@@ -109,9 +110,9 @@ impl Inverter {
             alarm_count: state.alarm_count,
             link_status: state.link_status,
             link_status_text: state.link_status.map(codes::link_status),
-            pv_power: state.pv_power().map(|value| value.as_f64()),
-            today_production: state.today().map(|value| value.get()),
-            total_production: state.total().map(|value| value.get()),
+            pv_power: state.pv_power().map(Watts::as_f64),
+            today_production: state.today().map(WattHours::get),
+            total_production: state.total().map(WattHours::get),
             ports: ports(state, zone),
         }
     }
@@ -132,13 +133,13 @@ fn port_object(serial_number: &str, number: u8, port: &PortState, zone: &TimeZon
         serial_number: serial_number.to_owned(),
         port_number: number,
         timestamp: time(port.timestamp, zone),
-        pv_voltage: port.pv_voltage.map(|value| value.as_f64()),
-        pv_current: port.pv_current.map(|value| value.as_f64()),
-        pv_power: port.pv_power.map(|value| value.as_f64()),
-        today_production: port.today.map(|value| value.get()),
-        total_production: port.total.map(|value| value.get()),
-        device_today_production: port.device_today.map(|value| value.get()),
-        device_total_production: port.device_total.map(|value| value.get()),
+        pv_voltage: port.pv_voltage.map(Volts::as_f64),
+        pv_current: port.pv_current.map(Amperes::as_f64),
+        pv_power: port.pv_power.map(Watts::as_f64),
+        today_production: port.today.map(WattHours::get),
+        total_production: port.total.map(WattHours::get),
+        device_today_production: port.device_today.map(WattHours::get),
+        device_total_production: port.device_total.map(WattHours::get),
     }
 }
 
