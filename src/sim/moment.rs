@@ -1,0 +1,113 @@
+//! What is true of a plant at one instant, whatever its DTU says about it: the ground truth of a
+//! test, and what a wire format is filled from.
+
+use jiff::Timestamp;
+
+use crate::plant::serial::{DtuSerial, InverterSerial};
+use crate::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
+
+/// One DTU and its inverters at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlantMoment {
+    /// Which instant.
+    pub time: Timestamp,
+    /// The DTU in front of them.
+    pub dtu_serial: DtuSerial,
+    /// In the DTU's order.
+    pub inverters: Vec<InverterMoment>,
+}
+
+/// One inverter at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InverterMoment {
+    /// Which inverter.
+    pub serial: InverterSerial,
+    /// Whether it has sun enough to run; a sleeping one measures nothing.
+    pub awake: bool,
+    /// 0 is none.
+    pub alarm_code: u16,
+    /// How many alarms it has counted.
+    pub alarm_count: u16,
+    /// Mains side, phase to neutral.
+    pub grid_voltage: Volts,
+    /// Mains side.
+    pub grid_frequency: Hertz,
+    /// Inside the housing.
+    pub temperature: Celsius,
+    /// By port number, ascending.
+    pub ports: Vec<PortMoment>,
+}
+
+/// One PV input at one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortMoment {
+    /// Counted from 1, as on the housing.
+    pub number: u8,
+    /// PV side.
+    pub pv_voltage: Volts,
+    /// PV side: the power over the voltage, to the nearest step.
+    pub pv_current: Amperes,
+    /// PV side.
+    pub pv_power: Watts,
+    /// Since local midnight.
+    pub today: WattHours,
+    /// Since installation.
+    pub total: WattHours,
+}
+
+impl PlantMoment {
+    /// Every port with its inverter, in the DTU's order.
+    pub fn ports(&self) -> impl Iterator<Item = (&InverterMoment, &PortMoment)> {
+        self.inverters
+            .iter()
+            .flat_map(|inverter| inverter.ports.iter().map(move |port| (inverter, port)))
+    }
+
+    /// One port by its names.
+    pub fn port(&self, serial: InverterSerial, number: u8) -> Option<&PortMoment> {
+        self.ports()
+            .find(|(inverter, port)| inverter.serial == serial && port.number == number)
+            .map(|(_, port)| port)
+    }
+
+    /// PV side, all ports together.
+    pub fn pv_power(&self) -> Watts {
+        self.ports().fold(Watts::default(), |sum, (_, port)| sum.saturating_add(port.pv_power))
+    }
+
+    /// Since local midnight, all ports together.
+    pub fn today(&self) -> WattHours {
+        self.ports().fold(WattHours::default(), |sum, (_, port)| sum.saturating_add(port.today))
+    }
+
+    /// Since installation, all ports together.
+    pub fn total(&self) -> WattHours {
+        self.ports().fold(WattHours::default(), |sum, (_, port)| sum.saturating_add(port.total))
+    }
+}
+
+impl InverterMoment {
+    /// Goes to sleep: no measurement, no alarm. The counters stay.
+    pub fn fall_asleep(&mut self) {
+        self.awake = false;
+        self.alarm_code = 0;
+        self.grid_voltage = Volts::default();
+        self.grid_frequency = Hertz::default();
+        self.temperature = Celsius::default();
+        for port in &mut self.ports {
+            port.pv_voltage = Volts::default();
+            port.pv_current = Amperes::default();
+            port.pv_power = Watts::default();
+        }
+    }
+
+    /// Goes to sleep, and its counters read zero.
+    pub fn go_blank(&mut self) {
+        self.fall_asleep();
+        self.alarm_count = 0;
+        for port in &mut self.ports {
+            port.today = WattHours::default();
+            port.total = WattHours::default();
+        }
+    }
+}
