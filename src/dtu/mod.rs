@@ -3,6 +3,8 @@
 
 pub mod error;
 
+pub mod modbus;
+
 use std::future::Future;
 
 pub use self::error::DtuError;

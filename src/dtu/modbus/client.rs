@@ -1,0 +1,178 @@
+//! Asks a DTU-Pro for its list of ports.
+
+use tracing::warn;
+
+use super::batch::{Batch, NotRecords, Page, page};
+use super::decode::{PortRecord, dtu_serial};
+use super::dial::{Dial, TcpDialer};
+use super::inverters::inverters;
+use super::link::Link;
+use super::registers::{MAX_RECORDS, RECORD_BYTES, Read};
+use super::scale::Scales;
+use crate::config::DtuConfig;
+use crate::dtu::{Dtu, DtuError, PollError};
+use crate::plant::reading::DtuReading;
+use crate::plant::serial::{DtuSerial, InverterSerial};
+
+/// A DTU that stays silent this often when asked for its serial number is not asked any more:
+/// the silence costs a time limit and the connection each time.
+const SERIAL_SILENCES: u32 = 3;
+
+/// A DTU that is asked over Modbus-TCP.
+pub struct ModbusDtu<D = TcpDialer> {
+    name: String,
+    link: Link<D>,
+    retries: u32,
+    batch: Batch,
+    scales: Scales,
+    exclude: Vec<InverterSerial>,
+    serial: Option<DtuSerial>,
+    /// The connection over which the serial number was last asked for.
+    serial_connection: u64,
+    serial_silences: u32,
+}
+
+impl ModbusDtu {
+    /// Over TCP, to the host and port of the configuration. Does not connect yet.
+    pub fn new(config: &DtuConfig) -> Self {
+        Self::with_dialer(config, TcpDialer::new(config.host.clone(), config.port()))
+    }
+}
+
+impl<D: Dial> ModbusDtu<D> {
+    /// Over connections of another kind.
+    pub fn with_dialer(config: &DtuConfig, dialer: D) -> Self {
+        Self {
+            name: config.name.clone(),
+            link: Link::new(dialer, config),
+            retries: config.retries,
+            batch: Batch::new(config.records_per_read),
+            scales: Scales::default(),
+            // What is no serial number names no inverter; `check` has said so.
+            exclude: config.exclude.iter().filter_map(|serial| serial.parse().ok()).collect(),
+            serial: None,
+            serial_connection: 0,
+            serial_silences: 0,
+        }
+    }
+
+    async fn read_list(&mut self, records: &mut Vec<PortRecord>) -> Result<(), DtuError> {
+        let mut index = 0;
+        while index < MAX_RECORDS {
+            let page = self.read_page(index).await?;
+            index = index.saturating_add(u16::try_from(page.records.len()).unwrap_or(MAX_RECORDS));
+            records.extend(page.records);
+            if page.ends {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_page(&mut self, index: u16) -> Result<Page, DtuError> {
+        let count = self.batch.records_at(index);
+        if count < 2 {
+            return self.read_single(index, self.retries).await;
+        }
+        let data = self.link.ask(Read::records(index, count), self.retries, |_| true).await;
+        let (why, retries) = match data {
+            Ok(data) => match page(&data, count) {
+                Ok(page) if self.is_proven(&page, index).await? => return Ok(page),
+                Ok(_) => (NotRecords::Different.to_string(), self.retries),
+                Err(why) => (why.to_string(), self.retries),
+            },
+            Err(error) if self.may_be_too_much(&error) => (error.to_string(), 0),
+            Err(error) => return Err(error),
+        };
+        let single = self.read_single(index, retries).await?;
+        warn!(
+            "{}: asked for {count} records at once, the DTU does not answer as it should ({why}); \
+             from now on it is asked for one at a time",
+            self.name
+        );
+        self.batch = Batch::Single;
+        Ok(single)
+    }
+
+    /// Whether an answer of several records can be believed. The first one is compared with a
+    /// single record; once that was the same, the marks in the records are enough.
+    async fn is_proven(&mut self, page: &Page, index: u16) -> Result<bool, DtuError> {
+        let Batch::Unproven(count) = self.batch else { return Ok(true) };
+        if page.records.is_empty() {
+            return Ok(true);
+        }
+        let second = self.read_single(index.saturating_add(1), self.retries).await?;
+        let agrees = page.agrees_with(&second);
+        if agrees && !second.ends {
+            self.batch = Batch::Proven(count);
+        }
+        Ok(agrees)
+    }
+
+    /// Whether a failure may be due to the number of records, rather than to the DTU's state.
+    fn may_be_too_much(&self, error: &DtuError) -> bool {
+        match error {
+            DtuError::Refused(_) => true,
+            DtuError::Timeout(_) | DtuError::Closed(_) | DtuError::Malformed(_) => {
+                matches!(self.batch, Batch::Unproven(_))
+            }
+            DtuError::Name { .. }
+            | DtuError::Unreachable { .. }
+            | DtuError::ConnectTimeout { .. }
+            | DtuError::NotMapped => false,
+        }
+    }
+
+    async fn read_single(&mut self, index: u16, retries: u32) -> Result<Page, DtuError> {
+        // Only the first record tells by its emptiness that there is no list yet. Later on it is
+        // one of the DTU's weaknesses, and not the end of the list.
+        let is_usable: fn(usize) -> bool = if index == 0 {
+            |length| length == 0 || length >= RECORD_BYTES.into()
+        } else {
+            |length| length >= RECORD_BYTES.into()
+        };
+        let data = self.link.ask(Read::record(index), retries, is_usable).await?;
+        if data.is_empty() {
+            return Err(DtuError::NotMapped);
+        }
+        page(&data, 1).map_err(|why| DtuError::Malformed(why.to_string()))
+    }
+
+    /// Asks for the DTU's own serial number, once per connection. Not all DTUs give it: then the
+    /// poll is none the worse.
+    async fn read_serial(&mut self) {
+        if self.serial_connection == self.link.connections()
+            || self.serial_silences >= SERIAL_SILENCES
+        {
+            return;
+        }
+        self.serial_connection = self.link.connections();
+        match self.link.ask(Read::dtu_serial(), 0, |_| true).await {
+            Ok(data) => {
+                self.serial = dtu_serial(&data).or(self.serial);
+                self.serial_silences = 0;
+            }
+            Err(DtuError::Refused(_)) => {}
+            Err(_) => self.serial_silences += 1,
+        }
+    }
+}
+
+impl<D: Dial> Dtu for ModbusDtu<D> {
+    async fn poll(&mut self) -> Result<DtuReading, PollError> {
+        let mut records = Vec::new();
+        let outcome = self.read_list(&mut records).await;
+        if outcome.is_ok() {
+            self.read_serial().await;
+        }
+        records.retain(|record| !self.exclude.contains(&record.serial));
+        let reading = DtuReading {
+            dtu_serial: self.serial,
+            inverters: inverters(&records, &mut self.scales),
+        };
+        match outcome {
+            Ok(()) => Ok(reading),
+            Err(error) => Err(PollError { error, partial: reading }),
+        }
+    }
+}

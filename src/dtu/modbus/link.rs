@@ -1,0 +1,143 @@
+//! One connection to one DTU: a request at a time, with its time limit, its retries and its
+//! distance from the one before.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_modbus::client::{Client, Context, tcp};
+use tokio_modbus::{Error, ProtocolError, Request, Response, Slave};
+use tracing::debug;
+
+use super::dial::Dial;
+use super::registers::Read;
+use super::repair::Mended;
+use crate::config::DtuConfig;
+use crate::dtu::DtuError;
+
+/// A DTU that has just failed is not asked again at once, nor is one that has just been left:
+/// it serves one client, and needs a moment to see that the last one is gone.
+const RETRY_GAP: Duration = Duration::from_millis(200);
+
+/// The connection to one DTU, kept as long as it is good.
+pub(super) struct Link<D> {
+    dialer: D,
+    unit: Slave,
+    timeout: Duration,
+    gap: Duration,
+    /// Taken out for the time of a request, so that one that is given up half-way takes the
+    /// connection with it: its late answer must not be taken for that to the next request.
+    context: Option<Context>,
+    last_end: Option<Instant>,
+    connections: u64,
+}
+
+impl<D: Dial> Link<D> {
+    /// Not connected yet.
+    pub(super) fn new(dialer: D, config: &DtuConfig) -> Self {
+        Self {
+            dialer,
+            unit: Slave(config.unit_id),
+            timeout: config.timeout,
+            gap: config.request_gap.unwrap_or_default(),
+            context: None,
+            last_end: None,
+            connections: 0,
+        }
+    }
+
+    /// Tells connections apart: how many were made up to now.
+    pub(super) const fn connections(&self) -> u64 {
+        self.connections
+    }
+
+    /// Asks until an answer `is_usable`, judged by its length in bytes, and `retries` times more
+    /// than once at most.
+    pub(super) async fn ask(
+        &mut self,
+        read: Read,
+        retries: u32,
+        is_usable: fn(usize) -> bool,
+    ) -> Result<Vec<u8>, DtuError> {
+        let mut failures = 0;
+        let mut gap = self.gap;
+        loop {
+            let reused = self.context.is_some();
+            let error = match self.attempt(read, gap).await {
+                Ok(data) if is_usable(data.len()) => return Ok(data),
+                Ok(data) => DtuError::Malformed(format!(
+                    "{} bytes from {:#06x} where {} were asked for",
+                    data.len(),
+                    read.address,
+                    read.count.saturating_mul(2),
+                )),
+                Err(error) => error,
+            };
+            // DTUs close connections that were idle, some after each answer: no failure yet.
+            if reused && matches!(error, DtuError::Closed(_)) {
+                debug!("{:#06x}: {error}; dialling again", read.address);
+                continue;
+            }
+            if failures >= retries {
+                return Err(error);
+            }
+            failures += 1;
+            gap = self.gap.max(RETRY_GAP);
+            debug!("{:#06x}: {error}; retry {failures} of {retries}", read.address);
+        }
+    }
+
+    async fn attempt(&mut self, read: Read, gap: Duration) -> Result<Vec<u8>, DtuError> {
+        if let Some(last_end) = self.last_end {
+            sleep_until(last_end + gap).await;
+        }
+        let outcome = self.request(read).await;
+        self.last_end = Some(Instant::now());
+        outcome
+    }
+
+    /// Whatever goes wrong drops the connection, unless it is a plain refusal.
+    async fn request(&mut self, read: Read) -> Result<Vec<u8>, DtuError> {
+        let deadline = Instant::now() + self.timeout;
+        let mut context = match self.context.take() {
+            Some(context) => context,
+            None => self.dial().await?,
+        };
+        let call = context.call(Request::ReadHoldingRegisters(read.address, read.count));
+        let answer =
+            timeout_at(deadline, call).await.map_err(|_| DtuError::Timeout(self.timeout))?;
+        match answer.map_err(dtu_error)? {
+            Ok(Response::ReadHoldingRegisters(registers)) => {
+                self.context = Some(context);
+                Ok(registers.into_iter().flat_map(u16::to_be_bytes).collect())
+            }
+            Ok(other) => Err(DtuError::Malformed(format!("{other:?}"))),
+            Err(exception) => {
+                self.context = Some(context);
+                Err(DtuError::Refused(exception.into()))
+            }
+        }
+    }
+
+    async fn dial(&mut self) -> Result<Context, DtuError> {
+        let stream = timeout(self.timeout, self.dialer.dial(self.timeout)).await;
+        let stream = stream.unwrap_or(Err(DtuError::Timeout(self.timeout)))?;
+        self.connections += 1;
+        Ok(tcp::attach_slave(Mended::new(stream), self.unit))
+    }
+}
+
+fn dtu_error(error: Error) -> DtuError {
+    match error {
+        Error::Transport(error) if error.kind() == io::ErrorKind::InvalidData => {
+            DtuError::Malformed(error.to_string())
+        }
+        Error::Transport(error) => DtuError::Closed(error),
+        Error::Protocol(ProtocolError::HeaderMismatch { message, .. }) => {
+            DtuError::Malformed(format!("it belongs to another request ({message})"))
+        }
+        Error::Protocol(error @ ProtocolError::FunctionCodeMismatch { .. }) => {
+            DtuError::Malformed(error.to_string())
+        }
+    }
+}

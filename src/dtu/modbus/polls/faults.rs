@@ -1,0 +1,123 @@
+//! What a DTU does wrong in the middle of a poll, and what comes of it.
+
+use std::time::Duration;
+
+use super::{ALL, dtu, plant, poll, ports};
+use crate::config::DtuConfig;
+use crate::dtu::modbus::ModbusDtu;
+use crate::dtu::modbus::fake::{Answer, Asked, FakeDtu, answer_to, bytes, config, record};
+use crate::dtu::{Dtu, PollError};
+use crate::plant::reading::DtuReading;
+
+/// What comes of a poll in which the DTU does `fault` once, at the third record.
+async fn poll_with_fault_once(fault: impl Fn(Asked) -> Answer + Send + 'static) -> FakeDtu {
+    let dtu = dtu(plant(), move |asked| (asked.number == 2).then(|| fault(asked)));
+    let reading = poll(&config(), &dtu).await.unwrap();
+    assert_eq!(ports(&reading), ALL);
+    assert_eq!(reading.dtu_serial.unwrap().to_string(), "10F8A0000001");
+    dtu
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_resumes_on_a_new_connection_where_it_was() {
+    let answers: [fn(Asked) -> Answer; 6] = [
+        |_| Answer::Silence,
+        |_| Answer::HangUp(Vec::new()),
+        |asked| Answer::HangUp(answer_to(asked.transaction, &[0; 40])[..20].to_vec()),
+        |_| Answer::Raw(b"HTTP/1.1 400 Bad Request".to_vec()),
+        |asked| Answer::Raw(answer_to(asked.transaction - 1, &bytes(&record(9, 9)))),
+        |asked| Answer::Late(Duration::from_secs(4), answer_to(asked.transaction, &[])),
+    ];
+    for fault in answers {
+        let dtu = poll_with_fault_once(fault).await;
+        let again: Vec<_> = dtu.addresses()[1..4].to_vec();
+        assert_eq!(again, [(1, 0x1028), (1, 0x1050), (2, 0x1050)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_is_never_taken_for_that_to_the_next_request() {
+    // It comes while the same record is being asked for again, and while the next one is.
+    for delay in [3100, 3200, 3300, 5900] {
+        let dtu = dtu(plant(), move |asked| match asked.number {
+            2 => Some(Answer::Late(Duration::from_millis(delay), bytes(&record(9, 9)))),
+            3 => Some(Answer::Late(Duration::from_secs(1), bytes(&plant()[2]))),
+            _ => None,
+        });
+        assert_eq!(ports(&poll(&config(), &dtu).await.unwrap()), ALL, "after {delay} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_is_given_up_takes_its_connection_with_it() {
+    let dtu = dtu(plant(), |asked| {
+        (asked.number == 1).then(|| Answer::Late(Duration::from_secs(2), bytes(&record(9, 9))))
+    });
+    let mut client = ModbusDtu::with_dialer(&config(), dtu.clone());
+    assert!(tokio::time::timeout(Duration::from_secs(1), client.poll()).await.is_err());
+    assert_eq!(ports(&client.poll().await.unwrap()), ALL);
+    assert!(dtu.asked()[2..].iter().all(|asked| asked.connection == 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_or_an_unusable_answer_is_retried_on_the_same_connection() {
+    let answers: [fn(Asked) -> Answer; 3] =
+        [|_| Answer::Exception(1), |_| Answer::Data(Vec::new()), |_| Answer::Data(vec![0; 20])];
+    for fault in answers {
+        let dtu = poll_with_fault_once(fault).await;
+        assert_eq!(dtu.addresses()[2..4], [(1, 0x1050), (1, 0x1050)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_data_than_asked_for_is_cut_off() {
+    let dtu =
+        dtu(plant(), |asked| Some(Answer::Data([asked.data(&plant()), vec![0xee; 40]].concat())));
+    assert_eq!(ports(&poll(&config(), &dtu).await.unwrap()), ALL);
+}
+
+#[track_caller]
+fn check_failure(outcome: Result<DtuReading, PollError>, text: &str, read: &[(u8, u8)]) {
+    let PollError { error, partial } = outcome.unwrap_err();
+    assert!(error.to_string().contains(text), "{error}");
+    assert_eq!(ports(&partial), read);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_fails_gives_what_it_had_read() {
+    type Fault = fn() -> Answer;
+    let answers: [(Fault, &str); 5] = [
+        (|| Answer::Silence, "did not answer within 3s"),
+        (|| Answer::HangUp(Vec::new()), "closed the connection (before it answered)"),
+        (|| Answer::Exception(2), "exception code 2"),
+        (|| Answer::Data(Vec::new()), "0 bytes from 0x1078 where 40 were asked for"),
+        (|| Answer::Raw(vec![0xff; 12]), "protocol 65535"),
+    ];
+    for (fault, text) in answers {
+        let dtu = dtu(plant(), move |asked| (asked.address == 0x1078).then(fault));
+        check_failure(poll(&config(), &dtu).await, text, &ALL[..3]);
+        let asked = dtu.asked().iter().filter(|asked| asked.address == 0x1078).count();
+        // Hanging up over a connection that had answered before is not counted.
+        assert_eq!(asked, if text.contains("closed") { 5 } else { 4 }, "{text}");
+        let none = DtuConfig { retries: 0, ..config() };
+        check_failure(poll(&none, &dtu).await, text, &ALL[..3]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_first_answer_is_not_an_empty_plant() {
+    let answers: [fn(Asked) -> Answer; 2] = [
+        |_| Answer::Data(Vec::new()),
+        |asked| {
+            let [high, low] = asked.transaction.to_be_bytes();
+            Answer::Raw(vec![high, low, 0, 0, 0, 2, 1, 3])
+        },
+    ];
+    for answer in answers {
+        for records_per_read in [1, 6] {
+            let config = DtuConfig { records_per_read, ..config() };
+            let dtu = dtu(plant(), move |asked| (asked.address == 0x1000).then(|| answer(asked)));
+            check_failure(poll(&config, &dtu).await, "not mapped its inverters yet", &[]);
+        }
+    }
+}
