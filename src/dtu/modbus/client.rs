@@ -119,7 +119,8 @@ impl<D: Dial> ModbusDtu<D> {
             DtuError::Name { .. }
             | DtuError::Unreachable { .. }
             | DtuError::ConnectTimeout { .. }
-            | DtuError::NotMapped => false,
+            | DtuError::NotMapped
+            | DtuError::Unauthentic => false,
         }
     }
 
@@ -169,6 +170,7 @@ impl<D: Dial> Dtu for ModbusDtu<D> {
         let reading = DtuReading {
             dtu_serial: self.serial,
             inverters: inverters(&records, &mut self.scales),
+            ..DtuReading::default()
         };
         match outcome {
             Ok(()) => Ok(reading),

@@ -229,5 +229,6 @@ pub(super) fn config() -> DtuConfig {
         records_per_read: 1,
         interval: None,
         exclude: Vec::new(),
+        performance_mode: false,
     }
 }
