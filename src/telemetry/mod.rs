@@ -1,1 +1,3 @@
-//! To come.
+//! What the bridge tells about itself: figures for Prometheus.
+
+pub mod metrics;
