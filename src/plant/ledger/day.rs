@@ -1,0 +1,79 @@
+//! Which local day it is, and how much of a step of the counter belongs to it.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::candidate::MOST_PER_DAY;
+use super::line::Reach;
+
+/// No bridge ran before 2020: such a clock was not set yet.
+const CLOCK_IS_SET: Timestamp = Timestamp::constant(1_577_836_800, 0);
+/// A clock set back by less, across midnight, does not bring yesterday back. It covers a computer
+/// without a battery-backed clock, which starts with the time that it last wrote down.
+const SET_BACK: SignedDuration = SignedDuration::from_hours(6);
+/// A step after a longer silence than this belongs to the present day only as far as the device's
+/// own daily counter says so.
+const SHORT: SignedDuration = SignedDuration::from_hours(2);
+
+/// What a moment means for the day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It lies in the day that we have, or tells nothing.
+    Same,
+    /// The day gets another name, because the clock was wrong before; nothing begins.
+    Named(Date),
+    /// A day begins.
+    New(Date),
+}
+
+pub(super) fn turn(known: Option<Date>, now: Timestamp, zone: &TimeZone) -> Turn {
+    if now < CLOCK_IS_SET {
+        return Turn::Same;
+    }
+    let date = zone.to_datetime(now).date();
+    match known {
+        None => Turn::Named(date),
+        Some(known) if date > known => Turn::New(date),
+        Some(known) if date == known => Turn::Same,
+        Some(known) => match begin(known, zone) {
+            Some(begin) if begin.duration_since(now) <= SET_BACK => Turn::Same,
+            _ => Turn::Named(date),
+        },
+    }
+}
+
+/// The most that a port can have produced since local midnight, in Wh.
+pub(super) fn most(at: Timestamp, zone: &TimeZone) -> i64 {
+    let midnight = begin(zone.to_datetime(at).date(), zone);
+    match midnight {
+        Some(midnight) if at >= CLOCK_IS_SET => Reach::between(midnight, at).usual,
+        _ => MOST_PER_DAY,
+    }
+    .min(MOST_PER_DAY)
+}
+
+/// How much of the growth from `since` to `at` belongs to the present day.
+pub(super) fn share(
+    growth: i64,
+    date: Option<Date>,
+    since: Timestamp,
+    today: Option<i64>,
+    at: Timestamp,
+    zone: &TimeZone,
+) -> i64 {
+    let is_earlier = date.is_some_and(|date| zone.to_datetime(since).date() < date);
+    if !is_earlier || since < CLOCK_IS_SET {
+        return growth;
+    }
+    let told = match today {
+        Some(today) => today.min(most(at, zone)),
+        None if at.duration_since(since) <= SHORT => growth,
+        None => 0,
+    };
+    growth.min(told)
+}
+
+fn begin(date: Date, zone: &TimeZone) -> Option<Timestamp> {
+    date.to_zoned(zone.clone()).ok()?.start_of_day().ok().map(|midnight| midnight.timestamp())
+}

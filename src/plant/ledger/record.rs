@@ -1,0 +1,97 @@
+//! A ledger as plain columns, for a database that shall not know how it works.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::PortLedger;
+use super::candidate::Candidate;
+use super::line::Line;
+
+/// All that a ledger must not forget over a restart. Energies in Wh, times in Unix seconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LedgerRecord {
+    /// What is published.
+    pub total: Option<i64>,
+    /// What is published less the device's counter.
+    pub offset: Option<i64>,
+    /// The device's counter as last accepted.
+    pub counter: Option<i64>,
+    /// When the counter was first read with this value.
+    pub counter_since: Option<i64>,
+    /// The offset before the last exchange of the device.
+    pub old_offset: Option<i64>,
+    /// The counter before the last exchange of the device.
+    pub old_counter: Option<i64>,
+    /// The counter before a step that is not confirmed yet.
+    pub before_step: Option<i64>,
+    /// Of readings that may be those of an exchanged device: from where they count.
+    pub candidate_base: Option<i64>,
+    /// The newest of these readings.
+    pub candidate_counter: Option<i64>,
+    /// When it was first read with this value.
+    pub candidate_since: Option<i64>,
+    /// How many of them there are.
+    pub candidate_count: Option<i64>,
+    /// The local day, as `2026-06-30`.
+    pub day: Option<String>,
+    /// The published total at the beginning of the day.
+    pub at_midnight: Option<i64>,
+}
+
+impl PortLedger {
+    /// The ledger as it is written down.
+    pub fn to_record(&self) -> LedgerRecord {
+        let (line, old, candidate) = (self.line, self.old, self.candidate);
+        LedgerRecord {
+            total: self.total,
+            offset: line.map(|line| line.offset),
+            counter: line.map(|line| line.counter),
+            counter_since: line.map(|line| line.since.as_second()),
+            old_offset: old.map(|old| old.offset),
+            old_counter: old.map(|old| old.counter),
+            before_step: self.before,
+            candidate_base: candidate.map(|candidate| candidate.base),
+            candidate_counter: candidate.map(|candidate| candidate.counter),
+            candidate_since: candidate.map(|candidate| candidate.since.as_second()),
+            candidate_count: candidate.map(|candidate| i64::from(candidate.count)),
+            day: self.date.map(|date| date.to_string()),
+            at_midnight: self.total.map(|_| self.at_midnight),
+        }
+    }
+
+    /// The ledger that was written down. What is missing or cannot be is left out; the total
+    /// stands as long as it is there.
+    pub fn from_record(record: LedgerRecord) -> Self {
+        let total = record.total.filter(|&total| total >= 0);
+        let since = time(record.counter_since);
+        let line = |offset: Option<i64>, counter: Option<i64>| {
+            Some(Line { offset: offset?, counter: counter.filter(|&counter| counter > 0)?, since })
+        };
+        let at_midnight = record.at_midnight.or(total).unwrap_or(0);
+        Self {
+            total,
+            line: line(record.offset, record.counter).filter(|_| total.is_some()),
+            old: line(record.old_offset, record.old_counter),
+            before: record.before_step,
+            candidate: candidate(&record),
+            date: record.day.and_then(|day| day.parse::<Date>().ok()),
+            at_midnight: at_midnight.clamp(0, total.unwrap_or(0)),
+        }
+    }
+}
+
+fn candidate(record: &LedgerRecord) -> Option<Candidate> {
+    Some(Candidate {
+        base: record.candidate_base?,
+        counter: record.candidate_counter?,
+        since: time(record.candidate_since),
+        count: u8::try_from(record.candidate_count?).ok()?,
+    })
+}
+
+/// An unknown time counts as an unset clock.
+fn time(seconds: Option<i64>) -> Timestamp {
+    seconds
+        .and_then(|seconds| Timestamp::from_second(seconds).ok())
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+}
