@@ -40,6 +40,7 @@ struct DtuHealth {
     last_error: Option<String>,
     last_error_time: Option<String>,
     serial_number: Option<String>,
+    firmware_version: Option<String>,
 }
 
 impl Health {
@@ -72,6 +73,7 @@ fn dtu_health(dtu: &DtuState, now: Timestamp, zone: &TimeZone) -> DtuHealth {
         last_error: dtu.last_error.clone(),
         last_error_time: dtu.last_error_time.map(|at| time(at, zone)),
         serial_number: dtu.serial.map(|serial| serial.to_string()),
+        firmware_version: dtu.firmware.clone(),
     }
 }
 

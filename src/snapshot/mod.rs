@@ -12,19 +12,23 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use self::state::{DtuState, InverterState};
+use self::state::{DtuState, InverterState, MeterState};
 
 /// The plant at one instant, and its JSON, made once for all who send it.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Sorted by serial number.
     pub inverters: Vec<InverterState>,
+    /// Sorted by serial number.
+    pub meters: Vec<MeterState>,
     /// In the order of the configuration.
     pub dtus: Vec<DtuState>,
     /// When the bridge started.
     pub started_at: Timestamp,
     /// The body of `GET /api/inverters`.
     pub inverters_json: Bytes,
+    /// The body of `GET /api/meters`.
+    pub meters_json: Bytes,
     /// The `update` message to WebSocket targets.
     pub update_json: Bytes,
     /// The numbers of `GET /stats`.
@@ -58,6 +62,14 @@ impl SnapshotWriter {
     /// Replaces the snapshot and wakes all readers.
     pub fn publish(&self, snapshot: Snapshot) {
         drop(self.0.send_replace(Arc::new(snapshot)));
+    }
+
+    /// Replaces the snapshot for who asks, and wakes nobody.
+    pub fn replace_quietly(&self, snapshot: Snapshot) {
+        self.0.send_if_modified(|current| {
+            *current = Arc::new(snapshot);
+            false
+        });
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::plant::meter::MeterReading;
 use crate::plant::reading::AcReading;
 use crate::plant::serial::{DtuSerial, InverterSerial};
 use crate::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
@@ -105,6 +106,17 @@ impl PortState {
     }
 }
 
+/// One energy meter: its last values, and when they were read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeterState {
+    /// The DTU that reads it, as the configuration names it.
+    pub dtu_name: Arc<str>,
+    /// When the values were read.
+    pub timestamp: Timestamp,
+    /// The values.
+    pub reading: MeterReading,
+}
+
 /// One DTU: how asking it went so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DtuState {
@@ -112,6 +124,8 @@ pub struct DtuState {
     pub name: Arc<str>,
     /// Its serial number, once it has told it.
     pub serial: Option<DtuSerial>,
+    /// Version of its program, once it has told it.
+    pub firmware: Option<String>,
     /// How it is.
     pub status: DtuStatus,
     /// Without an answer for longer than this, the DTU does not count as healthy.

@@ -1,0 +1,124 @@
+//! One inverter as JSON.
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::port::{Port, ports};
+use super::time;
+use crate::plant::units::{
+    Amperes, Celsius, Hertz, Percent, PowerFactor, Vars, Volts, WattHours, Watts,
+};
+use crate::plant::{codes, model};
+use crate::snapshot::state::InverterState;
+
+/// One inverter object.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Inverter {
+    /// Twelve hexadecimal digits, lower case.
+    pub serial_number: String,
+    /// Never null.
+    pub dtu_name: String,
+    /// Model, from the serial number.
+    pub inverter_type: Option<String>,
+    /// RFC 3339.
+    pub first_seen: String,
+    /// RFC 3339.
+    pub last_seen: String,
+    /// RFC 3339, when the values were read.
+    pub timestamp: String,
+    /// V.
+    pub grid_voltage: Option<f64>,
+    /// Hz.
+    pub grid_frequency: Option<f64>,
+    /// Degrees Celsius.
+    pub temperature: Option<f64>,
+    /// Code.
+    pub operating_status: Option<u16>,
+    /// The code in words.
+    #[serde(default)]
+    pub operating_status_text: Option<String>,
+    /// Code.
+    pub alarm_code: Option<u32>,
+    /// The code in words.
+    #[serde(default)]
+    pub alarm_text: Option<String>,
+    /// Count.
+    pub alarm_count: Option<u32>,
+    /// Code.
+    pub link_status: Option<u16>,
+    /// The code in words.
+    #[serde(default)]
+    pub link_status_text: Option<String>,
+    /// W, mains side; null where the protocol does not give it, as with Modbus.
+    #[serde(default)]
+    pub active_power: Option<f64>,
+    /// var, mains side, signed.
+    #[serde(default)]
+    pub reactive_power: Option<f64>,
+    /// Mains side, -1 to 1.
+    #[serde(default)]
+    pub power_factor: Option<f64>,
+    /// A, mains side, of a single-phase inverter.
+    #[serde(default)]
+    pub current: Option<f64>,
+    /// V, phases A, B and C to neutral, of a three-phase inverter.
+    #[serde(default)]
+    pub phase_voltages: Vec<f64>,
+    /// A, phases A, B and C, of a three-phase inverter.
+    #[serde(default)]
+    pub phase_currents: Vec<f64>,
+    /// Percent of the rated power to which the inverter is limited.
+    #[serde(default)]
+    pub power_limit: Option<f64>,
+    /// As `V01.00.12`.
+    #[serde(default)]
+    pub firmware_version: Option<String>,
+    /// Percent of the DTU's radio requests that the inverter answers.
+    #[serde(default)]
+    pub signal: Option<u8>,
+    /// W, sum of the ports.
+    pub pv_power: Option<f64>,
+    /// Wh since local midnight, sum of the ports.
+    pub today_production: Option<u64>,
+    /// Wh, sum of the ports.
+    pub total_production: Option<u64>,
+    /// By number.
+    pub ports: Vec<Port>,
+}
+
+impl Inverter {
+    /// The object of one inverter.
+    pub fn of(state: &InverterState, zone: &TimeZone) -> Self {
+        Self {
+            serial_number: state.serial.to_string(),
+            dtu_name: state.dtu_name.to_string(),
+            inverter_type: model::name(state.serial, state.ports.len()),
+            first_seen: time(state.first_seen, zone),
+            last_seen: time(state.last_seen, zone),
+            timestamp: time(state.timestamp, zone),
+            grid_voltage: state.grid_voltage.map(Volts::as_f64),
+            grid_frequency: state.grid_frequency.map(Hertz::as_f64),
+            temperature: state.temperature.map(Celsius::as_f64),
+            operating_status: state.operating_status,
+            operating_status_text: state.operating_status.map(codes::operating_status),
+            alarm_code: state.alarm_code,
+            alarm_text: state.alarm_code.map(codes::alarm),
+            alarm_count: state.alarm_count,
+            link_status: state.link_status,
+            link_status_text: state.link_status.map(codes::link_status),
+            active_power: state.ac.active_power.map(Watts::as_f64),
+            reactive_power: state.ac.reactive_power.map(Vars::as_f64),
+            power_factor: state.ac.power_factor.map(PowerFactor::as_f64),
+            current: state.ac.current.map(Amperes::as_f64),
+            phase_voltages: state.ac.phase_voltages.iter().map(|value| value.as_f64()).collect(),
+            phase_currents: state.ac.phase_currents.iter().map(|value| value.as_f64()).collect(),
+            power_limit: state.ac.power_limit.map(Percent::as_f64),
+            firmware_version: state.ac.firmware_version.clone(),
+            signal: state.ac.signal,
+            pv_power: state.pv_power().map(Watts::as_f64),
+            today_production: state.today().map(WattHours::get),
+            total_production: state.total().map(WattHours::get),
+            ports: ports(state, zone),
+        }
+    }
+}

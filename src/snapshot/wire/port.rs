@@ -1,0 +1,60 @@
+//! One PV input as JSON.
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::time;
+use crate::plant::units::{Amperes, Volts, WattHours, Watts};
+use crate::snapshot::state::{InverterState, PortState};
+
+/// One port object.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Port {
+    /// Of its inverter.
+    pub serial_number: String,
+    /// From 1.
+    pub port_number: u8,
+    /// RFC 3339, when the values were read.
+    pub timestamp: String,
+    /// V.
+    pub pv_voltage: Option<f64>,
+    /// A.
+    pub pv_current: Option<f64>,
+    /// W.
+    pub pv_power: Option<f64>,
+    /// Wh since local midnight, from the ledger.
+    pub today_production: Option<u64>,
+    /// Wh, from the ledger.
+    pub total_production: Option<u64>,
+    /// Wh, the device's own daily counter as it came.
+    #[serde(default)]
+    pub device_today_production: Option<u64>,
+    /// Wh, the device's own lifetime counter as it came.
+    #[serde(default)]
+    pub device_total_production: Option<u64>,
+}
+
+/// The port objects of one inverter.
+pub fn ports(state: &InverterState, zone: &TimeZone) -> Vec<Port> {
+    let serial_number = state.serial.to_string();
+    state
+        .ports
+        .iter()
+        .map(|(&number, port)| port_object(&serial_number, number, port, zone))
+        .collect()
+}
+
+fn port_object(serial_number: &str, number: u8, port: &PortState, zone: &TimeZone) -> Port {
+    Port {
+        serial_number: serial_number.to_owned(),
+        port_number: number,
+        timestamp: time(port.timestamp, zone),
+        pv_voltage: port.pv_voltage.map(Volts::as_f64),
+        pv_current: port.pv_current.map(Amperes::as_f64),
+        pv_power: port.pv_power.map(Watts::as_f64),
+        today_production: port.today.map(WattHours::get),
+        total_production: port.total.map(WattHours::get),
+        device_today_production: port.device_today.map(WattHours::get),
+        device_total_production: port.device_total.map(WattHours::get),
+    }
+}
