@@ -82,3 +82,72 @@ fn of_the_mi_series(serial: InverterSerial, ports: usize) -> InverterSerial {
     };
     InverterSerial::from_bytes([0x10, family, a, b, c, d])
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::clock::WallClock;
+    use crate::plant::units::Watts;
+    use crate::sim::faults::Faults;
+    use crate::sim::plant::PlantShape;
+
+    const EXCHANGED: &str = "2026-08-22T11:00:00Z";
+
+    /// The truth at `time`, and what is believed under a fault that began at `EXCHANGED`.
+    fn at(time: &str, fault: Fault) -> (PlantMoment, PlantMoment) {
+        let plant = SimulatedPlant::new(&PlantShape::default());
+        let faults = Faults::new(WallClock::from_fn(|| EXCHANGED.parse().unwrap()));
+        faults.set(fault);
+        let truth = plant.at(time.parse::<Timestamp>().unwrap());
+        (truth.clone(), distorted(truth, &plant, &faults.active()))
+    }
+
+    const NOON: &str = "2026-08-22T12:00:30Z";
+
+    #[test]
+    fn at_night_totals_are_lost_or_kept() {
+        let (truth, belief) = at(NOON, Fault::NightTotalsKept);
+        assert_eq!((belief.pv_power(), belief.today().get()), (Watts::default(), 0));
+        assert_eq!(belief.total(), truth.total());
+        let (_, belief) = at(NOON, Fault::Night);
+        assert_eq!(belief.total().get(), 0);
+        assert!(belief.inverters.iter().all(|inverter| !inverter.awake));
+    }
+
+    #[test]
+    fn in_a_quarter_hours_first_minute_one_inverter_is_spared() {
+        let fault = Fault::ZeroQuarterHours(std::time::Duration::from_secs(60));
+        let (truth, belief) = at(NOON, fault);
+        let same = truth.inverters.iter().zip(&belief.inverters).filter(|(a, b)| a == b).count();
+        assert_eq!(same, 1);
+        let (truth, belief) = at("2026-08-22T12:01:00Z", fault);
+        assert_eq!(truth, belief);
+    }
+
+    #[test]
+    fn exchanged_inverters_count_from_the_exchange() {
+        let (truth, belief) = at(NOON, Fault::EnergyReset);
+        let (before, zero) = at(EXCHANGED, Fault::EnergyReset);
+        assert_eq!((zero.total().get(), zero.today().get()), (0, 0));
+        assert_eq!(belief.total(), truth.total().saturating_sub(before.total()));
+        assert_eq!(belief.today(), belief.total());
+    }
+
+    #[test]
+    fn a_dip_lowers_every_port() {
+        let (truth, belief) = at(NOON, Fault::TotalDip(1000));
+        assert_eq!(belief.total().get(), truth.total().get() - 12 * 1000);
+        assert_eq!(belief.today(), truth.today());
+    }
+
+    #[test]
+    fn inverters_change_series_or_vanish() {
+        let (_, belief) = at(NOON, Fault::MiScale);
+        assert_eq!(belief.inverters[0].serial.prefix(), 0x1061);
+        let (truth, belief) = at(NOON, Fault::OnlyInverters(2));
+        assert_eq!(belief.inverters, truth.inverters[..2]);
+        assert!(at(NOON, Fault::EmptyList).1.inverters.is_empty());
+    }
+}

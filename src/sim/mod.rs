@@ -19,3 +19,13 @@ pub mod faults;
 mod distortion;
 
 pub mod simulation;
+
+pub mod observed;
+
+mod delivery;
+
+pub mod conversation;
+
+pub mod server;
+
+pub mod modbus;

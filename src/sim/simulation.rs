@@ -6,23 +6,31 @@ use std::time::Duration;
 use super::distortion::distorted;
 use super::faults::{ActiveFaults, Faults};
 use super::moment::PlantMoment;
+use super::observed::Observed;
 use super::plant::SimulatedPlant;
 use crate::clock::WallClock;
 
-/// A plant, its clock and its faults. Cheap to clone; all clones are the same DTU.
+/// A plant, its clock, its faults and what it notices. Cheap to clone; all clones are the same DTU.
 #[derive(Clone, Debug)]
 pub struct Simulation {
     plant: Arc<SimulatedPlant>,
     clock: WallClock,
     faults: Faults,
     latency: Duration,
+    observed: Observed,
 }
 
 impl Simulation {
     /// A DTU without faults that answers at once.
     pub fn new(plant: SimulatedPlant, clock: WallClock) -> Self {
         let faults = Faults::new(clock.clone());
-        Self { plant: Arc::new(plant), clock, faults, latency: Duration::ZERO }
+        Self {
+            plant: Arc::new(plant),
+            clock,
+            faults,
+            latency: Duration::ZERO,
+            observed: Observed::default(),
+        }
     }
 
     /// The same DTU, which takes so long to answer a request.
@@ -40,6 +48,11 @@ impl Simulation {
     /// What goes wrong; may be changed while it is served.
     pub fn faults(&self) -> &Faults {
         &self.faults
+    }
+
+    /// What it notices of its clients.
+    pub fn observed(&self) -> &Observed {
+        &self.observed
     }
 
     /// How long it takes to answer a request.

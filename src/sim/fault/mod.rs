@@ -20,7 +20,7 @@ pub enum Fault {
     Exception(u8),
     /// Requests are taken and never answered.
     Silence,
-    /// Connections are accepted and closed at once.
+    /// Connections are accepted and closed at once, open ones at their next request.
     Close,
     /// The connection is closed in the middle of each reply.
     CloseMidFrame,

@@ -1,0 +1,194 @@
+//! `simulate`: a DTU for testing, with a plant behind it and faults by name.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::{ArgGroup, Args, value_parser};
+use jiff::tz::TimeZone;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::WallClock;
+use crate::sim::fault::{FAULTS, PlannedFault};
+use crate::sim::modbus::{MOST_PORTS, Modbus};
+use crate::sim::plant::{PlantShape, SimulatedPlant};
+use crate::sim::server::serve;
+use crate::sim::simulation::Simulation;
+
+/// What `simulate` can be told.
+#[derive(Clone, Debug, Args)]
+#[command(
+    group(ArgGroup::new("wire").required(true).multiple(true)),
+    after_long_help = fault_help()
+)]
+pub struct SimulateArgs {
+    /// Serve Modbus-TCP here, such as 127.0.0.1:5020; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", group = "wire")]
+    pub modbus: Option<SocketAddr>,
+
+    /// Inverters behind the DTU
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u16).range(1..=1000))]
+    pub inverters: u16,
+
+    /// Ports of each inverter
+    #[arg(long, value_name = "P", default_value_t = 4, value_parser = value_parser!(u8).range(1..=8))]
+    pub ports_per_inverter: u8,
+
+    /// Ports of all inverters together; the last inverters then have fewer
+    #[arg(long, value_name = "TOTAL")]
+    pub ports: Option<u16>,
+
+    /// Milliseconds until a request is answered
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub latency: u64,
+
+    /// Decides serial numbers, counters and clouds: the same seed gives the same plant
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+
+    /// What goes wrong; may be given several times. --help lists the names
+    #[arg(long = "fault", value_name = "NAME[=VALUE][@FROM..TO]")]
+    pub faults: Vec<PlannedFault>,
+
+    /// The sun stands high at any hour
+    #[arg(long)]
+    pub always_day: bool,
+
+    /// Where the sun rises at 6, sets at 20 and a day begins
+    #[arg(long, value_name = "TZ", default_value = "UTC", value_parser = time_zone)]
+    pub timezone: TimeZone,
+}
+
+/// Serves the DTU until `stop`.
+pub async fn simulate(args: SimulateArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    let simulation = simulation(&args)?;
+    let Some(address) = args.modbus else { return Ok(()) };
+    let ports = simulation.plant().port_count();
+    ensure!(ports <= MOST_PORTS, "a DTU lists {MOST_PORTS} ports over Modbus, not {ports}");
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    announce("Modbus-TCP", listener.local_addr()?, &simulation);
+    serve(listener, Modbus, simulation, stop).await;
+    Ok(())
+}
+
+fn announce(protocol: &str, address: SocketAddr, simulation: &Simulation) {
+    let plant = simulation.plant();
+    tracing::info!(
+        "Simulated DTU ({protocol}) listens on {address}: {} ports of {} inverters",
+        plant.port_count(),
+        plant.inverter_count(),
+    );
+}
+
+fn simulation(args: &SimulateArgs) -> anyhow::Result<Simulation> {
+    let (inverters, ports_per_inverter) = (args.inverters.into(), args.ports_per_inverter.into());
+    let total_ports = args.ports.map(usize::from);
+    let most = inverters * ports_per_inverter;
+    ensure!(
+        total_ports.is_none_or(|total| (inverters..=most).contains(&total)),
+        "--ports must be from {inverters} to {most}, for {inverters} inverters of 1 to \
+         {ports_per_inverter} ports"
+    );
+    let shape =
+        PlantShape { inverters, ports_per_inverter, total_ports, seed: args.seed, dtu_index: 0 };
+    let mut plant = SimulatedPlant::new(&shape).in_time_zone(args.timezone.clone());
+    if args.always_day {
+        plant = plant.where_it_is_always_day();
+    }
+    let simulation = Simulation::new(plant, WallClock::system())
+        .with_latency(Duration::from_millis(args.latency));
+    for fault in &args.faults {
+        simulation.faults().set(*fault);
+    }
+    Ok(simulation)
+}
+
+fn time_zone(name: &str) -> Result<TimeZone, String> {
+    TimeZone::get(name).map_err(|_| format!("no time zone is called `{name}`"))
+}
+
+fn fault_help() -> String {
+    let mut help = String::from(
+        "Faults, with the usual value of those that take one. FROM and TO are seconds since the \
+         start; either may be missing:\n",
+    );
+    for fault in FAULTS {
+        let written = match fault.value {
+            "" => fault.name.to_owned(),
+            value => format!("{}={value}", fault.name),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(help, "  {written:<33} {}", fault.effect);
+    }
+    help
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::sim::fault::Fault;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        simulate: SimulateArgs,
+    }
+
+    fn parsed(line: &str) -> Result<SimulateArgs, clap::Error> {
+        let words = std::iter::once("simulate").chain(line.split_whitespace());
+        Line::try_parse_from(words).map(|line| line.simulate)
+    }
+
+    #[test]
+    fn a_plant_is_as_the_command_line_says() {
+        let args = parsed(
+            "--modbus [::1]:0 --inverters 19 --ports-per-inverter 2 --ports 37 --latency 150 \
+             --seed 7 --fault slow=5 --fault night@60.. --always-day --timezone Europe/Berlin",
+        );
+        let simulation = simulation(&args.unwrap()).unwrap();
+        assert_eq!(simulation.plant().port_count(), 37);
+        assert_eq!(simulation.plant().inverter_count(), 19);
+        assert_eq!(simulation.latency(), Duration::from_millis(150));
+        let active = simulation.faults().active();
+        assert!(active.has(Fault::Slow(Duration::from_millis(5))));
+        assert!(!active.has(Fault::Night));
+        assert!(simulation.truth().inverters.iter().all(|inverter| inverter.awake));
+    }
+
+    #[track_caller]
+    fn check_refused(line: &str, says: &str) {
+        let error = match parsed(line) {
+            Ok(args) => simulation(&args).unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains(says), "{line}: {error}");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_what_was_expected() {
+        check_refused("", "--modbus <ADDR>");
+        check_refused("--modbus here", "invalid socket address");
+        check_refused("--modbus [::1]:0 --inverters 0", "1..=1000");
+        check_refused("--modbus [::1]:0 --ports 13", "--ports must be from 3 to 12");
+        check_refused("--modbus [::1]:0 --ports 2", "--ports must be from 3 to 12");
+        check_refused("--modbus [::1]:0 --fault sloth", "no fault is called `sloth`; there are:");
+        check_refused("--modbus [::1]:0 --timezone Mars", "no time zone is called `Mars`");
+    }
+
+    #[tokio::test]
+    async fn more_ports_than_a_list_holds_are_refused() {
+        let args = parsed("--modbus [::1]:0 --inverters 30").unwrap();
+        let error = simulate(args, CancellationToken::new()).await.unwrap_err();
+        assert_eq!(error.to_string(), "a DTU lists 99 ports over Modbus, not 120");
+    }
+
+    #[test]
+    fn the_help_names_every_fault() {
+        let help = fault_help();
+        assert!(FAULTS.iter().all(|fault| help.contains(fault.name)));
+    }
+}
