@@ -1,5 +1,7 @@
 //! The commands.
 
+pub mod simulate;
+
 /// Runs the command line.
 pub fn main() -> std::process::ExitCode {
     std::process::ExitCode::SUCCESS

@@ -67,7 +67,8 @@ pub async fn simulate(args: SimulateArgs, stop: CancellationToken) -> anyhow::Re
     let Some(address) = args.modbus else { return Ok(()) };
     let ports = simulation.plant().port_count();
     ensure!(ports <= MOST_PORTS, "a DTU lists {MOST_PORTS} ports over Modbus, not {ports}");
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     announce("Modbus-TCP", listener.local_addr()?, &simulation);
     serve(listener, Modbus, simulation, stop).await;
     Ok(())

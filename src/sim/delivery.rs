@@ -33,7 +33,8 @@ pub(super) async fn deliver(
         send(to, first).await?;
         return Ok(Delivery::Cut);
     }
-    let half = faults.value(|fault| if let Fault::HalfAnswer(by) = fault { Some(by) } else { None });
+    let half =
+        faults.value(|fault| if let Fault::HalfAnswer(by) = fault { Some(by) } else { None });
     let single =
         faults.value(|fault| if let Fault::OneByteAtATime(by) = fault { Some(by) } else { None });
     let garbage;
@@ -91,7 +92,8 @@ mod tests {
         faults.set(fault);
         let (mut client, mut server) = duplex(64);
         let begun = Instant::now();
-        let delivery = deliver(&mut server, b"ten bytes!", 1, &faults.active(), || ()).await.unwrap();
+        let delivery =
+            deliver(&mut server, b"ten bytes!", 1, &faults.active(), || ()).await.unwrap();
         let elapsed = begun.elapsed();
         drop(server);
         let mut bytes = Vec::new();

@@ -113,7 +113,9 @@ mod tests {
     async fn served(faults: &[Fault]) -> Served {
         let clock = WallClock::from_fn(|| Timestamp::UNIX_EPOCH);
         let simulation = Simulation::new(SimulatedPlant::new(&PlantShape::default()), clock);
-        faults.iter().for_each(|fault| simulation.faults().set(*fault));
+        for fault in faults {
+            simulation.faults().set(*fault);
+        }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, server) = (CancellationToken::new(), TaskTracker::new());
@@ -149,8 +151,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_lost(got: Result<String, ErrorKind>, kinds: &[ErrorKind]) {
-        assert!(kinds.contains(&got.clone().unwrap_err()), "{got:?}");
+    fn check_lost(got: &Result<String, ErrorKind>, kinds: &[ErrorKind]) {
+        assert!(kinds.contains(got.as_ref().unwrap_err()), "{got:?}");
     }
 
     #[tokio::test]
@@ -163,12 +165,12 @@ mod tests {
         ];
         for (fault, kinds) in cases {
             let dtu = served(&[fault]).await;
-            check_lost(ask(&mut dtu.dial().await, "abcd").await, kinds);
+            check_lost(&ask(&mut dtu.dial().await, "abcd").await, kinds);
             dtu.simulation.faults().clear_all();
             let mut client = dtu.dial().await;
             assert_eq!(ask(&mut client, "abcd").await, Ok("abcd".into()), "{fault:?}");
             dtu.simulation.faults().set(fault);
-            check_lost(ask(&mut client, "abcd").await, kinds);
+            check_lost(&ask(&mut client, "abcd").await, kinds);
         }
     }
 
