@@ -5,6 +5,8 @@ pub mod error;
 
 pub mod modbus;
 
+pub mod protobuf;
+
 use std::future::Future;
 
 pub use self::error::DtuError;
