@@ -3,6 +3,8 @@
 
 pub mod error;
 
+pub mod dial;
+
 pub mod modbus;
 
 pub mod protobuf;

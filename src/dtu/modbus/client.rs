@@ -4,12 +4,12 @@ use tracing::warn;
 
 use super::batch::{Batch, NotRecords, Page, page};
 use super::decode::{PortRecord, dtu_serial};
-use super::dial::{Dial, TcpDialer};
 use super::inverters::inverters;
 use super::link::Link;
 use super::registers::{MAX_RECORDS, RECORD_BYTES, Read};
 use super::scale::Scales;
 use crate::config::DtuConfig;
+use crate::dtu::dial::{Dial, TcpDialer};
 use crate::dtu::{Dtu, DtuError, PollError};
 use crate::plant::reading::DtuReading;
 use crate::plant::serial::{DtuSerial, InverterSerial};
@@ -17,6 +17,10 @@ use crate::plant::serial::{DtuSerial, InverterSerial};
 /// A DTU that stays silent this often when asked for its serial number is not asked any more:
 /// the silence costs a time limit and the connection each time.
 const SERIAL_SILENCES: u32 = 3;
+
+/// What to look at when the port is closed.
+const REFUSED: &str = "something is there but serves no Modbus: only the Ethernet port of a DTU-Pro \
+                       or DTU-Pro-S does, and it must be set to \"Remote Control\"";
 
 /// A DTU that is asked over Modbus-TCP.
 pub struct ModbusDtu<D = TcpDialer> {
@@ -35,7 +39,7 @@ pub struct ModbusDtu<D = TcpDialer> {
 impl ModbusDtu {
     /// Over TCP, to the host and port of the configuration. Does not connect yet.
     pub fn new(config: &DtuConfig) -> Self {
-        Self::with_dialer(config, TcpDialer::new(config.host.clone(), config.port()))
+        Self::with_dialer(config, TcpDialer::new(config.host.clone(), config.port(), REFUSED))
     }
 }
 

@@ -7,9 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep};
 
 use super::decode::PortRecord;
-use super::dial::Dial;
 use crate::config::{DtuConfig, Protocol};
 use crate::dtu::DtuError;
+use crate::dtu::dial::Dial;
 use crate::plant::serial::InverterSerial;
 use crate::tasks::Tasks;
 

@@ -4,16 +4,16 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_modbus::client::{Client, Context, tcp};
 use tokio_modbus::{Error, ProtocolError, Request, Response, Slave};
 use tracing::debug;
 
-use super::dial::Dial;
 use super::registers::Read;
 use super::repair::Mended;
 use crate::config::DtuConfig;
 use crate::dtu::DtuError;
+use crate::dtu::dial::Dial;
 
 /// A DTU that has just failed is not asked again at once, nor is one that has just been left:
 /// it serves one client, and needs a moment to see that the last one is gone.
@@ -120,8 +120,7 @@ impl<D: Dial> Link<D> {
     }
 
     async fn dial(&mut self) -> Result<Context, DtuError> {
-        let stream = timeout(self.timeout, self.dialer.dial(self.timeout)).await;
-        let stream = stream.unwrap_or(Err(DtuError::Timeout(self.timeout)))?;
+        let stream = self.dialer.dial(self.timeout).await?;
         self.connections += 1;
         Ok(tcp::attach_slave(Mended::new(stream), self.unit))
     }

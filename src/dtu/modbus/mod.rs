@@ -10,8 +10,6 @@ pub mod inverters;
 
 mod repair;
 
-pub mod dial;
-
 mod link;
 
 mod batch;

@@ -45,6 +45,7 @@ async fn a_late_answer_is_never_taken_for_that_to_the_next_request() {
             _ => None,
         });
         assert_eq!(ports(&poll(&config(), &dtu).await.unwrap()), ALL, "after {delay} ms");
+        assert!(dtu.asked()[3..].iter().all(|asked| asked.connection == 2), "after {delay} ms");
     }
 }
 

@@ -28,12 +28,23 @@ pub trait Dial: Send {
 pub struct TcpDialer {
     host: String,
     port: u16,
+    refused: &'static str,
 }
 
 impl TcpDialer {
-    /// Dials that host name or address.
-    pub fn new(host: impl Into<String>, port: u16) -> Self {
-        Self { host: host.into(), port }
+    /// Dials that host name or address. What to look at when the port is closed depends on the
+    /// protocol: `refused` says it.
+    pub fn new(host: impl Into<String>, port: u16, refused: &'static str) -> Self {
+        Self { host: host.into(), port, refused }
+    }
+
+    /// What to look at when a connection fails with that error.
+    fn cure(&self, source: &io::Error) -> &'static str {
+        if source.kind() == io::ErrorKind::ConnectionRefused {
+            self.refused
+        } else {
+            "is the DTU switched on, and in a network that this machine reaches?"
+        }
     }
 
     async fn look_up(&self, deadline: Instant) -> Result<Vec<SocketAddr>, DtuError> {
@@ -74,20 +85,10 @@ impl Dial for TcpDialer {
         }
         Err(match failed {
             Some(source) => {
-                DtuError::Unreachable { address: address(), cure: cure(&source), source }
+                DtuError::Unreachable { address: address(), cure: self.cure(&source), source }
             }
             None => DtuError::ConnectTimeout { address: address(), limit },
         })
-    }
-}
-
-/// What to look at when a connection fails with that error.
-fn cure(source: &io::Error) -> &'static str {
-    if source.kind() == io::ErrorKind::ConnectionRefused {
-        "something is there but serves no Modbus: only the Ethernet port of a DTU-Pro or \
-         DTU-Pro-S does, and it must be set to \"Remote Control\""
-    } else {
-        "is the DTU switched on, and in a network that this machine reaches?"
     }
 }
 
@@ -103,7 +104,7 @@ mod tests {
     async fn a_listener_is_reached() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert!(TcpDialer::new("127.0.0.1", port).dial(LIMIT).await.is_ok());
+        assert!(TcpDialer::new("127.0.0.1", port, "look at the port").dial(LIMIT).await.is_ok());
     }
 
     #[tokio::test]
@@ -111,14 +112,15 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let error = TcpDialer::new("127.0.0.1", port).dial(LIMIT).await.unwrap_err();
+        let error =
+            TcpDialer::new("127.0.0.1", port, "look at the port").dial(LIMIT).await.unwrap_err();
         assert!(matches!(error, DtuError::Unreachable { .. }), "{error:?}");
-        assert!(error.to_string().contains("Ethernet"), "{error}");
+        assert!(error.to_string().contains("look at the port"), "{error}");
     }
 
     #[tokio::test]
     async fn a_name_without_an_address_is_an_error_of_its_own() {
-        let error = TcpDialer::new("", 502).dial(LIMIT).await.unwrap_err();
+        let error = TcpDialer::new("", 502, "look at the port").dial(LIMIT).await.unwrap_err();
         assert!(matches!(error, DtuError::Name { .. }), "{error:?}");
     }
 }
