@@ -1,4 +1,45 @@
 //! The DTU's own protocol on TCP port 10081: protobuf messages in small frames, encrypted by newer
 //! programs.
 
+pub mod command;
+
+pub mod frame;
+
+mod crc;
+
+pub mod crypto;
+
 pub mod messages;
+
+pub mod version;
+
+pub mod request;
+
+pub mod app_info;
+
+pub mod decode;
+
+mod packets;
+
+mod freshness;
+
+mod sequence;
+
+mod pace;
+
+mod session;
+
+mod connection;
+
+mod client;
+
+pub use self::client::{ProtobufDtu, Settings};
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod vectors;

@@ -1,0 +1,80 @@
+//! What a DTU says about itself: its serial number, its inverters, and whether it encrypts. Pure.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+
+use super::crypto::EncRand;
+use super::messages::{AppInfoReq, DtuInfo};
+use super::version;
+use crate::dtu::DtuError;
+use crate::plant::serial::{DtuSerial, InverterSerial};
+
+/// Set where everything but app info is encrypted.
+const ENCRYPTS: i64 = 1 << 25;
+
+/// What a DTU says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppInfo {
+    /// Its serial number, if it is one that we can read.
+    pub serial: Option<DtuSerial>,
+    /// Version of its program, as `V00.02.08`.
+    pub firmware: Option<String>,
+    /// From what the key is made, if it encrypts.
+    pub enc_rand: Option<EncRand>,
+    /// Versions of the inverters' programs, as `V01.00.12`.
+    pub inverter_firmware: BTreeMap<InverterSerial, String>,
+}
+
+impl AppInfo {
+    /// From the payload of its frame.
+    pub fn from_payload(payload: &[u8]) -> Result<Self, DtuError> {
+        let message = AppInfoReq::decode(payload)
+            .map_err(|error| DtuError::Malformed(format!("app info: {error}")))?;
+        if !is_serial(&message.dtu_serial) {
+            return Err(DtuError::Malformed("app info without a serial number".to_owned()));
+        }
+        let dtu = message.dtu.as_ref();
+        Ok(Self {
+            serial: dtu_serial(&message.dtu_serial),
+            firmware: dtu.and_then(|dtu| version::dtu(dtu.sw)),
+            enc_rand: dtu.and_then(enc_rand),
+            inverter_firmware: message
+                .inverters
+                .iter()
+                .filter_map(|inverter| {
+                    Some((inverter_serial(inverter.serial)?, version::inverter(inverter.sw)?))
+                })
+                .collect(),
+        })
+    }
+}
+
+fn enc_rand(dtu: &DtuInfo) -> Option<EncRand> {
+    if dtu.dfs & ENCRYPTS == 0 {
+        return None;
+    }
+    dtu.enc_rand.as_slice().try_into().ok()
+}
+
+/// Whether a text can be a DTU's serial number. Not all of them are hexadecimal, but all are there,
+/// and in plain ASCII.
+pub(super) fn is_serial(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// A DTU's serial number from its text. Some DTUs append a letter, which is not part of it.
+pub(super) fn dtu_serial(text: &str) -> Option<DtuSerial> {
+    text.get(..12)?.parse().ok()
+}
+
+/// An inverter's serial number from its integer; 0 is none.
+pub(super) fn inverter_serial(number: i64) -> Option<InverterSerial> {
+    Some(InverterSerial::from_u64(serial_number(number)?))
+}
+
+/// The digits of a serial number; 0 is none. The upper bits do not belong to it, the sign neither.
+pub(super) fn serial_number(number: i64) -> Option<u64> {
+    let digits = number.cast_unsigned() & 0xFFFF_FFFF_FFFF;
+    (digits != 0).then_some(digits)
+}

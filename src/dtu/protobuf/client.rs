@@ -1,0 +1,246 @@
+//! Asks a DTU over its own protocol: a connection per poll, one request at a time, never closer than
+//! the request gap.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use prost::Message;
+
+use super::app_info::{self, AppInfo};
+use super::command::Command;
+use super::connection::{Connection, Limit, Request};
+use super::decode;
+use super::freshness::Freshness;
+use super::messages::{CommandReq, RealDataNewReq};
+use super::pace::Pace;
+use super::packets::{PacketSet, Progress};
+use super::request;
+use super::sequence::Sequence;
+use super::session::Session;
+use crate::clock::WallClock;
+use crate::config::DtuConfig;
+use crate::dtu::dial::{Dial, TcpDialer};
+use crate::dtu::{Dtu, DtuError, PollError};
+use crate::plant::reading::DtuReading;
+use crate::plant::serial::InverterSerial;
+
+/// Requests that follow each other faster disturb the vendor's cloud and app.
+const DEFAULT_REQUEST_GAP: Duration = Duration::from_secs(2);
+
+/// What to look at when the port is closed.
+const REFUSED: &str = "something is there but does not speak the DTU's own protocol: is it the \
+                       DTU's address? A DTU that starts just now does so within two minutes";
+
+/// How one DTU is asked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// As the configuration names it, for the log.
+    pub name: String,
+    /// How long one request may take, connecting included.
+    pub timeout: Duration,
+    /// How often one request is tried again before the poll counts as failed.
+    pub retries: u32,
+    /// Pause between the end of one request and the start of the next.
+    pub request_gap: Duration,
+    /// Ask the DTU to read its inverters all the time.
+    pub performance_mode: bool,
+    /// Inverters to leave out.
+    pub exclude: Vec<InverterSerial>,
+    /// Where the DTU stands: requests carry the local time.
+    pub zone: TimeZone,
+}
+
+/// A DTU that speaks its own protocol.
+#[derive(Debug)]
+pub struct ProtobufDtu<D: Dial = TcpDialer> {
+    settings: Settings,
+    clock: WallClock,
+    dialer: D,
+    pace: Pace,
+    sequence: Sequence,
+    session: Option<Session>,
+    /// Whether it encrypted when it was last asked, for the log.
+    encrypts: Option<bool>,
+    freshness: Freshness,
+    /// Whether it is to be told once more to read its inverters all the time.
+    owes_performance_mode: bool,
+}
+
+impl ProtobufDtu {
+    /// As configured; the zone is the plant's.
+    pub fn new(config: &DtuConfig, clock: WallClock, zone: TimeZone) -> Self {
+        let dialer = TcpDialer::new(config.host.clone(), config.port(), REFUSED);
+        let settings = Settings {
+            name: config.name.clone(),
+            timeout: config.timeout,
+            retries: config.retries,
+            request_gap: config.request_gap.unwrap_or(DEFAULT_REQUEST_GAP),
+            performance_mode: config.performance_mode,
+            exclude: config.exclude.iter().filter_map(|serial| serial.parse().ok()).collect(),
+            zone,
+        };
+        Self::with_dialer(dialer, settings, clock)
+    }
+}
+
+impl<D: Dial> ProtobufDtu<D> {
+    /// Over connections of another kind than TCP.
+    pub fn with_dialer(dialer: D, settings: Settings, clock: WallClock) -> Self {
+        Self {
+            pace: Pace::new(settings.request_gap),
+            sequence: Sequence::starting_at(clock.now()),
+            settings,
+            clock,
+            dialer,
+            session: None,
+            encrypts: None,
+            freshness: Freshness::default(),
+            owes_performance_mode: true,
+        }
+    }
+
+    /// Asks for packets until the set is complete. A request that fails is tried again on a new
+    /// connection, after the app info: the DTU may have restarted, or been given a new program.
+    async fn collect(&mut self, packets: &mut PacketSet) -> Result<(), DtuError> {
+        if self.session.as_ref().is_some_and(Session::is_old) {
+            self.session = None;
+        }
+        // With what it knew before the poll, the bridge may fail once for free.
+        let tries = self.settings.retries + 1 + u32::from(self.session.is_some());
+        let mut failed = 0;
+        let mut connection = None;
+        loop {
+            self.pace.wait().await;
+            let outcome = self.step(&mut connection, packets).await;
+            self.pace.ended();
+            match outcome {
+                Ok(Progress::Complete) => return Ok(()),
+                Ok(Progress::Packet) => failed = 0,
+                Ok(Progress::Told) => {}
+                Err(error) => {
+                    connection = None;
+                    self.session = None;
+                    failed += 1;
+                    if failed >= tries {
+                        return Err(error);
+                    }
+                    let name = &self.settings.name;
+                    tracing::debug!("DTU {name}: try {failed} of {tries} failed: {error}");
+                }
+            }
+        }
+    }
+
+    /// One request and its answer; connects first where there is no connection.
+    async fn step(
+        &mut self,
+        connection: &mut Option<Connection<D::Stream>>,
+        packets: &mut PacketSet,
+    ) -> Result<Progress, DtuError> {
+        let limit = Limit::starting_now(self.settings.timeout);
+        let connection = if let Some(connection) = connection {
+            connection
+        } else {
+            let stream = self.dialer.dial(self.settings.timeout).await?;
+            connection.insert(Connection::new(stream))
+        };
+        let sequence = self.next_sequence();
+        let now = self.clock.now().to_zoned(self.settings.zone.clone());
+        let cipher = self.session.as_ref().and_then(|session| session.cipher.as_ref());
+        let request = |command, message| Request { command, sequence, message, cipher };
+        if self.session.is_none() {
+            let request = request(Command::APP_INFO, request::app_info(&now));
+            let accept = |message: &[u8]| AppInfo::from_payload(message).map(Some);
+            let info = connection.ask(&request, limit, accept).await?;
+            self.learn(info)?;
+            Ok(Progress::Told)
+        } else if self.settings.performance_mode && self.owes_performance_mode {
+            self.owes_performance_mode = false;
+            let request = request(Command::COMMAND, request::performance_mode(&now));
+            connection.ask(&request, limit, accepted_command).await?;
+            Ok(Progress::Told)
+        } else {
+            let packet = packets.next();
+            let request = request(Command::REAL_DATA, request::real_data(&now, packet));
+            let accept = |message: &[u8]| real_data(message, packet);
+            Ok(packets.push(connection.ask(&request, limit, accept).await?))
+        }
+    }
+
+    fn next_sequence(&mut self) -> u16 {
+        if self.sequence.is_used_up() {
+            self.sequence.start_over();
+            tracing::warn!(
+                "DTU {}: all request numbers of its present key are used up and start over; \
+                 restart the DTU to give it a new key",
+                self.settings.name
+            );
+        }
+        self.sequence.take()
+    }
+
+    /// Takes what the DTU says about itself, and tells when its encryption has changed.
+    fn learn(&mut self, info: AppInfo) -> Result<(), DtuError> {
+        let encrypts = info.enc_rand.is_some();
+        let name = &self.settings.name;
+        let firmware = info.firmware.as_deref().unwrap_or("unknown");
+        match self.encrypts {
+            Some(before) if before == encrypts => {}
+            Some(true) => tracing::info!("DTU {name} sends plain text again (firmware {firmware})"),
+            Some(false) => tracing::info!("DTU {name} now encrypts (firmware {firmware})"),
+            None => tracing::debug!("DTU {name} has firmware {firmware}, encrypts: {encrypts}"),
+        }
+        self.encrypts = Some(encrypts);
+        self.sequence.set_key(info.enc_rand);
+        self.session = Some(Session::new(info)?);
+        Ok(())
+    }
+
+    /// The reading of what has come, complete or not.
+    fn reading(&mut self, packets: PacketSet, is_complete: bool) -> DtuReading {
+        let data = packets.into_merged();
+        let no_info = AppInfo::default();
+        let info = self.session.as_ref().map_or(&no_info, |session| &session.info);
+        let stale = self.freshness.is_stale(&data);
+        let mut reading = DtuReading { stale, ..decode::reading(&data, info) };
+        reading.inverters.retain(|one| !self.settings.exclude.contains(&one.serial));
+        if is_complete {
+            // A DTU that was told before and yet repeats itself has restarted since.
+            self.owes_performance_mode = stale;
+            self.freshness.remember(data);
+        }
+        reading
+    }
+}
+
+impl<D: Dial> Dtu for ProtobufDtu<D> {
+    async fn poll(&mut self) -> Result<DtuReading, PollError> {
+        let mut packets = PacketSet::default();
+        let outcome = self.collect(&mut packets).await;
+        if let Err(error) = outcome {
+            let partial = if packets.is_empty() {
+                DtuReading::default()
+            } else {
+                self.reading(packets, false)
+            };
+            return Err(PollError { error, partial });
+        }
+        Ok(self.reading(packets, true))
+    }
+}
+
+fn accepted_command(message: &[u8]) -> Result<Option<CommandReq>, DtuError> {
+    let malformed = |error| DtuError::Malformed(format!("answer to a command: {error}"));
+    CommandReq::decode(message).map(Some).map_err(malformed)
+}
+
+/// The answer to the request for that packet. Without a serial number in plain text it is none:
+/// ciphertext that happens to be a message has not even that.
+fn real_data(message: &[u8], packet: i32) -> Result<Option<RealDataNewReq>, DtuError> {
+    let data = RealDataNewReq::decode(message)
+        .map_err(|error| DtuError::Malformed(format!("real data: {error}")))?;
+    if !app_info::is_serial(&data.dtu_serial) {
+        return Err(DtuError::Malformed("real data without a serial number".to_owned()));
+    }
+    Ok((data.cp == packet).then_some(data))
+}

@@ -1,0 +1,105 @@
+//! The mains side of an inverter.
+
+use super::super::app_info::inverter_serial;
+use super::super::messages::{SgsMo, TgsMo};
+use super::signal;
+use crate::plant::reading::{AcReading, InverterReading};
+use crate::plant::units::{Amperes, Celsius, Hertz, Percent, PowerFactor, Vars, Volts, Watts};
+
+/// A single-phase inverter; `None` without a serial number.
+pub(super) fn single_phase(message: &SgsMo) -> Option<InverterReading> {
+    let common = Common {
+        serial: message.serial,
+        link_status: message.link_status,
+        warning_number: message.warning_number,
+        voltage: message.voltage,
+        frequency: message.frequency,
+        temperature: message.temperature,
+        active_power: message.active_power,
+        reactive_power: message.reactive_power,
+        power_factor: message.power_factor,
+        signal: message.signal,
+    };
+    let mut inverter = common.inverter()?;
+    if is_linked(message.link_status) {
+        inverter.ac.current = Some(Amperes::from_hundredths(message.current));
+        inverter.ac.power_limit = power_limit(message.power_limit);
+    }
+    Some(inverter)
+}
+
+/// A three-phase inverter; `None` without a serial number.
+pub(super) fn three_phase(message: &TgsMo) -> Option<InverterReading> {
+    let common = Common {
+        serial: message.serial,
+        link_status: message.link_status,
+        warning_number: message.warning_number,
+        voltage: message.voltage_a,
+        frequency: message.frequency,
+        temperature: message.temperature,
+        active_power: message.active_power,
+        reactive_power: message.reactive_power,
+        power_factor: message.power_factor,
+        signal: message.signal,
+    };
+    let mut inverter = common.inverter()?;
+    if is_linked(message.link_status) {
+        let voltages = [message.voltage_a, message.voltage_b, message.voltage_c];
+        let currents = [message.current_a, message.current_b, message.current_c];
+        inverter.ac.phase_voltages = voltages.map(Volts::from_tenths).to_vec();
+        inverter.ac.phase_currents = currents.map(Amperes::from_hundredths).to_vec();
+    }
+    Some(inverter)
+}
+
+/// What both kinds have, in raw steps.
+struct Common {
+    serial: i64,
+    link_status: i32,
+    warning_number: i32,
+    voltage: i32,
+    frequency: i32,
+    temperature: i32,
+    active_power: i32,
+    reactive_power: i32,
+    power_factor: i32,
+    signal: i32,
+}
+
+impl Common {
+    fn inverter(&self) -> Option<InverterReading> {
+        let mut inverter = InverterReading::unknown(inverter_serial(self.serial)?);
+        inverter.link_status = u16::try_from(self.link_status).ok();
+        if !is_linked(self.link_status) {
+            return Some(inverter);
+        }
+        inverter.alarm_count = u32::try_from(self.warning_number).ok();
+        inverter.grid_voltage = Some(Volts::from_tenths(self.voltage));
+        inverter.grid_frequency = Some(Hertz::from_hundredths(self.frequency));
+        inverter.temperature = Some(Celsius::from_tenths(self.temperature));
+        inverter.ac = AcReading {
+            active_power: Some(Watts::from_tenths(self.active_power)),
+            reactive_power: Some(Vars::from_tenths(self.reactive_power)),
+            power_factor: Some(power_factor(self.power_factor)),
+            signal: signal::percent(self.signal),
+            ..AcReading::default()
+        };
+        Some(inverter)
+    }
+}
+
+/// Without a link the DTU gives zeros, or residues of earlier values.
+const fn is_linked(link_status: i32) -> bool {
+    link_status != 0
+}
+
+/// Some devices count whole units: 1 at full power means 1.0, since 0.001 is no power factor that
+/// an inverter has.
+const fn power_factor(raw: i32) -> PowerFactor {
+    PowerFactor::from_thousandths(if matches!(raw, 1 | -1) { raw * 1000 } else { raw })
+}
+
+/// 0 is what DTUs send that know of no limit, not a limit.
+fn power_limit(raw: i32) -> Option<Percent> {
+    (1..=1000).contains(&raw).then(|| Percent::from_tenths(raw))
+}

@@ -1,0 +1,179 @@
+//! Frames on the wire: a header of ten bytes, a payload, and an authentication tag behind it where
+//! the DTU encrypts. Pure: no socket, no clock.
+
+use std::io;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use thiserror::Error;
+use tokio_util::codec::{Decoder, Encoder};
+
+use super::command::{Command, Secrecy};
+use super::crc::crc16;
+
+const MAGIC: [u8; 2] = *b"HM";
+const HEADER: usize = 10;
+/// The header of the hybrid inverters' gateways; its CRC covers what follows it, too.
+const EXTENDED_HEADER: usize = 24;
+/// The authentication tag, which neither length nor CRC covers.
+pub const TAG: usize = 16;
+
+/// One frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What it is for.
+    pub command: Command,
+    /// Chosen by who asks; answers usually repeat it.
+    pub sequence: u16,
+    /// A protobuf message, or its ciphertext.
+    pub payload: Bytes,
+    /// The authentication tag of a ciphertext.
+    pub tag: Option<[u8; TAG]>,
+}
+
+/// The bytes are not a frame: where the next one begins is not known.
+#[derive(Debug, Error)]
+pub enum FrameError {
+    /// The stream itself failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// A frame does not begin where it should. Zero bytes are what some DTUs answer to a request
+    /// that they cannot decrypt.
+    #[error("a frame begins with {0:02x?} instead of `HM`")]
+    Magic(Vec<u8>),
+    /// The header gives a length that is smaller than the header.
+    #[error("a frame of command {command} says it is {length} bytes long")]
+    Length {
+        /// From the header.
+        command: Command,
+        /// From the header.
+        length: u16,
+    },
+    /// The payload is damaged.
+    #[error(
+        "the checksum of a frame of command {command} is {found:04x} instead of {expected:04x}"
+    )]
+    Crc {
+        /// From the header.
+        command: Command,
+        /// Computed from the payload.
+        expected: u16,
+        /// From the header.
+        found: u16,
+    },
+    /// The payload does not fit into a frame; only for frames we send.
+    #[error("a payload of {0} bytes does not fit into a frame")]
+    TooLong(usize),
+}
+
+/// Cuts a stream into frames, and joins them. One per connection and direction.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FrameCodec {
+    encrypted: bool,
+    /// The last frame may or may not have had a tag: if it had, the tag comes next.
+    tag_may_follow: bool,
+}
+
+impl FrameCodec {
+    /// From now on, frames carry an authentication tag, except those that are always clear text.
+    pub fn set_encrypted(&mut self, encrypted: bool) {
+        self.encrypted = encrypted;
+    }
+
+    /// Drops the tag of the last frame, if it had one; whether a frame can begin now.
+    fn skip_tag(&mut self, bytes: &mut BytesMut) -> bool {
+        if !self.tag_may_follow {
+            return true;
+        }
+        match bytes.get(..MAGIC.len()) {
+            Some(start) if start == MAGIC => {}
+            Some(_) if bytes.len() >= TAG => bytes.advance(TAG),
+            Some(_) | None => return false,
+        }
+        self.tag_may_follow = false;
+        true
+    }
+}
+
+impl Decoder for FrameCodec {
+    type Item = Frame;
+    type Error = FrameError;
+
+    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+        if !self.skip_tag(bytes) {
+            return Ok(None);
+        }
+        let start = bytes.get(..MAGIC.len().min(bytes.len())).unwrap_or_default();
+        if !MAGIC.starts_with(start) {
+            let start = bytes.get(..HEADER.min(bytes.len())).unwrap_or_default();
+            return Err(FrameError::Magic(start.to_vec()));
+        }
+        let Some(header) = Header::read(bytes)? else { return Ok(None) };
+        let secrecy = if self.encrypted { header.command.secrecy() } else { Secrecy::Clear };
+        let tag_size = if secrecy == Secrecy::Encrypted { TAG } else { 0 };
+        let wire_size = header.length + tag_size;
+        if bytes.len() < wire_size {
+            bytes.reserve(wire_size - bytes.len());
+            return Ok(None);
+        }
+        let mut payload = bytes.split_to(header.length);
+        payload.advance(header.size);
+        let expected = crc16(&payload);
+        if expected != header.crc {
+            let Header { command, crc, .. } = header;
+            return Err(FrameError::Crc { command, expected, found: crc });
+        }
+        let tag = bytes.split_to(tag_size).as_ref().try_into().ok();
+        self.tag_may_follow = secrecy == Secrecy::Unknown;
+        let Header { command, sequence, .. } = header;
+        Ok(Some(Frame { command, sequence, payload: payload.freeze(), tag }))
+    }
+}
+
+/// The header, as it stands on the wire.
+struct Header {
+    command: Command,
+    sequence: u16,
+    crc: u16,
+    /// Of header and payload.
+    length: usize,
+    /// Of the header alone.
+    size: usize,
+}
+
+impl Header {
+    /// `None` if it has not arrived whole.
+    fn read(mut bytes: &[u8]) -> Result<Option<Self>, FrameError> {
+        if bytes.len() < HEADER {
+            return Ok(None);
+        }
+        bytes.advance(MAGIC.len());
+        let command = Command(bytes.get_u16());
+        let sequence = bytes.get_u16();
+        let crc = bytes.get_u16();
+        let length = bytes.get_u16();
+        let size = if command.is_extended() { EXTENDED_HEADER } else { HEADER };
+        if usize::from(length) < size {
+            return Err(FrameError::Length { command, length });
+        }
+        Ok(Some(Self { command, sequence, crc, length: usize::from(length), size }))
+    }
+}
+
+impl Encoder<Frame> for FrameCodec {
+    type Error = FrameError;
+
+    fn encode(&mut self, frame: Frame, bytes: &mut BytesMut) -> Result<(), FrameError> {
+        let payload = &frame.payload;
+        let length = u16::try_from(HEADER + payload.len())
+            .map_err(|_| FrameError::TooLong(payload.len()))?;
+        bytes.reserve(usize::from(length) + TAG);
+        bytes.put_slice(&MAGIC);
+        bytes.put_u16(frame.command.0);
+        bytes.put_u16(frame.sequence);
+        bytes.put_u16(crc16(payload));
+        bytes.put_u16(length);
+        bytes.put_slice(payload);
+        bytes.put_slice(frame.tag.as_ref().map_or(&[][..], |tag| tag));
+        Ok(())
+    }
+}

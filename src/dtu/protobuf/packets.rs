@@ -1,0 +1,111 @@
+//! The packets of one answer, put together. Pure.
+
+use super::messages::RealDataNewReq;
+
+/// More packets than that no DTU has: ten blocks each, and a DTU serves 100 ports.
+const MOST_PACKETS: i32 = 64;
+
+/// The packets that have come so far.
+#[derive(Debug, Default)]
+pub(super) struct PacketSet {
+    merged: RealDataNewReq,
+    next: i32,
+    is_second_attempt: bool,
+}
+
+/// What one answer of the DTU has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Something other than a packet.
+    Told,
+    /// A packet, but not the last.
+    Packet,
+    /// The last packet.
+    Complete,
+}
+
+impl PacketSet {
+    /// The packet to ask for next.
+    pub(super) const fn next(&self) -> i32 {
+        self.next
+    }
+
+    /// Whether no packet has come yet.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.next == 0
+    }
+
+    /// What has come so far, as one message.
+    pub(super) fn into_merged(self) -> RealDataNewReq {
+        self.merged
+    }
+
+    /// Takes the packet that [`next`](Self::next) asked for.
+    ///
+    /// Packets of different times do not belong together, and are asked for again from the first
+    /// one. If the second time is no better, they are taken as they are: a DTU that always moves on
+    /// between two packets would otherwise never be read.
+    pub(super) fn push(&mut self, packet: RealDataNewReq) -> Progress {
+        if self.next == 0 {
+            self.merged = packet;
+        } else if self.disagrees(&packet) && !self.is_second_attempt {
+            *self = Self { is_second_attempt: true, ..Self::default() };
+            return Progress::Packet;
+        } else {
+            self.append(packet);
+        }
+        self.next += 1;
+        if self.next < self.merged.ap.min(MOST_PACKETS) {
+            Progress::Packet
+        } else {
+            Progress::Complete
+        }
+    }
+
+    fn disagrees(&self, packet: &RealDataNewReq) -> bool {
+        packet.timestamp != self.merged.timestamp || packet.ap != self.merged.ap
+    }
+
+    fn append(&mut self, packet: RealDataNewReq) {
+        self.merged.meters.extend(packet.meters);
+        self.merged.single_phase.extend(packet.single_phase);
+        self.merged.three_phase.extend(packet.three_phase);
+        self.merged.ports.extend(packet.ports);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(timestamp: i32, ap: i32) -> RealDataNewReq {
+        RealDataNewReq { timestamp, ap, ..RealDataNewReq::default() }
+    }
+
+    #[track_caller]
+    fn check(packets: &[(i32, i32)], expected: &[Progress]) {
+        let mut set = PacketSet::default();
+        let progress: Vec<_> =
+            packets.iter().map(|&(timestamp, ap)| set.push(packet(timestamp, ap))).collect();
+        assert_eq!(progress, expected);
+    }
+
+    #[test]
+    fn the_announced_number_of_packets_is_asked_for() {
+        use Progress::{Complete, Packet};
+        check(&[(1, 1)], &[Complete]);
+        check(&[(1, 0)], &[Complete]);
+        check(&[(1, -5)], &[Complete]);
+        check(&[(1, 3), (1, 3), (1, 3)], &[Packet, Packet, Complete]);
+        let mut endless = vec![Packet; 63];
+        endless.push(Complete);
+        check(&[(1, i32::MAX); 64], &endless);
+    }
+
+    #[test]
+    fn packets_of_different_times_are_asked_for_once_more() {
+        use Progress::{Complete, Packet};
+        check(&[(1, 2), (2, 2), (2, 2), (2, 2)], &[Packet, Packet, Packet, Complete]);
+        check(&[(1, 2), (2, 2), (3, 2), (4, 2)], &[Packet, Packet, Packet, Complete]);
+    }
+}

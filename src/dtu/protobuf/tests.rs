@@ -1,0 +1,234 @@
+//! The client against a DTU in memory, in paused time.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::time::{Instant, sleep};
+
+use super::command::Command;
+use super::fake::{FakeDialer, FakeDtu, Fault};
+use super::{ProtobufDtu, Settings};
+use crate::clock::WallClock;
+use crate::dtu::{Dtu, DtuError, PollError};
+use crate::plant::reading::DtuReading;
+
+const ONE: [&str; 1] = ["realdata_new_reply_2port_single_phase"];
+const TWO: [&str; 2] = ["realdata_new_2packet_reply_cp0", "realdata_new_2packet_reply_cp1"];
+const GAP: Duration = Duration::from_secs(2);
+
+fn settings() -> Settings {
+    Settings {
+        name: "Roof".to_owned(),
+        timeout: Duration::from_secs(3),
+        retries: 1,
+        request_gap: GAP,
+        performance_mode: false,
+        exclude: Vec::new(),
+        zone: TimeZone::UTC,
+    }
+}
+
+fn client(dialer: FakeDialer, settings: Settings) -> ProtobufDtu<FakeDialer> {
+    let noon = Timestamp::from_second(1_750_500_000).unwrap();
+    ProtobufDtu::with_dialer(dialer, settings, WallClock::from_fn(move || noon))
+}
+
+/// One DTU and the client that asks it.
+struct Pair {
+    client: ProtobufDtu<FakeDialer>,
+    dtu: FakeDtu,
+}
+
+impl Pair {
+    fn new(packets: &[&str]) -> Self {
+        Self::with(packets, settings())
+    }
+
+    fn with(packets: &[&str], settings: Settings) -> Self {
+        let (dialer, dtu) = FakeDtu::new();
+        Self { client: client(dialer, settings), dtu: dtu.with_packets(packets) }
+    }
+
+    async fn poll(&mut self) -> Result<DtuReading, PollError> {
+        tokio::select! {
+            outcome = self.client.poll() => outcome,
+            () = self.dtu.run() => unreachable!("it answers for ever"),
+        }
+    }
+
+    async fn poll_with(&mut self, faults: &[Fault]) -> Result<DtuReading, PollError> {
+        self.dtu.faults = faults.to_vec().into();
+        self.dtu.asked.clear();
+        self.poll().await
+    }
+
+    fn commands(&self) -> Vec<String> {
+        self.dtu.asked.iter().map(|asked| asked.command.to_string()).collect()
+    }
+}
+
+fn power(reading: &DtuReading) -> Vec<f64> {
+    reading.inverters.iter().filter_map(|one| Some(one.ac.active_power?.as_f64())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn app_info_is_asked_for_once_and_real_data_at_each_poll() {
+    let mut pair = Pair::new(&ONE);
+    let reading = pair.poll().await.unwrap();
+    assert_eq!(power(&reading), [402.1]);
+    assert_eq!(reading.inverters[0].ac.firmware_version.as_deref(), Some("V01.00.12"));
+    assert_eq!(reading.dtu_firmware.as_deref(), Some("V01.01.01"));
+    pair.poll().await.unwrap();
+    assert_eq!(pair.commands(), ["A301", "A311", "A311"]);
+    assert_eq!(pair.dtu.asked.last().unwrap().connection, 2, "a connection per poll");
+    sleep(Duration::from_hours(6)).await;
+    pair.poll().await.unwrap();
+    assert_eq!(pair.commands()[3..], ["A301", "A311"], "programs are updated now and then");
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_never_closer_than_the_gap() {
+    let mut pair = Pair::new(&TWO);
+    for faults in [
+        vec![],
+        vec![Fault::Close, Fault::Slowly],
+        vec![Fault::None, Fault::Silence, Fault::Zeros],
+        vec![Fault::Restart(Some([7; 16])), Fault::None, Fault::Silence],
+    ] {
+        pair.dtu.faults = faults.into();
+        drop(pair.poll().await);
+    }
+    let times: Vec<Instant> = pair.dtu.asked.iter().map(|asked| asked.at).collect();
+    assert!(times.len() > 10);
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= GAP), "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn packets_make_one_reading() {
+    let mut pair = Pair::new(&TWO);
+    let reading = pair.poll().await.unwrap();
+    let ports: Vec<usize> = reading.inverters.iter().map(|one| one.ports.len()).collect();
+    assert_eq!(ports, [4, 4, 4]);
+    let packets: Vec<_> = pair.dtu.asked.iter().map(|asked| asked.packet).collect();
+    assert_eq!(packets, [-1, 0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_excluded_inverter_is_left_out() {
+    let exclude = vec!["1164a0000002".parse().unwrap()];
+    let mut pair = Pair::with(&TWO, Settings { exclude, ..settings() });
+    let reading = pair.poll().await.unwrap();
+    let serials: Vec<_> = reading.inverters.iter().map(|one| one.serial.to_string()).collect();
+    assert_eq!(serials, ["1164a0000001", "1164a0000003"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn packets_of_different_times_are_read_again() {
+    let mut pair = Pair::new(&TWO);
+    let reading = pair.poll_with(&[Fault::None, Fault::OtherTime]).await.unwrap();
+    assert_eq!(reading.port_count(), 12);
+    let packets: Vec<_> = pair.dtu.asked.iter().map(|asked| asked.packet).collect();
+    assert_eq!(packets, [-1, 0, 1, 0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_fault_is_survived_within_the_poll() {
+    for fault in [
+        Fault::Silence,
+        Fault::Zeros,
+        Fault::Close,
+        Fault::CloseHalfway,
+        Fault::Slowly,
+        Fault::Unasked,
+        Fault::WrongCommand,
+        Fault::OldAnswerFirst,
+        Fault::WrongSequence,
+        Fault::BadCrc,
+        Fault::Babble,
+        Fault::Restart(None),
+        Fault::Restart(Some([9; 16])),
+    ] {
+        for enc_rand in [None, Some([7; 16])] {
+            let mut pair = Pair::new(&ONE);
+            pair.dtu.enc_rand = enc_rand;
+            let before = pair.poll().await.unwrap();
+            let after = pair.poll_with(std::slice::from_ref(&fault)).await;
+            let after = after.unwrap_or_else(|error| panic!("{fault:?}: {error:?}"));
+            assert_eq!(power(&after), [402.1], "{fault:?}");
+            assert!(after.dtu_time > before.dtu_time && !after.stale, "{fault:?}: {after:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_key_or_none_is_picked_up_within_one_poll_without_retries() {
+    for when_wrong in [Fault::Silence, Fault::Zeros, Fault::Close] {
+        let mut pair = Pair::with(&ONE, Settings { retries: 0, ..settings() });
+        pair.dtu.when_wrong = when_wrong.clone();
+        for enc_rand in [None, Some([1; 16]), Some([2; 16]), None, Some([1; 16])] {
+            pair.dtu.enc_rand = enc_rand;
+            pair.dtu.asked.clear();
+            let reading = pair.poll().await;
+            assert!(reading.is_ok(), "{when_wrong:?}, {enc_rand:?}: {reading:?}");
+            assert!(pair.commands().contains(&"A301".to_owned()));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_number_is_used_twice_over_connections_and_polls() {
+    let mut pair = Pair::new(&TWO);
+    pair.dtu.enc_rand = Some([7; 16]);
+    for _ in 0..5 {
+        pair.dtu.faults = [Fault::None, Fault::Close].into();
+        pair.poll().await.unwrap();
+    }
+    let mut numbers: Vec<_> = pair.dtu.asked.iter().map(|asked| asked.sequence).collect();
+    let count = numbers.len();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), count);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_poll_tells_why_and_keeps_what_it_has() {
+    let mut pair = Pair::new(&TWO);
+    let faults = [Fault::None, Fault::Silence, Fault::Silence, Fault::Silence];
+    let failed = pair.poll_with(&faults).await.unwrap_err();
+    assert!(matches!(failed.error, DtuError::Timeout(_)), "{failed:?}");
+    assert_eq!(failed.partial.port_count(), 7);
+    let failed = pair.poll_with(&[const { Fault::BadCrc }; 9]).await.unwrap_err();
+    assert!(matches!(failed.error, DtuError::Malformed(_)), "{failed:?}");
+    assert_eq!(failed.partial, DtuReading::default());
+    let failed = pair.poll_with(&[const { Fault::Close }; 9]).await.unwrap_err();
+    assert!(matches!(failed.error, DtuError::Closed(_)), "{failed:?}");
+    assert_eq!(pair.commands(), ["A301", "A311", "A301", "A311"], "one retry");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dtu_that_repeats_itself_is_stale() {
+    let mut pair = Pair::new(&ONE);
+    assert!(!pair.poll().await.unwrap().stale);
+    pair.dtu.step = 0;
+    assert!(pair.poll().await.unwrap().stale);
+    pair.dtu.step = 60;
+    assert!(!pair.poll().await.unwrap().stale);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_performance_mode_is_asked_for_when_configured_and_after_a_restart() {
+    let mut pair = Pair::with(&ONE, Settings { performance_mode: true, ..settings() });
+    pair.dtu.enc_rand = Some([7; 16]);
+    pair.poll().await.unwrap();
+    pair.poll().await.unwrap();
+    assert_eq!(pair.commands(), ["A301", "A305", "A311", "A311"]);
+    pair.dtu.step = 0;
+    pair.poll().await.unwrap();
+    pair.poll().await.unwrap();
+    assert_eq!(pair.commands()[4..], ["A311", "A305", "A311"], "it stands still: told again");
+    let failed = [Fault::Restart(Some([8; 16]))];
+    pair.poll_with(&failed).await.unwrap();
+    assert_eq!(pair.commands().last().map(String::as_str), Some("A311"));
+    assert!(pair.dtu.asked.iter().any(|asked| asked.command == Command::COMMAND));
+}
