@@ -1,1 +1,155 @@
-//! What survives a restart: registered targets, energy counters, the last snapshot.
+//! What survives a restart: registered targets, energy counters, the last snapshot; in SQLite.
+//!
+//! One thread of its own holds the database, so that a slow disk holds up nobody but who asked
+//! for a write. Targets are on disk before their registration is answered; the plant is written
+//! when there is time, the newest only, and a power cut may lose its last poll.
+
+mod aside;
+mod database;
+mod error;
+mod ledgers;
+mod open;
+mod saved;
+mod schema;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc::{self, Sender};
+use tokio::sync::oneshot;
+use tracing::{error, warn};
+
+use self::database::Database;
+pub use self::error::StoreError;
+pub use self::saved::{Saved, SavedPlant, SavedTarget, Usage};
+use self::worker::{Request, Shared, Worker};
+
+/// Requests that may wait for the database. A registration beyond them waits for its turn.
+const WAITING: usize = 32;
+/// What the end of the daemon may wait for the last write. Losing it costs one poll.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
+/// What the start of the daemon may wait for what was kept.
+const LOAD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The database. Cheap to clone; closed when the last clone is dropped.
+#[derive(Clone)]
+pub struct Store {
+    requests: Sender<Request>,
+    shared: Arc<Shared>,
+}
+
+impl Store {
+    /// Opens the database in `state_dir`, or begins one. `now` names a file that must be set aside.
+    ///
+    /// Never fails: where nothing can be kept, the bridge works without, and one warning tells.
+    pub fn open(state_dir: &Path, now: Timestamp) -> Self {
+        match open::open(state_dir, now) {
+            Ok(database) => Self::start(Some(database)),
+            Err(reason) => {
+                warn!("nothing will survive a restart: {reason}");
+                Self::in_memory()
+            }
+        }
+    }
+
+    /// A database that is forgotten with the process.
+    pub fn in_memory() -> Self {
+        let database = Database::in_memory();
+        if let Err(error) = &database {
+            error!("no database even in memory: {error}");
+        }
+        Self::start(database.ok())
+    }
+
+    /// Gives the database to a thread. Without either, each request is told so.
+    fn start(database: Option<Database>) -> Self {
+        let (requests, receiver) = mpsc::channel(WAITING);
+        let shared = Arc::new(Shared::new(database.as_ref()));
+        if let Some(database) = database {
+            let worker = Worker::new(database, Arc::clone(&shared));
+            let thread = std::thread::Builder::new().name("store".into());
+            if let Err(error) = thread.spawn(move || worker.run(receiver)) {
+                error!("nothing will survive a restart: no thread for the database: {error}");
+            }
+        }
+        Self { requests, shared }
+    }
+
+    /// All that is kept. For the start of the daemon: waits for the database.
+    pub fn load(&self) -> Saved {
+        let (reply, answer) = sync_channel(1);
+        self.shared.ask_for_all(reply);
+        if !self.wake() {
+            return Saved::default();
+        }
+        answer.recv_timeout(LOAD_PATIENCE).unwrap_or_else(|_| {
+            error!("the database did not answer; the bridge starts without what was kept");
+            Saved::default()
+        })
+    }
+
+    /// Keeps a registered target, or its new values. On disk when this returns.
+    pub async fn save_target(&self, target: SavedTarget) -> Result<(), StoreError> {
+        self.ask(|reply| Request::SaveTarget(target, reply)).await
+    }
+
+    /// Forgets a registered target. On disk when this returns; one that is unknown is no error.
+    pub async fn delete_target(&self, key: &str) -> Result<(), StoreError> {
+        let key = key.to_owned();
+        self.ask(|reply| Request::DeleteTarget(key, reply)).await
+    }
+
+    /// Hands over the plant to be written soon; a newer one takes the place of one that waits.
+    ///
+    /// Ledgers and DTUs that it leaves out keep what was last written of them.
+    pub fn save_plant(&self, plant: SavedPlant) {
+        self.shared.put_plant(plant);
+        self.wake();
+    }
+
+    /// Waits until the plant is on disk, but not for long.
+    pub async fn flush(&self) {
+        let written = self.ask(Request::Flush);
+        if tokio::time::timeout(FLUSH_PATIENCE, written).await.is_err() {
+            warn!("the disk is slow: the values of the last poll may not be kept");
+        }
+    }
+
+    /// How big the database is, as of the last write. Cheap.
+    pub fn usage(&self) -> Usage {
+        self.shared.usage()
+    }
+
+    async fn ask(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<(), StoreError>>) -> Request,
+    ) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).await.map_err(|_| StoreError::Ended)?;
+        answer.await.unwrap_or(Err(StoreError::Ended))
+    }
+
+    /// Has the thread look for what waits. Whether there is a thread.
+    fn wake(&self) -> bool {
+        use tokio::sync::mpsc::error::TrySendError::{Closed, Full};
+        match self.requests.try_send(Request::Look) {
+            // The thread looks after each request, so also after those that fill the channel.
+            Ok(()) | Err(Full(_)) => true,
+            Err(Closed(_)) => false,
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("usage", &self.usage()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,75 @@
+//! What is kept, as the rest of the bridge sees it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use crate::plant::ledger::LedgerRecord;
+use crate::plant::serial::InverterSerial;
+
+/// One PV input of one inverter.
+pub(super) type PortKey = (InverterSerial, u8);
+
+/// A target that registered itself.
+#[derive(Clone)]
+pub struct SavedTarget {
+    /// Its URL without the query: one target, whatever its token.
+    pub key: String,
+    /// Its URL with the token.
+    pub url: SecretString,
+    /// Names it in the log and in the API.
+    pub name: String,
+    /// When it first registered.
+    pub registered_at: Timestamp,
+    /// Since when no connection succeeded; `None` while it works.
+    pub failing_since: Option<Timestamp>,
+}
+
+impl fmt::Debug for SavedTarget {
+    /// Without the URL, not even the key: a URL may hold a password before its host.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SavedTarget")
+            .field("name", &self.name)
+            .field("registered_at", &self.registered_at)
+            .field("failing_since", &self.failing_since)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is kept of the plant; written together, so that energy and snapshot always agree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SavedPlant {
+    /// The ledger of each port.
+    pub ledgers: Vec<(PortKey, LedgerRecord)>,
+    /// The body of `GET /api/inverters`.
+    pub snapshot_json: Bytes,
+    /// The end of each DTU's last successful poll, by the DTU's name in the configuration.
+    pub last_success: BTreeMap<String, Timestamp>,
+}
+
+/// All that was kept.
+#[derive(Clone, Debug, Default)]
+pub struct Saved {
+    /// In the order in which they first registered.
+    pub targets: Vec<SavedTarget>,
+    /// The ledger of each port, sorted by serial number and port.
+    pub ledgers: Vec<(PortKey, LedgerRecord)>,
+    /// The body of `GET /api/inverters`; `None` before the first poll ever.
+    pub snapshot_json: Option<Bytes>,
+    /// The end of each DTU's last successful poll, by the DTU's name in the configuration.
+    pub last_success: BTreeMap<String, Timestamp>,
+}
+
+/// How big the database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// On disk, including what is not yet merged into the main file; in memory, of its pages.
+    pub size_bytes: u64,
+    /// Rows of all tables.
+    pub records: u64,
+    /// `sqlite`, or `memory` where nothing survives a restart.
+    pub kind: &'static str,
+}

@@ -1,0 +1,84 @@
+//! Disks that are full or read-only while the bridge runs.
+
+use super::files::log_of;
+use super::*;
+
+/// The store's thread, worked by hand.
+fn by_hand(directory: &Path) -> (Worker, Arc<Shared>) {
+    let database = open::open(directory, now()).unwrap();
+    let shared = Arc::new(Shared::new(Some(&database)));
+    (Worker::new(database, Arc::clone(&shared)), shared)
+}
+
+/// A plant too big for a full database.
+fn big_plant() -> SavedPlant {
+    SavedPlant { snapshot_json: Bytes::from(vec![b' '; 100_000]), ..plant(1) }
+}
+
+#[test]
+fn a_full_disk_is_told_once_and_its_end_too() {
+    let directory = TempDir::new().unwrap();
+    let (mut worker, shared) = by_hand(directory.path());
+    let limit = |worker: &Worker, pages: i64| {
+        let sql = format!("PRAGMA max_page_count = {pages}");
+        worker.database().connection().query_row(&sql, [], |_| Ok(())).unwrap();
+    };
+    let ((), log) = log_of(|| {
+        limit(&worker, 1);
+        shared.put_plant(big_plant());
+        worker.write_plant();
+        worker.write_plant();
+        shared.put_plant(big_plant());
+        worker.write_plant();
+    });
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("WARN") && log.contains("no space is left"), "{log}");
+    assert!(log.contains("hoymiles-bridge.db"), "{log}");
+
+    let ((), log) = log_of(|| {
+        limit(&worker, 1_000_000);
+        // No newer one: it is the one that failed which is written now.
+        worker.write_plant();
+        shared.put_plant(plant(2));
+        worker.write_plant();
+    });
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("kept again"), "{log}");
+    assert_eq!(plant_of(worker.database().load().unwrap()), plant(2));
+}
+
+#[test]
+fn a_plant_that_failed_does_not_replace_a_newer_one() {
+    let directory = TempDir::new().unwrap();
+    let (mut worker, shared) = by_hand(directory.path());
+    worker.database().connection().pragma_update(None, "query_only", true).unwrap();
+    shared.put_plant(plant(1));
+    worker.write_plant();
+    shared.put_plant(plant(2));
+    worker.database().connection().pragma_update(None, "query_only", false).unwrap();
+    worker.write_plant();
+    assert_eq!(plant_of(worker.database().load().unwrap()), plant(2));
+}
+
+#[tokio::test]
+async fn a_registration_that_cannot_be_kept_says_why_and_what_to_do() {
+    let directory = TempDir::new().unwrap();
+    let database = open::open(directory.path(), now()).unwrap();
+    database.connection().pragma_update(None, "query_only", true).unwrap();
+    let store = Store::start(Some(database));
+    let error = store.save_target(target("a", "hush")).await.unwrap_err().to_string();
+    assert!(error.contains("hoymiles-bridge.db cannot be written"), "{error}");
+    assert!(error.contains("write permission"), "{error}");
+    assert!(!error.contains("hush"), "{error}");
+    store.delete_target("ws://a.test/ws").await.unwrap_err();
+}
+
+#[tokio::test]
+async fn without_a_database_each_request_is_told_so() {
+    let store = Store::start(None);
+    store.save_plant(plant(1));
+    store.flush().await;
+    assert!(store.load().ledgers.is_empty());
+    let error = store.save_target(target("a", "1")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Ended), "{error}");
+}

@@ -1,0 +1,174 @@
+//! The thread that holds the database, and what it shares with those who ask.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use super::database::Database;
+use super::error::StoreError;
+use super::saved::{Saved, SavedPlant, SavedTarget, Usage};
+
+/// Who asks is told how it went; that nobody waits any more is no reason not to do it.
+type Reply = oneshot::Sender<Result<(), StoreError>>;
+
+/// What the thread is asked to do. After each it also looks for a plant that waits.
+pub(super) enum Request {
+    /// Write a target.
+    SaveTarget(SavedTarget, Reply),
+    /// Delete the target of this key.
+    DeleteTarget(String, Reply),
+    /// Bring everything onto the disk.
+    Flush(Reply),
+    /// Something waits in [`Shared`].
+    Look,
+}
+
+/// What the thread and its clients both see.
+pub(super) struct Shared {
+    waiting: Mutex<Waiting>,
+    size_bytes: AtomicU64,
+    records: AtomicU64,
+    kind: &'static str,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// The newest plant that is not written yet.
+    plant: Option<SavedPlant>,
+    /// Who wants all that is kept.
+    readers: Vec<SyncSender<Saved>>,
+}
+
+impl Shared {
+    /// Of a new database.
+    pub(super) fn new(database: Option<&Database>) -> Self {
+        let usage = database.and_then(|database| database.usage().ok());
+        let Usage { size_bytes, records, kind } =
+            usage.unwrap_or(Usage { size_bytes: 0, records: 0, kind: "memory" });
+        Self {
+            waiting: Mutex::default(),
+            size_bytes: AtomicU64::new(size_bytes),
+            records: AtomicU64::new(records),
+            kind,
+        }
+    }
+
+    /// Replaces the plant that waits.
+    pub(super) fn put_plant(&self, plant: SavedPlant) {
+        self.waiting().plant = Some(plant);
+    }
+
+    /// Asks for all that is kept.
+    pub(super) fn ask_for_all(&self, reply: SyncSender<Saved>) {
+        self.waiting().readers.push(reply);
+    }
+
+    /// As of the last write.
+    pub(super) fn usage(&self) -> Usage {
+        Usage {
+            size_bytes: self.size_bytes.load(Ordering::Relaxed),
+            records: self.records.load(Ordering::Relaxed),
+            kind: self.kind,
+        }
+    }
+
+    /// Held for moments only, never while the disk works.
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread's own.
+pub(super) struct Worker {
+    database: Database,
+    shared: Arc<Shared>,
+    /// Whether the last plant could not be written, which has been told.
+    is_failing: bool,
+}
+
+impl Worker {
+    /// Takes the database.
+    pub(super) fn new(database: Database, shared: Arc<Shared>) -> Self {
+        Self { database, shared, is_failing: false }
+    }
+
+    /// Works until no client is left, then writes what still waits.
+    pub(super) fn run(mut self, mut requests: Receiver<Request>) {
+        while let Some(request) = requests.blocking_recv() {
+            self.handle(request);
+        }
+        self.write_plant();
+    }
+
+    /// Does one request, and what waits.
+    fn handle(&mut self, request: Request) {
+        match request {
+            Request::SaveTarget(target, reply) => {
+                let outcome = self.database.save_target(&target);
+                self.note_usage();
+                drop(reply.send(outcome));
+            }
+            Request::DeleteTarget(key, reply) => {
+                let outcome = self.database.delete_target(&key);
+                self.note_usage();
+                drop(reply.send(outcome));
+            }
+            Request::Flush(reply) => {
+                self.write_plant();
+                let outcome = self.database.merge();
+                self.note_usage();
+                drop(reply.send(outcome));
+            }
+            Request::Look => {}
+        }
+        self.write_plant();
+        self.answer_readers();
+    }
+
+    /// Writes the plant that waits. One that fails waits on, unless a newer one has come.
+    pub(super) fn write_plant(&mut self) {
+        let Some(plant) = self.shared.waiting().plant.take() else { return };
+        match self.database.save_plant(&plant) {
+            Ok(()) => {
+                self.note_usage();
+                if std::mem::take(&mut self.is_failing) {
+                    info!("the energy counters are kept again");
+                }
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    warn!("the energy counters are not kept for now: {error}");
+                }
+                self.shared.waiting().plant.get_or_insert(plant);
+            }
+        }
+    }
+
+    fn answer_readers(&self) {
+        let readers = std::mem::take(&mut self.shared.waiting().readers);
+        for reader in readers {
+            let saved = self.database.load().unwrap_or_else(|error| {
+                warn!("the database cannot be read: {error}");
+                Saved::default()
+            });
+            drop(reader.send(saved));
+        }
+    }
+
+    fn note_usage(&self) {
+        if let Ok(usage) = self.database.usage() {
+            self.shared.size_bytes.store(usage.size_bytes, Ordering::Relaxed);
+            self.shared.records.store(usage.records, Ordering::Relaxed);
+        }
+    }
+
+    /// The database, for tests that break something.
+    #[cfg(test)]
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+}
