@@ -1,5 +1,6 @@
 //! `[[dtu]]`: one DTU to ask.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -47,6 +48,24 @@ pub struct DtuConfig {
 }
 
 impl DtuConfig {
+    /// A DTU with the defaults of its protocol.
+    pub fn new(name: &str, protocol: Protocol, host: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            protocol,
+            host: host.to_owned(),
+            port: None,
+            unit_id: default_unit_id(),
+            timeout: default_timeout(),
+            retries: default_retries(),
+            request_gap: None,
+            records_per_read: default_records_per_read(),
+            performance_mode: false,
+            interval: None,
+            exclude: Vec::new(),
+        }
+    }
+
     /// The port that is dialled.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(match self.protocol {
@@ -66,6 +85,16 @@ pub enum Protocol {
     Protobuf,
     /// A plant that the bridge simulates itself.
     Simulated,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Modbus => "modbus",
+            Self::Protobuf => "protobuf",
+            Self::Simulated => "simulated",
+        })
+    }
 }
 
 const fn default_unit_id() -> u8 {

@@ -17,9 +17,11 @@ pub fn deserialize_option<'de, D: Deserializer<'de>>(
     deserialize(deserializer).map(Some)
 }
 
-const EXPECTED: &str = "a duration like \"500ms\", \"10s\" or \"5m\"";
+/// What a duration looks like, for messages.
+pub(super) const EXPECTED: &str = "a duration like \"500ms\", \"10s\" or \"5m\"";
 
-fn parse(text: &str) -> Option<Duration> {
+/// The duration that `text` writes down.
+pub(super) fn parse(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(digits)?;
     let number: u64 = number.parse().ok()?;
@@ -34,9 +36,27 @@ fn parse(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(milliseconds))
 }
 
+/// Writes a duration in the largest unit that needs no fraction, as people would in the file.
+pub(super) fn text(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    let fits = |(_, unit): &&(&str, u128)| milliseconds > 0 && milliseconds.is_multiple_of(*unit);
+    match units.iter().find(fits) {
+        Some((name, unit)) => format!("{}{name}", milliseconds / unit),
+        None => format!("{milliseconds}ms"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_written_as_they_are_read() {
+        for written in ["0ms", "500ms", "1500ms", "10s", "90s", "5m", "2h", "1d"] {
+            assert_eq!(text(parse(written).unwrap()), written);
+        }
+    }
 
     #[test]
     fn durations_are_a_number_and_a_unit() {

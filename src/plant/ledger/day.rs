@@ -53,19 +53,19 @@ pub(super) fn most(at: Timestamp, zone: &TimeZone) -> i64 {
     .min(MOST_PER_DAY)
 }
 
-/// How much of the growth from `since` to `at` belongs to the present day.
+/// Whether `since` lies on a day before `date`, as far as the clock can be believed.
+pub(super) fn is_before(date: Option<Date>, since: Timestamp, zone: &TimeZone) -> bool {
+    since >= CLOCK_IS_SET && date.is_some_and(|date| zone.to_datetime(since).date() < date)
+}
+
+/// How much of the growth since an earlier day, from `since` to `at`, belongs to the present one.
 pub(super) fn share(
     growth: i64,
-    date: Option<Date>,
     since: Timestamp,
     today: Option<i64>,
     at: Timestamp,
     zone: &TimeZone,
 ) -> i64 {
-    let is_earlier = date.is_some_and(|date| zone.to_datetime(since).date() < date);
-    if !is_earlier || since < CLOCK_IS_SET {
-        return growth;
-    }
     let told = match today {
         Some(today) => today.min(most(at, zone)),
         None if at.duration_since(since) <= SHORT => growth,

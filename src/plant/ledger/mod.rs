@@ -27,7 +27,7 @@ pub use self::record::LedgerRecord;
 pub use self::verdict::{Refusal, Verdict};
 use super::units::WattHours;
 
-/// No port has counted more: 1 GWh would take a module a thousand years.
+/// No port has counted more, in Wh: it would take a module a thousand years.
 const ABSURD: i64 = 1_000_000_000;
 /// A first reading up to this is believed at once: a strong module's 25 years are half of it.
 /// Above it, three rising readings are needed.
@@ -218,7 +218,11 @@ impl PortLedger {
             return;
         }
         self.total = Some(line.position());
-        let share = day::share(growth, self.date, since, today, at, zone);
+        let share = if day::is_before(self.date, since, zone) {
+            day::share(growth, since, today, at, zone)
+        } else {
+            growth
+        };
         self.at_midnight = self.at_midnight.saturating_add(growth.saturating_sub(share));
     }
 }

@@ -1,0 +1,116 @@
+//! A configuration in words: what would run, never a secret.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::Loaded;
+use crate::config::{Config, DtuConfig, HttpConfig, LogFormat, Protocol, TargetConfig, duration};
+
+/// What `check` prints.
+pub fn describe(loaded: &Loaded) -> String {
+    let Config { timezone, state_dir, poll, dtus, targets, http, log } = &loaded.config;
+    let format = match log.format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    };
+    let mut lines = Vec::new();
+    let mut line = |name: &str, value: &str| lines.push(format!("{name:<14} {value}\n"));
+    line("configuration", &loaded.file.display().to_string());
+    line("timezone", timezone);
+    line("state_dir", &state_dir.display().to_string());
+    for one in dtus {
+        line("dtu", &dtu(one, poll.interval));
+    }
+    for one in targets {
+        line("target", &target(one));
+    }
+    if targets.is_empty() {
+        line("target", "none here; Home Assistant registers itself");
+    }
+    line("http", &server(http));
+    line("registration", &registration(http));
+    line("log", &format!("{}, {format}", log.level));
+    for warning in &loaded.warnings {
+        line("warning", warning);
+    }
+    lines.concat()
+}
+
+fn dtu(dtu: &DtuConfig, interval: Duration) -> String {
+    let mut parts = vec![match dtu.protocol {
+        Protocol::Simulated => format!("{}: simulated", dtu.name),
+        // An IPv6 address and its port need brackets between them.
+        Protocol::Modbus | Protocol::Protobuf if dtu.host.contains(':') => {
+            format!("{}: {} [{}]:{}", dtu.name, dtu.protocol, dtu.host, dtu.port())
+        }
+        Protocol::Modbus | Protocol::Protobuf => {
+            format!("{}: {} {}:{}", dtu.name, dtu.protocol, dtu.host, dtu.port())
+        }
+    }];
+    if dtu.protocol == Protocol::Modbus {
+        parts.push(format!("unit_id {}", dtu.unit_id));
+        parts.push(format!("records_per_read {}", dtu.records_per_read));
+    }
+    parts.push(format!("interval {}", duration::text(dtu.interval.unwrap_or(interval))));
+    parts.push(format!("timeout {}", duration::text(dtu.timeout)));
+    parts.push(format!("retries {}", dtu.retries));
+    if let Some(gap) = dtu.request_gap {
+        parts.push(format!("request_gap {}", duration::text(gap)));
+    }
+    if dtu.performance_mode {
+        parts.push("performance_mode".to_owned());
+    }
+    if !dtu.exclude.is_empty() {
+        parts.push(format!("without {}", dtu.exclude.join(" ")));
+    }
+    parts.join(", ")
+}
+
+/// Of the URL no more than scheme, host and port.
+fn target(target: &TargetConfig) -> String {
+    let address = Url::parse(target.url.expose_secret().trim()).ok().and_then(|url| {
+        Some(format!("{}://{}:{}", url.scheme(), url.host_str()?, url.port_or_known_default()?))
+    });
+    let mut parts = vec![
+        format!("{}: {}", target.name, address.unwrap_or_default()),
+        token(target.token.as_ref(), target.token_file.is_some()).to_owned(),
+        format!("connect_timeout {}", duration::text(target.connect_timeout)),
+        format!("heartbeat {}", duration::text(target.heartbeat)),
+    ];
+    if let Some(file) = &target.ca_file {
+        parts.push(format!("ca_file {}", file.display()));
+    }
+    parts.join(", ")
+}
+
+fn server(http: &HttpConfig) -> String {
+    format!(
+        "{}, {}, max_connections {}, header_timeout {}",
+        http.listen,
+        token(http.token.as_ref(), http.token_file.is_some()),
+        http.max_connections,
+        duration::text(http.header_timeout)
+    )
+}
+
+fn registration(http: &HttpConfig) -> String {
+    let registration = &http.registration;
+    if !registration.enabled {
+        return "off".to_owned();
+    }
+    let allowed = match registration.allow.as_slice() {
+        [] => "nobody".to_owned(),
+        entries => entries.join(" "),
+    };
+    format!("allowed for {allowed}, max_targets {}", registration.max_targets)
+}
+
+fn token(token: Option<&SecretString>, from_file: bool) -> &'static str {
+    match (token, from_file) {
+        (None, _) => "no token",
+        (Some(_), false) => "token given",
+        (Some(_), true) => "token from a file",
+    }
+}

@@ -1,0 +1,94 @@
+//! Finds and reads the configuration file.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::fault::ConfigError;
+
+/// Where the file is looked for when nobody names one: in the container, then in the repository.
+pub(super) const DEFAULTS: [&str; 2] =
+    ["/config/hoymiles-bridge.toml", "config/hoymiles-bridge.toml"];
+
+/// The path and the text of the named file, or else of the first of `defaults` that exists.
+pub(super) fn read(
+    named: Option<&Path>,
+    defaults: &[&str],
+) -> Result<(PathBuf, String), ConfigError> {
+    if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
+        return match text(path) {
+            Some(text) => Ok((path.to_owned(), text?)),
+            None => Err(ConfigError::new(format!(
+                "{}: there is no such file; expected the configuration file that --config or \
+                 HOYMILES_CONFIG names",
+                path.display()
+            ))),
+        };
+    }
+    for path in defaults.iter().map(Path::new) {
+        if let Some(text) = text(path) {
+            return Ok((path.to_owned(), text?));
+        }
+    }
+    Err(ConfigError::new(format!(
+        "{}: there is no such file; expected a configuration file at one of these places, or \
+         --config FILE, or HOYMILES_CONFIG. To try the bridge without hardware and without a \
+         file: hoymiles-bridge demo",
+        defaults.join(" and ")
+    )))
+}
+
+/// What the file holds; `None` if there is none.
+fn text(path: &Path) -> Option<Result<String, ConfigError>> {
+    let cause = match fs::read_to_string(path) {
+        Ok(text) => return Some(Ok(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        Err(error) if error.kind() == ErrorKind::IsADirectory => {
+            "is a folder; expected a TOML file (Docker makes a folder when the file to mount does \
+             not exist)"
+                .to_owned()
+        }
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            "is not text; expected a TOML file in UTF-8".to_owned()
+        }
+        Err(error) => format!("cannot be read: {error}; expected a file that this user can read"),
+    };
+    Some(Err(ConfigError::new(format!("{}: {cause}", path.display()))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_default_that_exists_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = ["a.toml", "b.toml"].map(|name| folder.path().join(name));
+        let defaults = [first.to_str().unwrap(), second.to_str().unwrap()];
+        let none = read(None, &defaults).unwrap_err().to_string();
+        for text in [defaults[0], defaults[1], "--config", "demo"] {
+            assert!(none.contains(text), "{none}");
+        }
+        fs::write(&second, "2").unwrap();
+        assert_eq!(read(None, &defaults).unwrap(), (second.clone(), "2".to_owned()));
+        fs::write(&first, "1").unwrap();
+        assert_eq!(read(None, &defaults).unwrap(), (first.clone(), "1".to_owned()));
+        assert_eq!(read(Some(&second), &defaults).unwrap(), (second, "2".to_owned()));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = |name: &str| folder.path().join(name);
+        fs::write(inside("latin1.toml"), b"\xfc = 1").unwrap();
+        for (path, expected) in [
+            (inside("missing.toml"), "no such file"),
+            (folder.path().to_owned(), "is a folder"),
+            (inside("latin1.toml"), "UTF-8"),
+        ] {
+            let message = read(Some(&path), &[]).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+            assert!(message.starts_with(path.to_str().unwrap()), "{message}");
+        }
+    }
+}

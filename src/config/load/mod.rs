@@ -1,0 +1,107 @@
+//! Reads the configuration: a file, over it the environment; checks all of it and tells all that
+//! is wrong at once. `check`, `run` and the others see the same faults, since all load through here.
+
+mod check;
+mod describe;
+mod environment;
+mod fault;
+mod file;
+mod kind;
+mod nearest;
+mod schema;
+mod secret;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod walk;
+mod warning;
+
+use std::path::{Path, PathBuf};
+
+use config::{Map, Source, Value};
+use jiff::tz::TimeZone;
+
+pub use self::describe::describe;
+pub use self::fault::ConfigError;
+use self::fault::{Faults, Origins};
+use super::Config;
+
+/// A configuration that can be used.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Checked; `token` holds what `token_file` held.
+    pub config: Config,
+    /// Where it came from.
+    pub file: PathBuf,
+    /// The zone that `timezone` names.
+    pub zone: TimeZone,
+    /// What is allowed but probably not wanted.
+    pub warnings: Vec<String>,
+}
+
+/// Loads `file`, or else the first default file that exists, and what the environment sets.
+pub fn load(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Loaded, ConfigError> {
+    let (path, text) = file::read(file, &file::DEFAULTS)?;
+    let mut loaded = load_text(path, &text, environment)?;
+    loaded.warnings.extend(warning::readable_secret(&loaded.file, &text));
+    Ok(loaded)
+}
+
+/// Loads a configuration that is built in, under a `name` that takes the place of a file's.
+pub fn load_builtin(
+    name: &str,
+    toml: &str,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Loaded, ConfigError> {
+    load_text(PathBuf::from(name), toml, environment)
+}
+
+fn load_text(
+    file: PathBuf,
+    text: &str,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Loaded, ConfigError> {
+    let mut origins = Origins { file: file.clone(), ..Origins::default() };
+    let mut faults = Faults::default();
+    let from_file = walk::walk(&file, text, &mut origins, &mut faults)?;
+    let from_environment = environment::read(environment, &mut origins, &mut faults);
+
+    let mut builder = config::Config::builder().add_source(FromFile(from_file));
+    for (path, value) in from_environment {
+        builder = builder.set_override(path, value).map_err(|error| internal(&file, &error))?;
+    }
+    let layered = builder.build().map_err(|error| internal(&file, &error))?;
+    let mut config: Config =
+        serde_path_to_error::deserialize(layered).map_err(|error| internal(&file, &error))?;
+
+    let zone = check::check(&config, &mut faults);
+    secret::read_files(&mut config, &mut faults);
+    if let Some(error) = faults.into_error(&origins) {
+        return Err(error);
+    }
+    let warnings = warning::warnings(&config);
+    Ok(Loaded { config, file, zone: zone.unwrap_or(TimeZone::UTC), warnings })
+}
+
+/// What the schema let through, the structs must take: they are kept together by a test, so this
+/// is not expected to be seen by anyone.
+fn internal(file: &Path, error: &dyn std::error::Error) -> ConfigError {
+    ConfigError::new(format!("{}: {error}", file.display()))
+}
+
+/// The values of the file as the lowest layer.
+#[derive(Clone, Debug)]
+struct FromFile(Map<String, Value>);
+
+impl Source for FromFile {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
+        Ok(self.0.clone())
+    }
+}

@@ -1,0 +1,56 @@
+//! What is allowed but probably not wanted.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::config::{Config, DtuConfig, Protocol};
+
+/// Several DTUs lose answers or their network when single reads come faster than this.
+const KIND_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The warnings that the values themselves call for.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for dtu in &config.dtus {
+        if is_hasty(dtu, config.poll.interval) {
+            warnings.push(format!(
+                "DTU {}: an interval below {KIND_INTERVAL:?} with records_per_read = 1 is hard on \
+                 a DTU; if it fails, lengthen the interval or try records_per_read = 6",
+                dtu.name
+            ));
+        }
+        if dtu.protocol != Protocol::Simulated && dtu.host.to_lowercase().ends_with(".local") {
+            warnings.push(format!(
+                "DTU {}: names ending in .local are not found from inside a container; its IP \
+                 address is safer",
+                dtu.name
+            ));
+        }
+    }
+    warnings
+}
+
+fn is_hasty(dtu: &DtuConfig, interval: Duration) -> bool {
+    dtu.protocol == Protocol::Modbus
+        && dtu.interval.unwrap_or(interval) < KIND_INTERVAL
+        && dtu.records_per_read == 1
+}
+
+/// Warns of a file that everybody on the machine can read although a token stands in it.
+pub(super) fn readable_secret(file: &Path, text: &str) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let holds_token = text.lines().any(|line| {
+        let line = line.trim_start();
+        let key = line.split('=').next().unwrap_or_default().trim();
+        key == "token" || (key == "url" && line.contains("token="))
+    });
+    let mode = fs::metadata(file).ok()?.permissions().mode();
+    (holds_token && mode & 0o004 != 0).then(|| {
+        format!(
+            "{} holds a token and everybody on this machine can read it: chmod o-r, or use \
+             token_file",
+            file.display()
+        )
+    })
+}
