@@ -14,6 +14,7 @@ use crate::clock::WallClock;
 use crate::sim::fault::{FAULTS, PlannedFault};
 use crate::sim::modbus::{MOST_PORTS, Modbus};
 use crate::sim::plant::{PlantShape, SimulatedPlant};
+use crate::sim::protobuf::{Kind, Protobuf};
 use crate::sim::server::serve;
 use crate::sim::simulation::Simulation;
 
@@ -28,6 +29,10 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "ADDR", group = "wire")]
     pub modbus: Option<SocketAddr>,
 
+    /// Serve the DTU's own protocol here, such as 127.0.0.1:10081; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", group = "wire")]
+    pub protobuf: Option<SocketAddr>,
+
     /// Inverters behind the DTU
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u16).range(1..=1000))]
     pub inverters: u16,
@@ -39,6 +44,14 @@ pub struct SimulateArgs {
     /// Ports of all inverters together; the last inverters then have fewer
     #[arg(long, value_name = "TOTAL")]
     pub ports: Option<u16>,
+
+    /// Three-phase inverters
+    #[arg(long)]
+    pub three_phase: bool,
+
+    /// What kind of DTU `protobuf` is
+    #[command(flatten)]
+    pub kind: KindArgs,
 
     /// Milliseconds until a request is answered
     #[arg(long, value_name = "MS", default_value_t = 0)]
@@ -61,17 +74,71 @@ pub struct SimulateArgs {
     pub timezone: TimeZone,
 }
 
+/// Which kind of DTU speaks its own protocol.
+#[derive(Clone, Debug, Args)]
+pub struct KindArgs {
+    /// The protobuf DTU encrypts, as newer ones do
+    #[arg(long, requires = "protobuf")]
+    pub encrypted: bool,
+
+    /// The protobuf DTU has an energy meter
+    #[arg(long, requires = "protobuf")]
+    pub meter: bool,
+
+    /// How old the protobuf DTU's values get. Who asks earlier gets the old ones and begins the wait
+    /// anew, as with a real one; 0 gives new ones always
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub refresh: u64,
+
+    /// How many inverters, ports and meters the protobuf DTU puts into one packet
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = value_parser!(u16).range(1..=500))]
+    pub blocks_per_packet: u16,
+}
+
 /// Serves the DTU until `stop`.
 pub async fn simulate(args: SimulateArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let simulation = simulation(&args)?;
-    let Some(address) = args.modbus else { return Ok(()) };
     let ports = simulation.plant().port_count();
-    ensure!(ports <= MOST_PORTS, "a DTU lists {MOST_PORTS} ports over Modbus, not {ports}");
-    let listener =
-        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    announce("Modbus-TCP", listener.local_addr()?, &simulation);
-    serve(listener, Modbus, simulation, stop).await;
+    ensure!(
+        args.modbus.is_none() || ports <= MOST_PORTS,
+        "a DTU lists {MOST_PORTS} ports over Modbus, not {ports}"
+    );
+    let modbus = listener(args.modbus).await?;
+    let protobuf = listener(args.protobuf).await?;
+    if let Some(listener) = &modbus {
+        announce("Modbus-TCP", listener.local_addr()?, &simulation);
+    }
+    if let Some(listener) = &protobuf {
+        announce("protobuf", listener.local_addr()?, &simulation);
+    }
+    let dtu = Protobuf::new(protobuf_kind(&args.kind), &simulation);
+    let serve_protobuf = async {
+        if let Some(listener) = protobuf {
+            serve(listener, dtu, simulation.clone(), stop.clone()).await;
+        }
+    };
+    let serve_modbus = async {
+        if let Some(listener) = modbus {
+            serve(listener, Modbus, simulation.clone(), stop.clone()).await;
+        }
+    };
+    tokio::join!(serve_protobuf, serve_modbus);
     Ok(())
+}
+
+async fn listener(address: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = address else { return Ok(None) };
+    let bound = TcpListener::bind(address).await;
+    bound.map(Some).with_context(|| format!("cannot listen on {address}"))
+}
+
+fn protobuf_kind(args: &KindArgs) -> Kind {
+    Kind {
+        encrypts: args.encrypted,
+        has_meter: args.meter,
+        refresh: Duration::from_secs(args.refresh),
+        blocks_per_packet: args.blocks_per_packet.into(),
+    }
 }
 
 fn announce(protocol: &str, address: SocketAddr, simulation: &Simulation) {
@@ -97,6 +164,9 @@ fn simulation(args: &SimulateArgs) -> anyhow::Result<Simulation> {
     let mut plant = SimulatedPlant::new(&shape).in_time_zone(args.timezone.clone());
     if args.always_day {
         plant = plant.where_it_is_always_day();
+    }
+    if args.three_phase {
+        plant = plant.with_three_phases();
     }
     let simulation = Simulation::new(plant, WallClock::system())
         .with_latency(Duration::from_millis(args.latency));
@@ -160,6 +230,18 @@ mod tests {
         assert!(simulation.truth().inverters.iter().all(|inverter| inverter.awake));
     }
 
+    #[test]
+    fn a_protobuf_dtu_is_as_the_command_line_says() {
+        let line = "--protobuf [::1]:0 --encrypted --meter --refresh 0 --blocks-per-packet 7";
+        let refresh = Duration::ZERO;
+        let kind = Kind { encrypts: true, has_meter: true, refresh, blocks_per_packet: 7 };
+        assert_eq!(protobuf_kind(&parsed(line).unwrap().kind), kind);
+        assert_eq!(protobuf_kind(&parsed("--protobuf [::1]:0").unwrap().kind), Kind::default());
+        let args = parsed("--protobuf [::1]:0 --three-phase --ports-per-inverter 6").unwrap();
+        let truth = simulation(&args).unwrap().truth();
+        assert!(truth.inverters.iter().all(|inverter| inverter.serial.prefix() == 0x1382));
+    }
+
     #[track_caller]
     fn check_refused(line: &str, says: &str) {
         let error = match parsed(line) {
@@ -172,6 +254,8 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_with_what_was_expected() {
         check_refused("", "--modbus <ADDR>");
+        check_refused("--modbus [::1]:0 --encrypted", "--protobuf <ADDR>");
+        check_refused("--protobuf [::1]:0 --blocks-per-packet 0", "1..=500");
         check_refused("--modbus here", "invalid socket address");
         check_refused("--modbus [::1]:0 --inverters 0", "1..=1000");
         check_refused("--modbus [::1]:0 --ports 13", "--ports must be from 3 to 12");

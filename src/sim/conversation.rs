@@ -23,7 +23,7 @@ pub trait Language: Send + Sync + 'static {
     /// How long the request is that these bytes begin; `None` if there are too few to tell.
     fn request_length(&self, begun: &[u8]) -> Result<Option<usize>, NotARequest>;
 
-    /// The whole reply to a whole request. Faults of the line are none of its business.
+    /// The whole reply to a whole request; empty if there is none. Faults of the line are none of its business.
     fn reply(&self, request: &[u8], simulation: &Simulation, faults: &ActiveFaults) -> Vec<u8>;
 }
 
@@ -96,7 +96,7 @@ async fn answer(
         if faults.has(Fault::Silence) {
             continue;
         }
-        if faults.has(Fault::Close) {
+        if faults.has(Fault::Close) || simulation.is_without_power(&faults) {
             return Ending::Close;
         }
         if faults.has(Fault::Reset) {
@@ -104,6 +104,9 @@ async fn answer(
         }
         take_time(simulation.latency(), &faults).await;
         let mut reply = language.reply(&request, simulation, &faults);
+        if reply.is_empty() {
+            continue;
+        }
         if faults.has(Fault::LateAnswer) {
             match kept_back.replace(reply) {
                 Some(late) => reply = late,

@@ -40,6 +40,12 @@ pub(super) fn distorted(
             inverter.serial = of_the_mi_series(inverter.serial, inverter.ports.len());
         }
     }
+    if faults.has(Fault::HalfThePorts) {
+        let mut is_left_out = [false, true].into_iter().cycle();
+        for inverter in &mut moment.inverters {
+            inverter.ports.retain(|_| is_left_out.next() == Some(false));
+        }
+    }
     if faults.has(Fault::EmptyList) {
         moment.inverters.clear();
     }

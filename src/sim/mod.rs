@@ -29,3 +29,5 @@ pub mod conversation;
 pub mod server;
 
 pub mod modbus;
+
+pub mod protobuf;

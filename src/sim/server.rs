@@ -53,6 +53,7 @@ pub async fn serve(
 fn is_turned_away(simulation: &Simulation, clients: usize) -> bool {
     let faults = simulation.faults().active();
     faults.has(Fault::Close)
+        || simulation.is_without_power(&faults)
         || (faults.has(Fault::RefuseSecondClient) && clients > 0)
         || clients >= MOST_CLIENTS
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::distortion::distorted;
+use super::fault::Fault;
 use super::faults::{ActiveFaults, Faults};
 use super::moment::PlantMoment;
 use super::observed::Observed;
@@ -60,6 +63,11 @@ impl Simulation {
         self.latency
     }
 
+    /// What time it is for the plant.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// What is true now.
     pub fn truth(&self) -> PlantMoment {
         self.plant.at(self.clock.now())
@@ -67,6 +75,17 @@ impl Simulation {
 
     /// What the DTU believes under these faults.
     pub fn belief(&self, faults: &ActiveFaults) -> PlantMoment {
-        distorted(self.truth(), &self.plant, faults)
+        self.belief_of(self.truth(), faults)
+    }
+
+    /// What the DTU believes of that moment under these faults.
+    pub fn belief_of(&self, truth: PlantMoment, faults: &ActiveFaults) -> PlantMoment {
+        distorted(truth, &self.plant, faults)
+    }
+
+    /// Whether the DTU lives off panels that give nothing.
+    pub(super) fn is_without_power(&self, faults: &ActiveFaults) -> bool {
+        faults.has(Fault::PanelPowered)
+            && self.belief(faults).inverters.iter().all(|inverter| !inverter.awake)
     }
 }

@@ -54,6 +54,32 @@ pub enum Fault {
     EnergyReset,
     /// Lifetime counters read so many watt hours less.
     TotalDip(u64),
+    /// Every second port is not in the list.
+    HalfThePorts,
+    /// The DTU lives off its panels: while all inverters sleep, connections are closed at once.
+    PanelPowered,
+    /// The checksum of each reply is wrong. (Protobuf)
+    BadCrc,
+    /// The header of each reply states this length. (Protobuf)
+    WrongLength(u16),
+    /// Each reply bears the command of another. (Protobuf)
+    WrongCommand,
+    /// Each reply is preceded by the one before it. (Protobuf)
+    OldReply,
+    /// Each reply is preceded by frames that nobody asked for. (Protobuf)
+    Unsolicited,
+    /// Each reply is followed, in the same segment, by frames that nobody asked for. (Protobuf)
+    SeveralFrames,
+    /// Replies of 8 KiB. (Protobuf)
+    BigReply,
+    /// Ten zero bytes instead of each reply. (Protobuf)
+    ZeroBytes,
+    /// The DTU has started anew when this begins and ends, each time with another key. (Protobuf)
+    NewKey,
+    /// The DTU does not encrypt any more, as after a downgrade. (Protobuf)
+    PlainText,
+    /// The DTU's clock counts from 0, as before it is synchronised. (Protobuf)
+    ClockAtZero,
 }
 
 /// A fault and when it shows, as on the command line: `name[=value][@from..to]`.
@@ -83,7 +109,7 @@ const fn help(name: &'static str, value: &'static str, effect: &'static str) -> 
 }
 
 /// Every fault.
-pub const FAULTS: [FaultHelp; 23] = [
+pub const FAULTS: [FaultHelp; 36] = [
     help("wrong-byte-count", "BYTE (255)", "Modbus: replies state a wrong length of their data"),
     help("long-null-record", "", "Modbus: the end of the list comes with 80 bytes"),
     help("empty-list", "", "no inverter in the list"),
@@ -107,6 +133,19 @@ pub const FAULTS: [FaultHelp; 23] = [
     help("mi-scale", "", "inverters of the MI series: current in steps of 0.1 A"),
     help("energy-reset", "", "counters start again from 0, as after an exchange"),
     help("total-dip", "WH (400000)", "lifetime counters read less"),
+    help("half-the-ports", "", "every second port is not in the list"),
+    help("panel-powered", "", "nobody answers while all inverters sleep"),
+    help("bad-crc", "", "protobuf: replies with a wrong checksum"),
+    help("wrong-length", "BYTES (65535)", "protobuf: replies state a wrong length"),
+    help("wrong-command", "", "protobuf: replies bear another command"),
+    help("old-reply", "", "protobuf: the last reply comes once more before each"),
+    help("unsolicited", "", "protobuf: unasked frames before each reply"),
+    help("several-frames", "", "protobuf: unasked frames behind each reply, in one segment"),
+    help("big-reply", "", "protobuf: replies of 8 KiB"),
+    help("zero-bytes", "", "protobuf: ten zero bytes instead of each reply"),
+    help("new-key", "", "protobuf: the DTU restarts with another key, then and at its end"),
+    help("plain-text", "", "protobuf: no encryption any more, as after a downgrade"),
+    help("clock-at-zero", "", "protobuf: the DTU's clock counts from 0"),
 ];
 
 impl Fault {
@@ -136,6 +175,19 @@ impl Fault {
             Self::MiScale => "mi-scale",
             Self::EnergyReset => "energy-reset",
             Self::TotalDip(_) => "total-dip",
+            Self::HalfThePorts => "half-the-ports",
+            Self::PanelPowered => "panel-powered",
+            Self::BadCrc => "bad-crc",
+            Self::WrongLength(_) => "wrong-length",
+            Self::WrongCommand => "wrong-command",
+            Self::OldReply => "old-reply",
+            Self::Unsolicited => "unsolicited",
+            Self::SeveralFrames => "several-frames",
+            Self::BigReply => "big-reply",
+            Self::ZeroBytes => "zero-bytes",
+            Self::NewKey => "new-key",
+            Self::PlainText => "plain-text",
+            Self::ClockAtZero => "clock-at-zero",
         }
     }
 }

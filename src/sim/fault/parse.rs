@@ -25,6 +25,7 @@ const BYTE: &str = "a number from 0 to 255";
 const MILLISECONDS: &str = "milliseconds";
 const SECONDS: &str = "seconds";
 const COUNT: &str = "a whole number";
+const LENGTH: &str = "a number from 0 to 65535";
 const NOTHING: &str = "no value";
 
 fn names() -> String {
@@ -47,6 +48,7 @@ impl Fault {
             }
             "only-inverters" => return value.number(COUNT, 1).map(Self::OnlyInverters),
             "total-dip" => return value.number(COUNT, 400_000).map(Self::TotalDip),
+            "wrong-length" => return value.number(LENGTH, u16::MAX).map(Self::WrongLength),
             "long-null-record" => Self::LongNullRecord,
             "empty-list" => Self::EmptyList,
             "not-mapped" => Self::NotMapped,
@@ -62,6 +64,18 @@ impl Fault {
             "word-addressed" => Self::WordAddressed,
             "mi-scale" => Self::MiScale,
             "energy-reset" => Self::EnergyReset,
+            "half-the-ports" => Self::HalfThePorts,
+            "panel-powered" => Self::PanelPowered,
+            "bad-crc" => Self::BadCrc,
+            "wrong-command" => Self::WrongCommand,
+            "old-reply" => Self::OldReply,
+            "unsolicited" => Self::Unsolicited,
+            "several-frames" => Self::SeveralFrames,
+            "big-reply" => Self::BigReply,
+            "zero-bytes" => Self::ZeroBytes,
+            "new-key" => Self::NewKey,
+            "plain-text" => Self::PlainText,
+            "clock-at-zero" => Self::ClockAtZero,
             _ => return Err(InvalidFault::Name(name.to_owned())),
         };
         value.none().map(|()| fault)

@@ -39,6 +39,14 @@ impl SimulatedInverter {
         Self { serial, seed, ports }
     }
 
+    /// Another serial number; all else stays.
+    pub(super) fn make_three_phase(&mut self) {
+        let family = if self.ports.len() > 4 { [0x13, 0x82] } else { [0x13, 0x61] };
+        let mut serial = self.serial.bytes();
+        serial.iter_mut().zip(family).for_each(|(digits, family)| *digits = family);
+        self.serial = InverterSerial::from_bytes(serial);
+    }
+
     pub(super) fn at(&self, sky: &Sky, now: Timestamp, midnight: Timestamp) -> InverterMoment {
         let ports: Vec<PortMoment> =
             self.ports.iter().map(|port| port.at(sky, now, midnight)).collect();

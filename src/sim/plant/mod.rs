@@ -89,6 +89,15 @@ impl SimulatedPlant {
         self
     }
 
+    /// The same plant with three-phase inverters, as their serial numbers tell.
+    #[must_use]
+    pub fn with_three_phases(mut self) -> Self {
+        for inverter in &mut self.inverters {
+            inverter.make_three_phase();
+        }
+        self
+    }
+
     /// Names the DTU.
     pub fn dtu_serial(&self) -> DtuSerial {
         self.dtu_serial
