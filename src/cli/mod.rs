@@ -1,5 +1,7 @@
 //! The commands.
 
+pub mod healthcheck;
+
 pub mod simulate;
 
 /// Runs the command line.

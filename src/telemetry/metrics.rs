@@ -90,9 +90,14 @@ impl Metrics {
         self.0.http_seconds.get_or_create(&RouteLabel { route }).observe(seconds);
     }
 
-    /// How many HTTP connections are open now.
-    pub fn http_connections(&self, open: usize) {
-        self.0.http_connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+    /// An HTTP connection was opened.
+    pub fn http_connection_opened(&self) {
+        self.0.http_connections.inc();
+    }
+
+    /// An HTTP connection that was opened before is closed.
+    pub fn http_connection_closed(&self) {
+        self.0.http_connections.dec();
     }
 
     /// An HTTP connection was closed because too many were open.
@@ -248,7 +253,9 @@ mod tests {
         metrics.clone().dtu_requests("House", 3);
         metrics.readings_refused("House", 2);
         metrics.http_request("/ready", "GET", 200, 0.0002);
-        metrics.http_connections(3);
+        metrics.http_connection_opened();
+        metrics.http_connection_opened();
+        metrics.http_connection_closed();
         metrics.http_connection_refused();
         check(
             &metrics,
@@ -256,7 +263,7 @@ mod tests {
                 r#"hoymiles_dtu_requests_total{dtu="House"} 40"#,
                 r#"hoymiles_readings_refused_total{dtu="House"} 2"#,
                 r#"hoymiles_http_requests_total{route="/ready",method="GET",status="200"} 1"#,
-                "hoymiles_http_connections 3",
+                "hoymiles_http_connections 1",
                 "hoymiles_http_connections_refused_total 1",
                 concat!(r#"hoymiles_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
             ],

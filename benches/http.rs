@@ -1,0 +1,212 @@
+//! What our answer costs beside the least that any server could do: `/api/inverters` of a large
+//! plant against a bare hyper server that returns the same bytes, in turns, in one run.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hoymiles_bridge::clock::WallClock;
+use hoymiles_bridge::config::HttpConfig;
+use hoymiles_bridge::http::{Api, Limits, serve};
+use hoymiles_bridge::plant::reading::AcReading;
+use hoymiles_bridge::plant::serial::InverterSerial;
+use hoymiles_bridge::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
+use hoymiles_bridge::snapshot::state::{InverterState, PortState};
+use hoymiles_bridge::snapshot::{self, Snapshot, wire};
+use hoymiles_bridge::targets::Directory;
+use hoymiles_bridge::tasks::Tasks;
+use hoymiles_bridge::telemetry::metrics::Metrics;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+/// What ours must reach of the bare server's rate.
+const LEAST_SHARE: f64 = 0.7;
+const CLIENTS: usize = 4;
+
+/// How much is measured: all of it, or so little that only a fault shows.
+struct Effort {
+    rounds: usize,
+    round: Duration,
+}
+
+fn main() -> anyhow::Result<()> {
+    // `cargo bench` says so; without it somebody only wants to know whether this runs.
+    let is_bench = std::env::args().any(|argument| argument == "--bench");
+    let effort = if is_bench {
+        Effort { rounds: 9, round: Duration::from_millis(400) }
+    } else {
+        Effort { rounds: 3, round: Duration::from_millis(50) }
+    };
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let tasks = Tasks::new();
+    let snapshot = plant();
+    let body = snapshot.inverters_json.clone();
+    let (bare, ours) = runtime.block_on(async {
+        anyhow::Ok((bare(&tasks, body.clone()).await?, ours(&tasks, snapshot).await?))
+    })?;
+
+    let mut shares = Vec::new();
+    for round in 0..=effort.rounds {
+        let bare = rate(bare, body.len(), effort.round)?;
+        let ours = rate(ours, body.len(), effort.round)?;
+        // The first round warms up.
+        if round > 0 {
+            shares.push((ours / bare, ours, bare));
+        }
+    }
+    shares.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let &(share, ours, bare) =
+        shares.get(shares.len() / 2).ok_or_else(|| anyhow::anyhow!("nothing was measured"))?;
+    writeln!(
+        io::stdout(),
+        "/api/inverters, 100 inverters x 4 ports, {} bytes, {CLIENTS} clients: \
+         {ours:.0} requests/s, bare hyper {bare:.0}: {:.0} % (at least {:.0} %)",
+        body.len(),
+        share * 100.0,
+        LEAST_SHARE * 100.0,
+    )?;
+    anyhow::ensure!(!is_bench || share >= LEAST_SHARE, "slower than that");
+    runtime.block_on(tasks.shut_down(Duration::from_secs(2)));
+    Ok(())
+}
+
+/// The least that a server can do.
+async fn bare(tasks: &Tasks, body: Bytes) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = listener.local_addr()?;
+    let each = tasks.clone();
+    tasks.spawn_short(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            drop(stream.set_nodelay(true));
+            let body = body.clone();
+            let service = service_fn(move |_: Request<hyper::body::Incoming>| {
+                let mut response = Response::new(Full::new(body.clone()));
+                let json = HeaderValue::from_static("application/json");
+                response.headers_mut().insert(CONTENT_TYPE, json);
+                async move { Ok::<_, Infallible>(response) }
+            });
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            each.spawn_short(async move { drop(connection.await) });
+        }
+    });
+    Ok(address)
+}
+
+async fn ours(tasks: &Tasks, first: Snapshot) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = listener.local_addr()?;
+    let (_writer, snapshot) = snapshot::channel(first);
+    let api = Api {
+        snapshot,
+        targets: directory(),
+        clock: WallClock::system(),
+        zone: TimeZone::UTC,
+        token: None,
+        metrics: Metrics::new(),
+    };
+    let limits = Limits::from(&HttpConfig::default());
+    tasks.spawn_short(serve(listener, Arc::new(api), limits, tasks.stop()));
+    Ok(address)
+}
+
+fn directory() -> Directory {
+    Directory {}
+}
+
+/// Requests per second of all clients together.
+fn rate(address: SocketAddr, length: usize, round: Duration) -> anyhow::Result<f64> {
+    let began = Instant::now();
+    let clients: Vec<_> =
+        (0..CLIENTS).map(|_| thread::spawn(move || client(address, length, round))).collect();
+    let mut requests = 0_u32;
+    for client in clients {
+        requests += client.join().map_err(|_| anyhow::anyhow!("a client failed"))??;
+    }
+    Ok(f64::from(requests) / began.elapsed().as_secs_f64())
+}
+
+/// Asks until `round` is over, on one connection, and counts the answers.
+fn client(address: SocketAddr, length: usize, round: Duration) -> io::Result<u32> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    let mut buffer = vec![0; 256 * 1024];
+    let began = Instant::now();
+    let mut answers = 0;
+    while began.elapsed() < round {
+        stream.write_all(b"GET /api/inverters HTTP/1.1\r\nHost: bench\r\n\r\n")?;
+        answer(&mut stream, &mut buffer, length)?;
+        answers += 1;
+    }
+    Ok(answers)
+}
+
+/// Reads one answer whose body has `length` bytes.
+fn answer(stream: &mut TcpStream, buffer: &mut [u8], length: usize) -> io::Result<()> {
+    let mut read = stream.read(buffer)?;
+    let start = buffer.get(..read).unwrap_or_default();
+    let head = start.windows(4).position(|four| four == b"\r\n\r\n");
+    let head = head.ok_or_else(|| io::Error::other("an answer without a head"))?;
+    while read < head + 4 + length {
+        match stream.read(buffer)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => read += count,
+        }
+    }
+    Ok(())
+}
+
+/// 100 inverters of 4 ports with all the values that Modbus gives.
+fn plant() -> Snapshot {
+    let now = Timestamp::UNIX_EPOCH;
+    let port = PortState {
+        timestamp: now,
+        pv_voltage: Some(Volts::from_tenths(341)),
+        pv_current: Some(Amperes::from_hundredths(605)),
+        pv_power: Some(Watts::from_tenths(2063)),
+        today: Some(WattHours::new(936)),
+        total: Some(WattHours::new(456_172)),
+        device_today: Some(WattHours::new(936)),
+        device_total: Some(WattHours::new(456_172)),
+    };
+    let inverter = |number| InverterState {
+        serial: InverterSerial::from_bytes([0x11, 0x61, 0xa0, 0, 0, number]),
+        dtu_name: Arc::from("House"),
+        first_seen: now,
+        last_seen: now,
+        timestamp: now,
+        link_status: Some(1),
+        operating_status: Some(3),
+        alarm_code: Some(0),
+        alarm_count: Some(4),
+        grid_voltage: Some(Volts::from_tenths(2334)),
+        grid_frequency: Some(Hertz::from_hundredths(4998)),
+        temperature: Some(Celsius::from_tenths(315)),
+        ac: AcReading::default(),
+        ports: (1..=4).map(|number| (number, port.clone())).collect::<BTreeMap<_, _>>(),
+    };
+    let inverters: Vec<_> = (0..100).map(inverter).collect();
+    Snapshot {
+        inverters_json: wire::inverters(&inverters, &TimeZone::UTC),
+        meters_json: Bytes::from_static(b"[]"),
+        update_json: Bytes::new(),
+        stats: wire::Stats::default(),
+        started_at: now,
+        meters: Vec::new(),
+        dtus: Vec::new(),
+        inverters,
+    }
+}

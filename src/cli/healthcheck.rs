@@ -1,0 +1,107 @@
+//! `healthcheck`: asks the running bridge whether it is ready, for containers without curl.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// A bridge that takes longer is not well.
+const LIMIT: Duration = Duration::from_secs(5);
+/// The status line is in the first line; an answer of ours is a few hundred bytes.
+const LONGEST_ANSWER: u64 = 4096;
+
+/// Whether the bridge that listens on `listen` is ready.
+pub async fn healthcheck(listen: SocketAddr) -> anyhow::Result<bool> {
+    let address = reachable(listen);
+    timeout(LIMIT, status(address))
+        .await
+        .with_context(|| format!("the bridge on {address} did not answer within {LIMIT:?}"))?
+        .with_context(|| format!("cannot ask the bridge on {address}"))
+        .and_then(|status| match status {
+            200 => Ok(true),
+            503 => Ok(false),
+            other => bail!("{address} answered {other}: that is not the bridge"),
+        })
+}
+
+/// An address that listens on all interfaces is itself no address to connect to.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        IpAddr::V4(_) | IpAddr::V6(_) => listen.ip(),
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+async fn status(address: SocketAddr) -> anyhow::Result<u16> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET /ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;
+    status_code(&answer).context("the answer is not HTTP")
+}
+
+/// The code in the status line: `HTTP/1.1 200 OK`.
+fn status_code(answer: &[u8]) -> Option<u16> {
+    let line = answer.split(|&byte| byte == b'\r').next()?;
+    let mut words = std::str::from_utf8(line).ok()?.split(' ');
+    words.next()?.strip_prefix("HTTP/1.")?;
+    words.next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What healthcheck says of a server that gives this answer.
+    async fn check(answer: &'static str) -> Result<bool, String> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 11];
+            stream.read_exact(&mut request).await.unwrap();
+            assert_eq!(&request, b"GET /ready ");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        };
+        let (said, ()) = tokio::join!(healthcheck(address), server);
+        said.map_err(|error| format!("{error:#}"))
+    }
+
+    #[tokio::test]
+    async fn the_status_of_ready_decides() {
+        assert_eq!(check("HTTP/1.1 200 OK\r\n\r\nOK").await, Ok(true));
+        assert_eq!(check("HTTP/1.1 503 Service Unavailable\r\n\r\n").await, Ok(false));
+        let other = check("HTTP/1.1 404 Not Found\r\n\r\n").await.unwrap_err();
+        assert!(other.contains("answered 404"), "{other}");
+        let other = check("SSH-2.0-OpenSSH\r\n").await.unwrap_err();
+        assert!(other.contains("not HTTP"), "{other}");
+    }
+
+    #[tokio::test]
+    async fn a_port_on_which_nobody_listens_is_named() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let error = healthcheck(address).await.unwrap_err().to_string();
+        assert!(error.contains(&address.to_string()), "{error}");
+    }
+
+    #[test]
+    fn an_address_of_all_interfaces_is_asked_on_loopback() {
+        for (listen, expected) in [
+            ("0.0.0.0:8080", "127.0.0.1:8080"),
+            ("[::]:8080", "[::1]:8080"),
+            ("192.168.1.5:80", "192.168.1.5:80"),
+        ] {
+            assert_eq!(reachable(listen.parse().unwrap()).to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Who may ask: the bearer token of `/api`, and no changes from foreign web pages. Pure.
+
+use std::hint::black_box;
+
+use hyper::HeaderMap;
+use hyper::header::{AUTHORIZATION, HOST, ORIGIN};
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// Whether the request carries the token.
+pub(super) fn has_token(headers: &HeaderMap, token: &SecretString) -> bool {
+    headers
+        .get(AUTHORIZATION)
+        .and_then(|value| bearer(value.as_bytes()))
+        .is_some_and(|given| is_equal(given, token.expose_secret().as_bytes()))
+}
+
+/// Whether a browser sent the request for a page that did not come from here.
+///
+/// Browsers send some POST requests without asking first, from any page; programs send no `Origin`.
+pub(super) fn is_from_foreign_page(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else { return false };
+    let page = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    let here = headers.get(HOST).and_then(|host| host.to_str().ok());
+    match (page, here) {
+        (Some((_, page)), Some(here)) => !page.eq_ignore_ascii_case(here),
+        (_, _) => true,
+    }
+}
+
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(6)?;
+    let token = rest.trim_ascii();
+    let is_bearer = scheme.eq_ignore_ascii_case(b"bearer") && rest.starts_with(b" ");
+    (is_bearer && !token.is_empty()).then_some(token)
+}
+
+/// Takes as long for a wrong first byte as for a wrong last one, so that a token cannot be found
+/// byte by byte with a clock.
+fn is_equal(given: &[u8], secret: &[u8]) -> bool {
+    let mut difference = u8::from(given.len() != secret.len());
+    for (place, byte) in secret.iter().enumerate() {
+        difference |= byte ^ given.get(place).copied().unwrap_or_default();
+    }
+    black_box(difference) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
+        let pairs = pairs.iter().cloned();
+        pairs.map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
+    }
+
+    #[track_caller]
+    fn check_token(value: &'static str, expected: bool) {
+        let headers = headers(&[(AUTHORIZATION, value)]);
+        assert_eq!(has_token(&headers, &"secret".into()), expected, "{value}");
+    }
+
+    #[test]
+    fn only_the_whole_token_opens() {
+        check_token("Bearer secret", true);
+        check_token("bearer  secret ", true);
+        for value in [
+            "",
+            "secret",
+            "Bearer",
+            "Bearer ",
+            "Bearersecret",
+            "Bearer Secret",
+            "Bearer secre",
+            "Bearer secret1",
+            "Bearer secret\tx",
+            "Basic secret",
+        ] {
+            check_token(value, false);
+        }
+        assert!(!has_token(&HeaderMap::new(), &"secret".into()));
+    }
+
+    #[test]
+    fn an_empty_token_in_the_configuration_opens_to_nobody() {
+        assert!(!has_token(&headers(&[(AUTHORIZATION, "Bearer ")]), &"".into()));
+    }
+
+    #[test]
+    fn a_page_is_foreign_unless_it_came_from_here() {
+        for (origin, expected) in [
+            ("http://192.168.1.5:8080", false),
+            ("http://192.168.1.5", true),
+            ("https://example.org", true),
+            ("null", true),
+            ("", true),
+        ] {
+            let headers = headers(&[(ORIGIN, origin), (HOST, "192.168.1.5:8080")]);
+            assert_eq!(is_from_foreign_page(&headers), expected, "{origin}");
+        }
+        assert!(!is_from_foreign_page(&headers(&[(HOST, "192.168.1.5:8080")])));
+    }
+}

@@ -1,0 +1,112 @@
+//! One client: its requests one after the other, until it leaves or must leave.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::{Body as _, Incoming};
+use hyper::header::EXPECT;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+use super::answer::{answer, is_reading};
+use super::body::drain;
+use super::patience::Patience;
+use super::respond::{self, Response};
+use super::seats::Seat;
+use super::{Api, Limits};
+
+/// How long an answer that has begun may take once the client must leave.
+pub(super) const LEAVING_TIME: Duration = Duration::from_secs(1);
+/// Of a request's header.
+const HEADER_BYTES: usize = 64 * 1024;
+
+/// What all connections share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Room {
+    pub(super) api: Arc<Api>,
+    pub(super) limits: Limits,
+    pub(super) tasks: TaskTracker,
+}
+
+impl Room {
+    /// Serves the client on `seat`.
+    pub(super) async fn serve(self, stream: TcpStream, peer: IpAddr, seat: Arc<Seat>) {
+        let service = service_fn(|request| {
+            let busy = seat.busy();
+            let answered = self.answered(request, peer);
+            async move {
+                let response = answered.await;
+                drop(busy);
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let stream = Patience::new(stream, Arc::clone(&seat), self.limits.write_timeout);
+        let connection = self.http().serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            biased;
+            ended = connection.as_mut() => ended,
+            () = seat.dismissed() => {
+                if seat.is_idle() {
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+                timeout(LEAVING_TIME, connection).await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = ended {
+            debug!("connection of {} ended: {error}", peer.to_canonical());
+        }
+    }
+
+    /// Tells a client that there is no seat for it.
+    pub(super) async fn refuse(self, stream: TcpStream) {
+        let service = service_fn(async |_: Request<Incoming>| Ok::<_, Infallible>(respond::full()));
+        let connection =
+            self.http().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+        // It was told, or it was not listening.
+        drop(timeout(LEAVING_TIME, connection).await);
+    }
+
+    fn http(&self) -> http1::Builder {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header_timeout)
+            .max_buf_size(HEADER_BYTES)
+            // A client may close its own half once it has asked, and still wait for the answer.
+            .half_close(true);
+        builder
+    }
+
+    async fn answered(&self, request: Request<Incoming>, peer: IpAddr) -> Response {
+        let room = self.clone();
+        if is_reading(request.method()) {
+            return room.answer(request, peer).await;
+        }
+        // What changes something is carried through even if the client does not wait for it.
+        let answered = self.tasks.spawn(async move { room.answer(request, peer).await });
+        answered.await.unwrap_or_else(|error| {
+            tracing::error!("a request could not be answered: {error}");
+            respond::problem(StatusCode::INTERNAL_SERVER_ERROR, "the bridge failed; see its log")
+        })
+    }
+
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response {
+        let (request, mut body) = request.into_parts();
+        let response = answer(&self.api, &self.limits, &request, &mut body, peer).await;
+        // Who asked first whether to send the body has not sent it.
+        if !body.is_end_stream() && !request.headers.contains_key(EXPECT) {
+            drop(self.tasks.spawn(drain(body)));
+        }
+        response
+    }
+}

@@ -1,0 +1,221 @@
+//! A plant, an API over it and a client, for the tests of this room.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::{Api, Limits, serve};
+use crate::clock::WallClock;
+use crate::config::HttpConfig;
+use crate::plant::reading::AcReading;
+use crate::plant::serial::InverterSerial;
+use crate::plant::units::{Amperes, Hertz, Volts, WattHours, Watts};
+use crate::snapshot::state::{DtuState, DtuStatus, InverterState, PortState};
+use crate::snapshot::{self, Snapshot, wire};
+use crate::targets::Directory;
+use crate::tasks::Tasks;
+use crate::telemetry::metrics::Metrics;
+
+/// Nothing here takes so long unless it is broken.
+const GUARD: Duration = Duration::from_secs(5);
+
+/// Noon of a day in June.
+pub(super) fn noon() -> Timestamp {
+    "2026-06-01T12:00:00Z".parse().unwrap()
+}
+
+pub(super) fn dtu(status: DtuStatus, last_success: Option<Timestamp>) -> DtuState {
+    DtuState {
+        name: Arc::from("House"),
+        serial: None,
+        firmware: None,
+        status,
+        silence_limit: Duration::from_secs(300),
+        last_success,
+        query_count: 1,
+        error_count: 0,
+        last_error: None,
+        last_error_time: None,
+    }
+}
+
+/// Inverter `1161a000000N`, of whose ports the first has values.
+pub(super) fn inverter(number: u8, ports: u8) -> InverterState {
+    let with_values = PortState {
+        pv_voltage: Some(Volts::from_tenths(341)),
+        pv_current: Some(Amperes::from_hundredths(605)),
+        pv_power: Some(Watts::from_tenths(2063)),
+        today: Some(WattHours::new(936)),
+        total: Some(WattHours::new(456_172)),
+        ..PortState::unknown(noon())
+    };
+    let port = |number| if number == 1 { with_values.clone() } else { PortState::unknown(noon()) };
+    InverterState {
+        serial: InverterSerial::from_bytes([0x11, 0x61, 0xa0, 0, 0, number]),
+        dtu_name: Arc::from("House"),
+        first_seen: noon(),
+        last_seen: noon(),
+        timestamp: noon(),
+        link_status: Some(1),
+        operating_status: Some(3),
+        alarm_code: Some(0),
+        alarm_count: None,
+        grid_voltage: Some(Volts::from_tenths(2334)),
+        grid_frequency: Some(Hertz::from_hundredths(4998)),
+        temperature: None,
+        ac: AcReading::default(),
+        ports: (1..=ports).map(|number| (number, port(number))).collect(),
+    }
+}
+
+pub(super) fn snapshot(inverters: Vec<InverterState>, dtus: Vec<DtuState>) -> Snapshot {
+    Snapshot {
+        inverters_json: wire::inverters(&inverters, &TimeZone::UTC),
+        meters_json: wire::meters(&[], &TimeZone::UTC),
+        update_json: bytes::Bytes::new(),
+        stats: wire::Stats { inverters_count: 2, ..wire::Stats::default() },
+        started_at: noon(),
+        meters: Vec::new(),
+        inverters,
+        dtus,
+    }
+}
+
+/// An API over two inverters, one minute after the last answer of their DTU.
+pub(super) fn api() -> Api {
+    let dtus = vec![dtu(DtuStatus::Online, Some(noon()))];
+    api_over(snapshot(vec![inverter(1, 2), inverter(2, 1)], dtus))
+}
+
+pub(super) fn api_over(snapshot: Snapshot) -> Api {
+    let (_writer, reader) = snapshot::channel(snapshot);
+    Api {
+        snapshot: reader,
+        targets: directory(),
+        clock: WallClock::from_fn(|| noon() + Duration::from_secs(60)),
+        zone: TimeZone::UTC,
+        token: None,
+        metrics: Metrics::new(),
+    }
+}
+
+fn directory() -> Directory {
+    Directory {}
+}
+
+/// The limits of the default configuration.
+pub(super) fn limits() -> Limits {
+    Limits::from(&HttpConfig::default())
+}
+
+/// A server on a port of its own.
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    stop: CancellationToken,
+    tasks: Tasks,
+}
+
+impl Server {
+    pub(super) async fn start(limits: Limits) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let tasks = Tasks::new();
+        let stop = tasks.stop();
+        tasks.spawn_short(serve(listener, Arc::new(api()), limits, stop.clone()));
+        Self { address, stop, tasks }
+    }
+
+    pub(super) async fn client(&self) -> Client {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        Client { stream, unread: Vec::new() }
+    }
+
+    /// Tells the server to end.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Whether the server ends within `limit`, its port free.
+    pub(super) async fn ends_within(self, limit: Duration) -> bool {
+        let has_ended = self.tasks.shut_down(limit).await;
+        has_ended && TcpListener::bind(self.address).await.is_ok()
+    }
+}
+
+/// A client that says exactly what a test wants.
+pub(super) struct Client {
+    stream: TcpStream,
+    unread: Vec<u8>,
+}
+
+/// What the server answered.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: String,
+}
+
+impl Client {
+    pub(super) async fn say(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// Says it as far as the server listens.
+    pub(super) async fn try_to_say(&mut self, text: &str) {
+        drop(self.stream.write_all(text.as_bytes()).await);
+    }
+
+    /// Has nothing more to say, but listens.
+    pub(super) async fn close_half(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
+    pub(super) async fn get(&mut self, path: &str) -> Reply {
+        self.say(&format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n")).await;
+        self.reply().await
+    }
+
+    /// The next reply, with the body that its header announces.
+    pub(super) async fn reply(&mut self) -> Reply {
+        let head = self.head().await;
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length: usize = length.map_or(0, |length| length.parse().unwrap());
+        while self.unread.len() < length {
+            assert!(self.more().await, "closed in the middle of a body");
+        }
+        let body = self.unread.drain(..length).collect();
+        let status = head.get(9..12).unwrap().parse().unwrap();
+        Reply { status, head, body: String::from_utf8(body).unwrap() }
+    }
+
+    /// The head of the next reply, in lower case.
+    pub(super) async fn head(&mut self) -> String {
+        loop {
+            let end = self.unread.windows(4).position(|four| four == b"\r\n\r\n");
+            if let Some(end) = end {
+                let head: Vec<u8> = self.unread.drain(..end + 4).collect();
+                return String::from_utf8(head).unwrap().to_lowercase();
+            }
+            assert!(self.more().await, "closed without a reply");
+        }
+    }
+
+    /// Waits until the server closes the connection, and returns what it said before.
+    pub(super) async fn closed(mut self) -> String {
+        while self.more().await {}
+        String::from_utf8(self.unread).unwrap()
+    }
+
+    async fn more(&mut self) -> bool {
+        let read = timeout(GUARD, self.stream.read_buf(&mut self.unread)).await;
+        read.unwrap().is_ok_and(|count| count > 0)
+    }
+}

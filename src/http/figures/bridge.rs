@@ -1,0 +1,132 @@
+//! Figures of the bridge itself, of its DTUs and of its targets.
+
+use std::fmt;
+
+use super::page::{Figure, Labels, Page, Value, seconds};
+use crate::snapshot::Snapshot;
+use crate::snapshot::state::{DtuState, DtuStatus};
+use crate::targets::TargetStatus;
+
+const BRIDGE: [Figure<Snapshot>; 3] = [
+    Figure {
+        name: "start_time_seconds",
+        help: "When the bridge started, in Unix time.",
+        value: Value::Gauge(|snapshot| Some(seconds(snapshot.started_at))),
+    },
+    Figure {
+        name: "database_size_bytes",
+        help: "Size of the database file.",
+        value: Value::Gauge(|snapshot| exact(snapshot.stats.database_size_bytes)),
+    },
+    Figure {
+        name: "inverters",
+        help: "Inverters that were read so far.",
+        value: Value::Gauge(|snapshot| exact(snapshot.stats.inverters_count)),
+    },
+];
+
+const HEALTH: [Figure<bool>; 1] = [Figure {
+    name: "healthy",
+    help: "Whether some DTU answered within its limit or is known to be asleep, as /ready says.",
+    value: Value::Gauge(|is_healthy| Some(f64::from(u8::from(*is_healthy)))),
+}];
+
+const DTU: [Figure<DtuState>; 2] = [
+    Figure {
+        name: "dtu_up",
+        help: "Whether the last poll of the DTU succeeded; absent before the first.",
+        value: Value::Gauge(|dtu| match dtu.status {
+            DtuStatus::Unknown => None,
+            DtuStatus::Online => Some(1.0),
+            DtuStatus::Asleep | DtuStatus::Error => Some(0.0),
+        }),
+    },
+    Figure {
+        name: "dtu_last_success_timestamp_seconds",
+        help: "When the last successful poll of the DTU ended, in Unix time.",
+        value: Value::Gauge(|dtu| dtu.last_success.map(seconds)),
+    },
+];
+
+const DTU_STATUS: [Figure<DtuState>; 1] = [Figure {
+    name: "dtu_status",
+    help: "How the DTU is: online, asleep, error or unknown; always 1.",
+    value: Value::Gauge(|_| Some(1.0)),
+}];
+
+const DTU_INFO: [Figure<DtuState>; 1] = [Figure {
+    name: "dtu_info",
+    help: "What the DTU said about itself, always 1; absent before it did.",
+    value: Value::Gauge(|dtu| (dtu.serial.is_some() || dtu.firmware.is_some()).then_some(1.0)),
+}];
+
+const TARGET: [Figure<TargetStatus>; 5] = [
+    Figure {
+        name: "target_connected",
+        help: "Whether the target is connected and has accepted the bridge.",
+        value: Value::Gauge(|target| Some(f64::from(u8::from(target.connected_since.is_some())))),
+    },
+    Figure {
+        name: "target_connection_attempts",
+        help: "Attempts to connect to the target.",
+        value: Value::Counter(|target| Some(target.attempts)),
+    },
+    Figure {
+        name: "target_updates_sent",
+        help: "Updates that were sent to the target.",
+        value: Value::Counter(|target| Some(target.updates_sent)),
+    },
+    Figure {
+        name: "target_updates_skipped",
+        help: "Updates that the target did not get because a newer one was there.",
+        value: Value::Counter(|target| Some(target.updates_skipped)),
+    },
+    Figure {
+        name: "target_last_sent_timestamp_seconds",
+        help: "When the last update was sent to the target, in Unix time.",
+        value: Value::Gauge(|target| target.last_sent.map(seconds)),
+    },
+];
+
+const TARGET_STATE: [Figure<TargetStatus>; 1] = [Figure {
+    name: "target_state",
+    help: "State of the connection to the target, always 1.",
+    value: Value::Gauge(|_| Some(1.0)),
+}];
+
+/// Writes what concerns the bridge as a whole.
+pub(super) fn write(page: &mut Page<'_>, snapshot: &Snapshot, is_healthy: bool) -> fmt::Result {
+    page.write(&HEALTH, &[(Labels::new(), &is_healthy)])?;
+    page.write(&BRIDGE, &[(Labels::new(), snapshot)])
+}
+
+/// Writes how each DTU is.
+pub(super) fn write_dtus(page: &mut Page<'_>, dtus: &[DtuState]) -> fmt::Result {
+    let name = |dtu: &DtuState| ("dtu", dtu.name.to_string());
+    page.write(&DTU, &labelled(dtus, |dtu| vec![name(dtu)]))?;
+    let status = |dtu: &DtuState| vec![name(dtu), ("status", dtu.status.as_str().to_owned())];
+    page.write(&DTU_STATUS, &labelled(dtus, status))?;
+    let info = |dtu: &DtuState| {
+        let serial = dtu.serial.map(|serial| ("serial", serial.to_string()));
+        let firmware = dtu.firmware.clone().map(|firmware| ("firmware", firmware));
+        [Some(name(dtu)), serial, firmware].into_iter().flatten().collect()
+    };
+    page.write(&DTU_INFO, &labelled(dtus, info))
+}
+
+/// Writes how each target fares. There are no more than the configuration allows.
+pub(super) fn write_targets(page: &mut Page<'_>, targets: &[TargetStatus]) -> fmt::Result {
+    let name = |target: &TargetStatus| ("target", target.name.clone());
+    page.write(&TARGET, &labelled(targets, |target| vec![name(target)]))?;
+    let state = |target: &TargetStatus| vec![name(target), ("state", target.state.to_owned())];
+    page.write(&TARGET_STATE, &labelled(targets, state))
+}
+
+fn labelled<T>(things: &[T], labels: impl Fn(&T) -> Labels) -> Vec<(Labels, &T)> {
+    things.iter().map(|thing| (labels(thing), thing)).collect()
+}
+
+/// A count as a gauge, while it is small enough for one: 2^32 bytes are far above what we keep.
+fn exact(count: u64) -> Option<f64> {
+    u32::try_from(count).ok().map(f64::from)
+}

@@ -1,0 +1,165 @@
+//! Figures of each inverter and of each of its ports. Sums are left to whoever asks Prometheus.
+
+use std::fmt;
+
+use super::page::{Figure, Labels, Page, Value, seconds};
+use crate::plant::model;
+use crate::plant::units::{
+    Amperes, Celsius, Hertz, Percent, PowerFactor, Vars, Volts, WattHours, Watts,
+};
+use crate::snapshot::state::{InverterState, PortState};
+
+const INFO: [Figure<InverterState>; 1] = [Figure {
+    name: "inverter_info",
+    help: "What the inverter is and which DTU reads it, always 1.",
+    value: Value::Gauge(|_| Some(1.0)),
+}];
+
+const MAINS: [Figure<InverterState>; 6] = [
+    Figure {
+        name: "inverter_grid_voltage_volts",
+        help: "Voltage of the mains.",
+        value: Value::Gauge(|inverter| inverter.grid_voltage.map(Volts::as_f64)),
+    },
+    Figure {
+        name: "inverter_grid_frequency_hertz",
+        help: "Frequency of the mains.",
+        value: Value::Gauge(|inverter| inverter.grid_frequency.map(Hertz::as_f64)),
+    },
+    Figure {
+        name: "inverter_grid_current_amperes",
+        help: "Current into the mains.",
+        value: Value::Gauge(|inverter| inverter.ac.current.map(Amperes::as_f64)),
+    },
+    Figure {
+        name: "inverter_active_power_watts",
+        help: "Active power into the mains.",
+        value: Value::Gauge(|inverter| inverter.ac.active_power.map(Watts::as_f64)),
+    },
+    Figure {
+        name: "inverter_reactive_power_vars",
+        help: "Reactive power into the mains, signed.",
+        value: Value::Gauge(|inverter| inverter.ac.reactive_power.map(Vars::as_f64)),
+    },
+    Figure {
+        name: "inverter_power_factor_ratio",
+        help: "Power factor on the mains side, -1 to 1.",
+        value: Value::Gauge(|inverter| inverter.ac.power_factor.map(PowerFactor::as_f64)),
+    },
+];
+
+const CONDITION: [Figure<InverterState>; 9] = [
+    Figure {
+        name: "inverter_temperature_celsius",
+        help: "Temperature inside the inverter.",
+        value: Value::Gauge(|inverter| inverter.temperature.map(Celsius::as_f64)),
+    },
+    Figure {
+        name: "inverter_power_limit_ratio",
+        help: "Share of its rated power to which the inverter is limited, 0 to 1.",
+        value: Value::Gauge(|inverter| {
+            inverter.ac.power_limit.map(|it| Percent::as_f64(it) / 100.0)
+        }),
+    },
+    Figure {
+        name: "inverter_signal_ratio",
+        help: "Radio signal between DTU and inverter, 0 to 1.",
+        value: Value::Gauge(|inverter| inverter.ac.signal.map(|it| f64::from(it) / 100.0)),
+    },
+    Figure {
+        name: "inverter_link_status",
+        help: "Whether the DTU reaches the inverter: 1 reached, 0 not.",
+        value: Value::Gauge(|inverter| inverter.link_status.map(f64::from)),
+    },
+    Figure {
+        name: "inverter_operating_status",
+        help: "Operating status as the device counts it; 3 while producing.",
+        value: Value::Gauge(|inverter| inverter.operating_status.map(f64::from)),
+    },
+    Figure {
+        name: "inverter_alarm_code",
+        help: "Code of the present alarm; 0 is none.",
+        value: Value::Gauge(|inverter| inverter.alarm_code.map(f64::from)),
+    },
+    Figure {
+        name: "inverter_alarms",
+        help: "Alarms that the inverter has counted; it may start over.",
+        value: Value::Gauge(|inverter| inverter.alarm_count.map(f64::from)),
+    },
+    Figure {
+        name: "inverter_reading_timestamp_seconds",
+        help: "When the values of the inverter were read, in Unix time.",
+        value: Value::Gauge(|inverter| Some(seconds(inverter.timestamp))),
+    },
+    Figure {
+        name: "inverter_last_seen_timestamp_seconds",
+        help: "When the DTU last listed the inverter, in Unix time.",
+        value: Value::Gauge(|inverter| Some(seconds(inverter.last_seen))),
+    },
+];
+
+const PORT: [Figure<PortState>; 6] = [
+    Figure {
+        name: "port_pv_voltage_volts",
+        help: "Voltage of the port's panel.",
+        value: Value::Gauge(|port| port.pv_voltage.map(Volts::as_f64)),
+    },
+    Figure {
+        name: "port_pv_current_amperes",
+        help: "Current of the port's panel.",
+        value: Value::Gauge(|port| port.pv_current.map(Amperes::as_f64)),
+    },
+    Figure {
+        name: "port_pv_power_watts",
+        help: "Power of the port's panel.",
+        value: Value::Gauge(|port| port.pv_power.map(Watts::as_f64)),
+    },
+    Figure {
+        name: "port_today_energy_watt_hours",
+        help: "Energy of the port since local midnight.",
+        value: Value::Gauge(|port| {
+            port.today.and_then(|today| u32::try_from(today.get()).ok()).map(f64::from)
+        }),
+    },
+    Figure {
+        name: "port_energy_watt_hours",
+        help: "Energy of the port in its lifetime; never falls.",
+        value: Value::Counter(|port| port.total.map(WattHours::get)),
+    },
+    Figure {
+        name: "port_reading_timestamp_seconds",
+        help: "When the values of the port were read, in Unix time.",
+        value: Value::Gauge(|port| Some(seconds(port.timestamp))),
+    },
+];
+
+/// Writes the inverters.
+pub(super) fn write(page: &mut Page<'_>, inverters: &[InverterState]) -> fmt::Result {
+    let info: Vec<_> = inverters.iter().map(|inverter| (info(inverter), inverter)).collect();
+    page.write(&INFO, &info)?;
+    let inverters: Vec<_> =
+        inverters.iter().map(|inverter| (vec![serial(inverter)], inverter)).collect();
+    page.write(&MAINS, &inverters)?;
+    page.write(&CONDITION, &inverters)
+}
+
+/// Writes their ports.
+pub(super) fn write_ports(page: &mut Page<'_>, inverters: &[InverterState]) -> fmt::Result {
+    let ports = inverters.iter().flat_map(|inverter| {
+        let labels = |number: u8| vec![serial(inverter), ("port", number.to_string())];
+        inverter.ports.iter().map(move |(&number, port)| (labels(number), port))
+    });
+    page.write(&PORT, &ports.collect::<Vec<_>>())
+}
+
+fn serial(inverter: &InverterState) -> (&'static str, String) {
+    ("serial", inverter.serial.to_string())
+}
+
+fn info(inverter: &InverterState) -> Labels {
+    let model = model::name(inverter.serial, inverter.ports.len());
+    let firmware = inverter.ac.firmware_version.clone();
+    let known = [Some(serial(inverter)), Some(("dtu", inverter.dtu_name.to_string()))];
+    let told = [model.map(|model| ("model", model)), firmware.map(|it| ("firmware", it))];
+    known.into_iter().chain(told).flatten().collect()
+}

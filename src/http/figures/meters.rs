@@ -1,0 +1,72 @@
+//! Figures of each energy meter and of its phases.
+
+use std::fmt;
+
+use super::page::{Figure, Page, Value, seconds};
+use crate::plant::meter::MeterPhase;
+use crate::plant::units::{PowerFactor, WattHours, Watts};
+use crate::snapshot::state::MeterState;
+
+const METER: [Figure<MeterState>; 5] = [
+    Figure {
+        name: "meter_power_watts",
+        help: "Power of all phases; which sign is feed-in depends on the installation.",
+        value: Value::Gauge(|meter| meter.reading.power.map(Watts::as_f64)),
+    },
+    Figure {
+        name: "meter_power_factor_ratio",
+        help: "Power factor of all phases, -1 to 1.",
+        value: Value::Gauge(|meter| meter.reading.power_factor.map(PowerFactor::as_f64)),
+    },
+    Figure {
+        name: "meter_exported_energy_watt_hours",
+        help: "Energy in the direction that the meter calls exported.",
+        value: Value::Counter(|meter| meter.reading.exported.map(WattHours::get)),
+    },
+    Figure {
+        name: "meter_imported_energy_watt_hours",
+        help: "Energy in the direction that the meter calls imported.",
+        value: Value::Counter(|meter| meter.reading.imported.map(WattHours::get)),
+    },
+    Figure {
+        name: "meter_reading_timestamp_seconds",
+        help: "When the values of the meter were read, in Unix time.",
+        value: Value::Gauge(|meter| Some(seconds(meter.timestamp))),
+    },
+];
+
+const PHASE: [Figure<MeterPhase>; 3] = [
+    Figure {
+        name: "meter_phase_power_watts",
+        help: "Power of the phase, signed as the meter's.",
+        value: Value::Gauge(|phase| Some(phase.power.as_f64())),
+    },
+    Figure {
+        name: "meter_phase_voltage_volts",
+        help: "Voltage of the phase to neutral.",
+        value: Value::Gauge(|phase| Some(phase.voltage.as_f64())),
+    },
+    Figure {
+        name: "meter_phase_current_amperes",
+        help: "Current of the phase, never negative.",
+        value: Value::Gauge(|phase| Some(phase.current.as_f64())),
+    },
+];
+
+/// Phases as electricians call them.
+const PHASES: [&str; 3] = ["A", "B", "C"];
+
+/// Writes the meters.
+pub(super) fn write(page: &mut Page<'_>, meters: &[MeterState]) -> fmt::Result {
+    let things: Vec<_> = meters.iter().map(|meter| (vec![serial(meter)], meter)).collect();
+    page.write(&METER, &things)?;
+    let phases = meters.iter().flat_map(|meter| {
+        let phases = PHASES.iter().zip(&meter.reading.phases);
+        phases.map(|(name, phase)| (vec![serial(meter), ("phase", (*name).to_owned())], phase))
+    });
+    page.write(&PHASE, &phases.collect::<Vec<_>>())
+}
+
+fn serial(meter: &MeterState) -> (&'static str, String) {
+    ("serial", meter.reading.serial.to_string())
+}

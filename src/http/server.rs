@@ -1,0 +1,75 @@
+//! Accepts connections, gives each a seat, ends them in order.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use super::connection::{LEAVING_TIME, Room};
+use super::seats::Seats;
+use super::{Api, Limits};
+
+/// After the computer ran out of something: long enough not to spin, short enough not to be felt.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves `api` to whoever connects to `listener`, until `stop`.
+///
+/// Returns once the port is free and all connections are closed: those that are idle at once, the
+/// others after their answer, within about a second.
+pub async fn serve(listener: TcpListener, api: Arc<Api>, limits: Limits, stop: CancellationToken) {
+    let tasks = TaskTracker::new();
+    let mut seats = Seats::new(limits.max_connections, stop.clone(), api.metrics.clone());
+    let room = Room { api, limits, tasks: tasks.clone() };
+    stop.run_until_cancelled(accept(&listener, &room, &mut seats)).await;
+    drop(listener);
+    tasks.close();
+    if timeout(LEAVING_TIME.saturating_add(PAUSE), tasks.wait()).await.is_err() {
+        debug!("left {} HTTP tasks behind", tasks.len());
+    }
+}
+
+async fn accept(listener: &TcpListener, room: &Room, seats: &mut Seats) {
+    let mut is_out_of_something = false;
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) if concerns_one_client(&error) => continue,
+            Err(error) => {
+                if !is_out_of_something {
+                    warn!("no connections can be accepted for the moment: {error}");
+                }
+                is_out_of_something = true;
+                seats.dismiss_one();
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        is_out_of_something = false;
+        // Answers are written whole: to wait for more of them would only delay them.
+        drop(stream.set_nodelay(true));
+        let room = room.clone();
+        let tasks = room.tasks.clone();
+        if let Some(seat) = seats.take().await {
+            drop(tasks.spawn(room.serve(stream, peer.ip(), seat)));
+        } else {
+            room.api.metrics.http_connection_refused();
+            drop(tasks.spawn(room.refuse(stream)));
+        }
+    }
+}
+
+/// Whether the client went away before it was accepted; all else concerns the computer.
+fn concerns_one_client(error: &io::Error) -> bool {
+    [
+        io::ErrorKind::ConnectionAborted,
+        io::ErrorKind::ConnectionReset,
+        io::ErrorKind::ConnectionRefused,
+        io::ErrorKind::Interrupted,
+    ]
+    .contains(&error.kind())
+}

@@ -1,0 +1,218 @@
+//! Each request of the contract and its answer; no answer has a header that was not thought of.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use serde_json::{Value, json};
+
+use crate::http::fake::{api, api_over, dtu, limits, noon, snapshot};
+use crate::http::{Api, answer};
+use crate::snapshot::state::DtuStatus;
+
+/// The headers that an answer may have, and where: the rest is a leak or an accident.
+const ALLOWED: [(&str, Place); 9] = [
+    ("content-type", |_, status| status != 204),
+    ("cache-control", |_, _| true),
+    ("access-control-allow-origin", |method, _| ["GET", "HEAD", "OPTIONS"].contains(&method)),
+    ("access-control-allow-methods", |method, _| method == "OPTIONS"),
+    ("access-control-allow-headers", |method, _| method == "OPTIONS"),
+    ("access-control-max-age", |method, _| method == "OPTIONS"),
+    ("allow", |method, status| status == 405 || method == "OPTIONS"),
+    ("www-authenticate", |_, status| status == 401),
+    ("retry-after", |_, status| status == 503),
+];
+
+/// Whether a header may be in the answer to this method, with this status.
+type Place = fn(&str, u16) -> bool;
+
+struct Answer {
+    status: u16,
+    headers: hyper::HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+}
+
+async fn ask_with(api: &Api, method: &str, path: &str, header: (&str, &str)) -> Answer {
+    let request = Request::builder().method(method).uri(path).header(header.0, header.1);
+    let (request, mut body) = request.body(Full::<Bytes>::default()).unwrap().into_parts();
+    let peer = "192.168.1.23".parse().unwrap();
+    let response = answer::answer(api, &limits(), &request, &mut body, peer).await;
+    let (head, body) = response.into_parts();
+    let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    let answer = Answer { status: head.status.as_u16(), headers: head.headers, text };
+    for name in answer.headers.keys() {
+        let rule = ALLOWED.iter().find(|(allowed, _)| *allowed == name.as_str());
+        let is_allowed = rule.is_some_and(|(_, may)| may(method, answer.status));
+        assert!(is_allowed, "{method} {path}: {name} with {}", answer.status);
+    }
+    let reads = ["GET", "HEAD"].contains(&method);
+    assert!(!reads || answer.header("access-control-allow-origin") == "*", "{method} {path}");
+    if answer.status >= 400 && path != "/health" {
+        assert!(answer.json()["error"].is_string(), "{method} {path}: {}", answer.text);
+    }
+    answer
+}
+
+async fn ask(api: &Api, method: &str, path: &str) -> Answer {
+    ask_with(api, method, path, ("x-nothing", "")).await
+}
+
+async fn check(method: &str, path: &str, status: u16, expected: Value) {
+    let answer = ask(&api(), method, path).await;
+    assert_eq!(answer.status, status, "{method} {path}: {}", answer.text);
+    assert_eq!(answer.header("content-type"), "application/json", "{method} {path}");
+    assert_eq!(answer.json(), expected, "{method} {path}");
+}
+
+#[tokio::test]
+async fn the_plant_is_there_as_json() {
+    let api = api();
+    let inverters = ask(&api, "GET", "/api/inverters?token=x").await;
+    let all = inverters.json();
+    assert_eq!(inverters.status, 200);
+    assert_eq!(all[0]["serial_number"], "1161a0000001");
+    assert_eq!(all[0]["grid_voltage"], 233.4);
+    check("GET", "/api/inverters/1161A0000001", 200, all[0].clone()).await;
+    check("GET", "/api/inverters/1161a0000002", 200, all[1].clone()).await;
+    check("GET", "/api/inverters/1161A0000001/ports", 200, all[0]["ports"].clone()).await;
+    let ports = json!([all[0]["ports"][0], all[0]["ports"][1], all[1]["ports"][0]]);
+    check("GET", "/api/ports", 200, ports).await;
+    check("GET", "/api/meters", 200, json!([])).await;
+    check("GET", "/api/targets", 200, json!([])).await;
+    let production = |serial, port, today: Option<u64>, total: Option<u64>| {
+        json!({"serial_number": serial, "port_number": port,
+            "today_production": today, "total_production": total})
+    };
+    let productions = json!([
+        production("1161a0000001", 1, Some(936), Some(456_172)),
+        production("1161a0000001", 2, None, None),
+        production("1161a0000002", 1, Some(936), Some(456_172)),
+    ]);
+    check("GET", "/api/production/current", 200, productions).await;
+}
+
+#[tokio::test]
+async fn the_list_of_inverters_is_shared_and_not_copied() {
+    let api = api();
+    let shared = api.snapshot.latest().inverters_json.clone();
+    let response = crate::http::plant::inverters(&api);
+    let sent = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(sent.as_ptr(), shared.as_ptr());
+}
+
+#[tokio::test]
+async fn before_the_first_reading_lists_are_empty() {
+    let api = api_over(snapshot(Vec::new(), vec![dtu(DtuStatus::Unknown, None)]));
+    for path in ["/api/inverters", "/api/ports", "/api/production/current", "/api/meters"] {
+        assert_eq!(ask(&api, "GET", path).await.text, "[]", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn health_and_ready_say_the_same() {
+    let long_ago = noon() - jiff::SignedDuration::from_hours(1);
+    for (dtu, status) in [
+        (dtu(DtuStatus::Online, Some(noon())), 200),
+        (dtu(DtuStatus::Asleep, Some(long_ago)), 200),
+        (dtu(DtuStatus::Error, Some(noon())), 200),
+        (dtu(DtuStatus::Error, Some(long_ago)), 503),
+        (dtu(DtuStatus::Unknown, None), 503),
+    ] {
+        let api = api_over(snapshot(Vec::new(), vec![dtu]));
+        let health = ask(&api, "GET", "/health").await;
+        assert_eq!(health.status, status);
+        assert_eq!(health.json()["healthy"], status == 200);
+        assert_eq!(health.json()["uptime_seconds"], 60);
+        let ready = ask(&api, "GET", "/ready").await;
+        assert_eq!(ready.status, status);
+        assert!(status != 200 || ready.text == "OK", "{}", ready.text);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_404_and_says_what_is() {
+    for (path, hint) in [
+        ("/api/nothing", "/api/inverters"),
+        ("/api/inverters/1161a0000009", "/api/inverters lists"),
+        ("/api/inverters/sun", "twelve digits"),
+        ("/api/inverters/1161a0000009/ports", "/api/inverters lists"),
+    ] {
+        let answer = ask(&api(), "GET", path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.text.contains(hint), "{path}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn the_index_names_every_route() {
+    let index = ask(&api(), "GET", "/").await.json();
+    assert_eq!(index["routes"].as_array().unwrap().len(), 14);
+    assert_eq!(index["routes"][12]["method"], "POST");
+    assert!(ask(&api(), "GET", "/stats").await.json()["inverters_count"].is_u64());
+}
+
+#[tokio::test]
+async fn another_method_is_told_the_right_one() {
+    for (method, path, allow) in [
+        ("POST", "/api/inverters", "GET, HEAD, OPTIONS"),
+        ("PUT", "/health", "GET, HEAD, OPTIONS"),
+        ("GET", "/api/websocket/register", "POST, OPTIONS"),
+        ("GET", "/api/targets/House", "DELETE, OPTIONS"),
+    ] {
+        let answer = ask(&api(), method, path).await;
+        assert_eq!((answer.status, answer.header("allow")), (405, allow), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_may_read_and_nothing_else() {
+    let mut api = api();
+    api.token = Some("secret".into());
+    let may_read = ask(&api, "OPTIONS", "/api/inverters").await;
+    assert_eq!(may_read.status, 204);
+    assert_eq!(may_read.header("access-control-allow-origin"), "*");
+    assert!(may_read.header("access-control-allow-headers").contains("Authorization"));
+    let may_write = ask(&api, "OPTIONS", "/api/websocket/register").await;
+    assert_eq!(may_write.status, 204);
+    assert_eq!(may_write.header("access-control-allow-origin"), "");
+
+    api.token = None;
+    let origin = ("origin", "https://example.org");
+    for (method, path) in [("POST", "/api/websocket/register"), ("DELETE", "/api/targets/House")] {
+        assert_eq!(ask_with(&api, method, path, origin).await.status, 403, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_protects_all_of_the_api_and_nothing_else() {
+    let mut api = api();
+    api.token = Some("secret".into());
+    for (method, path) in [
+        ("GET", "/api/inverters"),
+        ("HEAD", "/api/inverters"),
+        ("GET", "/api/targets"),
+        ("GET", "/api/nothing"),
+        ("POST", "/api/websocket/register"),
+        ("DELETE", "/api/targets/House"),
+    ] {
+        let without = ask(&api, method, path).await;
+        assert_eq!(without.status, 401, "{method} {path}");
+        assert!(without.header("www-authenticate").starts_with("Bearer "), "{method} {path}");
+        let wrong = ask_with(&api, method, path, ("authorization", "Bearer Secret")).await;
+        assert_eq!(wrong.status, 401, "{method} {path}");
+        let right = ask_with(&api, method, path, ("authorization", "Bearer secret")).await;
+        assert_ne!(right.status, 401, "{method} {path}");
+    }
+    for path in ["/", "/health", "/ready", "/stats", "/metrics"] {
+        assert_eq!(ask(&api, "GET", path).await.status, 200, "{path}");
+    }
+}

@@ -1,0 +1,52 @@
+//! How a server ends, over real sockets.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::http::fake::{Client, Server, limits};
+
+const AT_ONCE: Duration = Duration::from_millis(500);
+const REGISTER: &str = "POST /api/websocket/register HTTP/1.1\r\nHost: test\r\n";
+
+/// A client whose registration has begun and is not complete.
+async fn registering(server: &Server) -> Client {
+    let mut client = server.client().await;
+    client.say(&format!("{REGISTER}Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")).await;
+    assert!(client.head().await.starts_with("http/1.1 100 "));
+    client
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_hold_up_the_end() {
+    let server = Server::start(limits()).await;
+    let _silent = server.client().await;
+    let mut slow = server.client().await;
+    slow.say("GET /ready HTTP/1.1\r\nX-Slow: ").await;
+    let mut idle = server.client().await;
+    assert_eq!(idle.get("/ready").await.status, 200);
+    assert!(server.ends_within(AT_ONCE).await);
+    assert_eq!(idle.closed().await, "");
+}
+
+#[tokio::test]
+async fn a_request_that_has_begun_is_answered() {
+    let server = Server::start(limits()).await;
+    let mut client = registering(&server).await;
+    server.stop();
+    client.say("{}").await;
+    let reply = client.reply().await;
+    assert_eq!(reply.status, 400);
+    assert_eq!(client.closed().await, "");
+    assert!(server.ends_within(AT_ONCE).await);
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_is_left_behind() {
+    let server = Server::start(limits()).await;
+    let client = registering(&server).await;
+    let began = Instant::now();
+    assert!(server.ends_within(Duration::from_millis(1_500)).await);
+    assert!(began.elapsed() > AT_ONCE, "it was waited for");
+    assert_eq!(client.closed().await, "");
+}

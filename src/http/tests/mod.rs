@@ -1,0 +1,11 @@
+//! The room as a whole: what is answered, and what clients may do to the server.
+
+mod answers;
+
+mod connections;
+
+mod endings;
+
+mod figures;
+
+mod registrations;
