@@ -15,7 +15,8 @@ const FLOORS: [&[&str]; 5] = [
 ];
 
 /// Arrows within a floor, from room to room.
-const SIDEWAYS: [(&str, &str); 2] = [("telemetry", "config"), ("targets", "store")];
+const SIDEWAYS: [(&str, &str); 3] =
+    [("telemetry", "clock"), ("telemetry", "config"), ("targets", "store")];
 
 /// Files that may be longer: a pure table, which nobody reads at once.
 const TABLES: [&str; 1] = ["src/plant/codes/alarms.rs"];

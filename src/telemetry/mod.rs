@@ -1,3 +1,5 @@
-//! What the bridge tells about itself: figures for Prometheus.
+//! What the bridge tells about itself: its log, and figures for Prometheus.
 
 pub mod metrics;
+
+pub mod logging;
