@@ -51,7 +51,11 @@ impl LineFormat {
         }
         let mut text = Text::default();
         event.record(&mut text);
-        write!(Escaped(writer.by_ref()), " {}{}", text.message, text.fields)?;
+        let mut escaped = Escaped(writer.by_ref());
+        write!(escaped, " {}", text.message)?;
+        for field in text.fields {
+            write!(escaped, " {field}")?;
+        }
         writeln!(writer)
     }
 
@@ -108,16 +112,15 @@ fn is_of_log_crate(field: &Field) -> bool {
 #[derive(Default)]
 struct Text {
     message: String,
-    fields: String,
+    fields: Vec<String>,
 }
 
 impl Visit for Text {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        // Writing to a string does not fail.
         if field.name() == "message" {
             self.message = format!("{value:?}");
         } else if !is_of_log_crate(field) {
-            self.fields += &format!(" {}={value:?}", field.name());
+            self.fields.push(format!("{}={value:?}", field.name()));
         }
     }
 
