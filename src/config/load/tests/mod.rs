@@ -1,5 +1,6 @@
 //! What is told of faulty configurations, and what of good ones.
 
+mod documents;
 mod keys;
 
 use std::time::Duration;
