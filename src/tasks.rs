@@ -29,7 +29,7 @@ impl Tasks {
     /// If it ends or panics before the daemon does, the daemon ends with it: a bridge without its
     /// poller is worse than one that its supervisor restarts.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let ends_with_task = EndsDaemon { name, stop: self.stop.clone() };
+        let ends_with_task = EndsDaemon { name, stop: self.stop.clone(), is_armed: true };
         let task = async move {
             let _ends_with_task = ends_with_task;
             task.await;
@@ -37,9 +37,15 @@ impl Tasks {
         drop(self.tracker.spawn(task.instrument(info_span!("task", name))));
     }
 
-    /// Starts `task`, which may end before the daemon does: one connection, one target.
-    pub fn spawn_short(&self, task: impl Future<Output = ()> + Send + 'static) {
-        drop(self.tracker.spawn(task));
+    /// Starts `task`, which may end before the daemon does, but not by a panic: one target.
+    pub fn spawn_short(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let ends_with_panic = EndsDaemon { name, stop: self.stop.clone(), is_armed: true };
+        let task = async move {
+            let mut ends_with_panic = ends_with_panic;
+            task.await;
+            ends_with_panic.is_armed = false;
+        };
+        drop(self.tracker.spawn(task.instrument(info_span!("task", name))));
     }
 
     /// Tells all tasks to end and waits for them, at most for `grace`; whether all of them did.
@@ -54,11 +60,12 @@ impl Tasks {
 struct EndsDaemon {
     name: &'static str,
     stop: CancellationToken,
+    is_armed: bool,
 }
 
 impl Drop for EndsDaemon {
     fn drop(&mut self) {
-        if !self.stop.is_cancelled() {
+        if self.is_armed && !self.stop.is_cancelled() {
             tracing::error!("task {} ended unexpectedly; the bridge stops", self.name);
             self.stop.cancel();
         }
@@ -84,10 +91,23 @@ mod tests {
         assert!(tasks.shut_down(Duration::from_secs(5)).await);
     }
 
+    #[tokio::test]
+    async fn a_short_task_may_end_but_not_by_a_panic() {
+        let tasks = Tasks::new();
+        let stop = tasks.stop();
+        tasks.spawn_short("done", async {});
+        tasks.tracker.close();
+        tasks.tracker.wait().await;
+        assert!(!stop.is_cancelled());
+        tasks.tracker.reopen();
+        tasks.spawn_short("broken", async { panic!("planted") });
+        tokio::time::timeout(Duration::from_secs(5), stop.cancelled()).await.unwrap();
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_task_that_does_not_listen_is_left_behind_after_the_grace_period() {
         let tasks = Tasks::new();
-        tasks.spawn_short(pending());
+        tasks.spawn_short("deaf", pending());
         assert!(!tasks.shut_down(Duration::from_secs(1)).await);
     }
 }

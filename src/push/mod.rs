@@ -1,1 +1,73 @@
-//! To come.
+//! Keeps a connection to each target up and gives it each new snapshot.
+//!
+//! A task per target: none of them can hold up another, nor the pollers.
+
+pub mod failure;
+
+pub mod connect;
+
+mod message;
+
+pub mod session;
+
+mod peer;
+
+#[cfg(test)]
+mod tests;
+
+use tokio_util::sync::CancellationToken;
+
+use self::connect::tls::Tls;
+use self::peer::{Parts, TargetPeer};
+use crate::clock::WallClock;
+use crate::link::keep_up::keep_up;
+use crate::snapshot::SnapshotReader;
+use crate::targets::Directory;
+use crate::targets::target::Target;
+use crate::tasks::Tasks;
+
+/// Starts to serve all targets, those that come later included, until `tasks` end.
+pub fn start(tasks: &Tasks, directory: Directory, snapshots: SnapshotReader, clock: WallClock) {
+    let house = tasks.stop();
+    let parts = Parts { directory, snapshots, clock, tls: Tls::default(), house };
+    tasks.spawn("push", supervise(tasks.clone(), parts));
+}
+
+/// Gives each target a task.
+async fn supervise(tasks: Tasks, parts: Parts) {
+    let mut arrivals = parts.directory.arrivals();
+    let house = parts.house.clone();
+    loop {
+        for target in parts.directory.take_unserved() {
+            tasks.spawn_short("target", serve(target, parts.clone()));
+        }
+        match house.run_until_cancelled(arrivals.changed()).await {
+            Some(Ok(())) => {}
+            Some(Err(_)) | None => return,
+        }
+    }
+}
+
+/// Serves one target until it is forgotten or the bridge stops. Each new place or token that it is
+/// given ends the old connection and starts over.
+async fn serve(target: Target, parts: Parts) {
+    let mut endpoints = target.endpoints();
+    while !parts.house.is_cancelled() {
+        let Some(endpoint) = endpoints.borrow_and_update().clone() else { return };
+        let life = parts.house.child_token();
+        let up = keep_up(TargetPeer::new(parts.clone(), target.clone(), endpoint), life.clone());
+        let replaced = async {
+            // The directory outlives this task, or else nothing can replace the endpoint.
+            if endpoints.changed().await.is_err() {
+                CancellationToken::new().cancelled().await;
+            }
+            life.cancel();
+        };
+        let ((), ()) = tokio::join!(up, async {
+            tokio::select! {
+                () = replaced => {}
+                () = life.cancelled() => {}
+            }
+        });
+    }
+}

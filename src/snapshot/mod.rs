@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub update_json: Bytes,
     /// The numbers of `GET /stats`.
     pub stats: wire::Stats,
+    /// How many were published before it; the writer counts.
+    pub sequence: u64,
 }
 
 impl Snapshot {
@@ -60,13 +62,17 @@ pub struct SnapshotWriter(watch::Sender<Arc<Snapshot>>);
 
 impl SnapshotWriter {
     /// Replaces the snapshot and wakes all readers.
-    pub fn publish(&self, snapshot: Snapshot) {
-        drop(self.0.send_replace(Arc::new(snapshot)));
+    pub fn publish(&self, mut snapshot: Snapshot) {
+        self.0.send_modify(|current| {
+            snapshot.sequence = current.sequence.saturating_add(1);
+            *current = Arc::new(snapshot);
+        });
     }
 
     /// Replaces the snapshot for who asks, and wakes nobody.
-    pub fn replace_quietly(&self, snapshot: Snapshot) {
+    pub fn replace_quietly(&self, mut snapshot: Snapshot) {
         self.0.send_if_modified(|current| {
+            snapshot.sequence = current.sequence;
             *current = Arc::new(snapshot);
             false
         });

@@ -1,0 +1,112 @@
+//! From a TCP connection to an encrypted one.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::push::failure::{Failure, Stage};
+
+/// The system's trust roots, read once for all targets when the first needs them. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    roots: Arc<OnceCell<Arc<RootCertStore>>>,
+}
+
+impl Tls {
+    /// Speaks TLS with `host`; `ca_file` is read at each attempt, since it may be renewed.
+    pub(super) async fn handshake(
+        &self,
+        host: &str,
+        ca_file: Option<&Path>,
+        stream: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, Failure> {
+        let connector = self.connector(ca_file).await?;
+        let name = ServerName::try_from(host.to_owned());
+        let name = name.map_err(|error| Failure::Tls(error.to_string()))?;
+        let shaken = connector.connect(name, stream).await;
+        shaken.map_err(|error| failure(host, &error))
+    }
+
+    async fn connector(&self, ca_file: Option<&Path>) -> Result<TlsConnector, Failure> {
+        let system = self.roots.get_or_try_init(system_roots).await?;
+        let mut roots = RootCertStore::clone(system);
+        if let Some(path) = ca_file {
+            add_file(&mut roots, path).await?;
+        }
+        if roots.is_empty() {
+            let text = "this machine has no trust roots; name the target's in ca_file";
+            return Err(Failure::Tls(text.to_owned()));
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Failure::Tls(error.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+}
+
+async fn system_roots() -> Result<Arc<RootCertStore>, Failure> {
+    let loaded = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs).await;
+    let loaded = loaded.map_err(|error| Failure::Tls(error.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    // A root that cannot be read is one that is not trusted; the others are as good as before.
+    let _counts = roots.add_parsable_certificates(loaded.certs);
+    Ok(Arc::new(roots))
+}
+
+async fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), Failure> {
+    let unusable = |error: String| Failure::CaFile(format!("{}: {error}", path.display()));
+    let owned = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || {
+        CertificateDer::pem_file_iter(owned)?.collect::<Result<Vec<_>, _>>()
+    });
+    let certificates = read.await.map_err(|error| unusable(error.to_string()))?;
+    let certificates = certificates.map_err(|error| unusable(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(unusable("it holds no certificate".to_owned()));
+    }
+    for certificate in certificates {
+        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn failure(host: &str, error: &io::Error) -> Failure {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(rustls::Error::InvalidCertificate(reason)) => certificate(host, reason),
+        Some(rustls::Error::InvalidMessage(_)) => Failure::NotTls,
+        Some(other) => Failure::Tls(other.to_string()),
+        None if error.kind() == io::ErrorKind::UnexpectedEof
+            || error.kind() == io::ErrorKind::ConnectionReset =>
+        {
+            Failure::HungUp(Stage::Tls)
+        }
+        None => Failure::Tls(error.to_string()),
+    }
+}
+
+fn certificate(host: &str, reason: &CertificateError) -> Failure {
+    match reason {
+        // A certificate that signed itself but is no authority's is as unknown as any.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => Failure::UnknownIssuer,
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => Failure::CertificateExpired,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Failure::CertificateOfAnother { host: host.to_owned() }
+        }
+        other => Failure::Tls(other.to_string()),
+    }
+}

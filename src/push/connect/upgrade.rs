@@ -1,0 +1,85 @@
+//! From a byte stream to a WebSocket.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::handshake::client::Response;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, http};
+use tokio_tungstenite::{MaybeTlsStream, client_async_with_config};
+use url::Url;
+
+use super::{Refusal, Socket};
+use crate::push::failure::{Failure, Stage};
+use crate::targets::endpoint::Endpoint;
+
+/// Targets have little to say; a larger message ends the connection.
+const LARGEST_MESSAGE: usize = 1 << 20;
+/// Read this much at once: targets send small messages, and there may be a thousand of them.
+const READ_BUFFER: usize = 4 << 10;
+
+/// Upgrades the stream.
+pub(super) async fn upgrade(
+    endpoint: &Endpoint,
+    stream: MaybeTlsStream<TcpStream>,
+) -> Result<Socket, Refusal> {
+    let url = endpoint.secret_url();
+    let request = url.expose_secret().into_client_request();
+    // The error may repeat the URL, which is secret.
+    let request =
+        request.map_err(|_| Failure::Protocol("the URL cannot be requested".to_owned()))?;
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(LARGEST_MESSAGE))
+        .max_frame_size(Some(LARGEST_MESSAGE))
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0);
+    match client_async_with_config(request, stream, Some(config)).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(response)) => Err(http_answer(&response)),
+        Err(error) => Err(Refusal::Failed(failure(error))),
+    }
+}
+
+fn http_answer(response: &Response) -> Refusal {
+    let status = response.status().as_u16();
+    let header = |name: http::HeaderName| response.headers().get(name)?.to_str().ok();
+    let to = header(http::header::LOCATION);
+    let retry_after = header(http::header::RETRY_AFTER).and_then(|text| text.trim().parse().ok());
+    let failure = Failure::Http {
+        status,
+        location: to.map(shown_place),
+        retry_after: retry_after.map(Duration::from_secs),
+    };
+    match to {
+        Some(to) if matches!(status, 301 | 302 | 307 | 308) => {
+            Refusal::Redirected { to: to.to_owned(), failure }
+        }
+        Some(_) | None => Refusal::Failed(failure),
+    }
+}
+
+/// Host and port of where a redirection points to: the rest may repeat the token.
+fn shown_place(location: &str) -> String {
+    match Url::parse(location) {
+        Ok(url) => {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}://{}{port}/...", url.scheme(), url.host_str().unwrap_or_default())
+        }
+        Err(_) => "another path of the same host".to_owned(),
+    }
+}
+
+fn failure(error: Error) -> Failure {
+    match error {
+        Error::Protocol(ProtocolError::HttparseError(_)) => Failure::NotHttp,
+        Error::Protocol(ProtocolError::HandshakeIncomplete)
+        | Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Io(_) => Failure::HungUp(Stage::Upgrade),
+        Error::Protocol(error) => Failure::NotWebSocket(error.to_string()),
+        other => Failure::NotWebSocket(other.to_string()),
+    }
+}

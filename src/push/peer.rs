@@ -1,0 +1,153 @@
+//! One target as the reconnect loop sees it, and all that is logged of it.
+
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::connect::tls::Tls;
+use super::connect::{Socket, connect};
+use super::failure::Failure;
+use super::session::{Session, Tell};
+use crate::clock::WallClock;
+use crate::link::keep_up::{Peer, Served};
+use crate::link::state::{LinkState, Patience};
+use crate::snapshot::{Snapshot, SnapshotReader};
+use crate::targets::Directory;
+use crate::targets::endpoint::Endpoint;
+use crate::targets::target::Target;
+
+/// What all targets share.
+#[derive(Clone, Debug)]
+pub(super) struct Parts {
+    pub(super) directory: Directory,
+    pub(super) snapshots: SnapshotReader,
+    pub(super) clock: WallClock,
+    pub(super) tls: Tls,
+    /// Cancelled when the bridge stops.
+    pub(super) house: CancellationToken,
+}
+
+/// One target at one place.
+#[derive(Debug)]
+pub(super) struct TargetPeer {
+    parts: Parts,
+    target: Target,
+    endpoint: std::sync::Arc<Endpoint>,
+    /// Whether the end of the present attempt is in the log.
+    is_told: bool,
+}
+
+impl TargetPeer {
+    pub(super) fn new(parts: Parts, target: Target, endpoint: std::sync::Arc<Endpoint>) -> Self {
+        Self { parts, target, endpoint, is_told: true }
+    }
+
+    async fn attempt(
+        &self,
+    ) -> Result<Session<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>, Failure> {
+        let settings = self.target.settings();
+        let socket: Socket = connect(&self.endpoint, settings, &self.parts.tls).await?;
+        Session::accept(socket, settings.connect_timeout).await
+    }
+
+    fn failed(&mut self, failure: &Failure, attempt: u32) {
+        let name = self.target.name();
+        warn!("[WebSocket] Connection failed for {name}: {failure} (attempt {attempt})");
+        self.target.lost(&failure.to_string(), failure.is_rejection(), self.parts.clock.now());
+        self.is_told = true;
+    }
+
+    /// Why we leave.
+    fn leaving(&self) -> Failure {
+        if self.parts.house.is_cancelled() { Failure::Stopping } else { Failure::Replaced }
+    }
+}
+
+impl Peer for TargetPeer {
+    type Session = Session<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+    async fn dial(&mut self, attempt: u32) -> Result<Self::Session, Patience> {
+        self.is_told = false;
+        let name = self.target.name();
+        info!("[WebSocket] Connecting to {name} ({})", self.endpoint.place());
+        self.target.dials();
+        match self.attempt().await {
+            Ok(session) => {
+                info!("[WebSocket] ✓ Connected to: {name}");
+                self.target.connected(self.parts.clock.now());
+                self.is_told = true;
+                self.parts.directory.note_success(&self.target).await;
+                Ok(session)
+            }
+            Err(failure) => {
+                self.failed(&failure, attempt);
+                if failure.is_rejection() {
+                    self.parts.directory.note_refused_token(&self.target).await;
+                }
+                self.parts.directory.note_failure(&self.target).await;
+                Err(failure.patience(self.target.is_registered()))
+            }
+        }
+    }
+
+    fn abandoned(&mut self, attempt: u32) {
+        if !self.is_told {
+            self.failed(&self.leaving(), attempt);
+        }
+    }
+
+    async fn serve(&mut self, mut session: Self::Session, stop: &CancellationToken) -> Served {
+        let mut teller =
+            Teller { target: &self.target, clock: &self.parts.clock, has_delivered: false };
+        let snapshots = self.parts.snapshots.clone();
+        let heartbeat = self.target.settings().heartbeat;
+        let ended = session.run(snapshots, heartbeat, &mut teller, stop).await;
+        let has_delivered = teller.has_delivered;
+        let failure = ended.unwrap_or_else(|| self.leaving());
+        info!("[WebSocket] Disconnected from {}: {failure}", self.target.name());
+        self.target.lost(&failure.to_string(), false, self.parts.clock.now());
+        match failure {
+            Failure::Stopping => session.close(CloseCode::Away, "the bridge stops").await,
+            Failure::TooBig(_) => session.close(CloseCode::Size, "").await,
+            Failure::Protocol(_) => session.close(CloseCode::Protocol, "").await,
+            // Nobody is there to answer.
+            Failure::Broken(_) | Failure::Silent(_) => {}
+            _ => session.close(CloseCode::Normal, "").await,
+        }
+        Served { has_delivered, patience: failure.patience(self.target.is_registered()) }
+    }
+
+    fn waits(&mut self, waiting: LinkState) {
+        if let LinkState::Waiting { delay, .. } = waiting {
+            let (name, attempt) = (self.target.name(), waiting.attempt());
+            info!(
+                "[WebSocket] Reconnecting to {name} in {} seconds (attempt {attempt})...",
+                delay.as_secs()
+            );
+        }
+    }
+}
+
+/// Logs and counts what a session sends.
+struct Teller<'a> {
+    target: &'a Target,
+    clock: &'a WallClock,
+    has_delivered: bool,
+}
+
+impl Tell for Teller<'_> {
+    fn sending(&mut self, snapshot: &Snapshot) {
+        info!(
+            "[WebSocket] Sending update to {}: {} inverters, {} ports",
+            self.target.name(),
+            snapshot.inverters.len(),
+            snapshot.port_count()
+        );
+    }
+
+    fn sent(&mut self, skipped: u64) {
+        info!("[WebSocket] ✓ Successfully sent update to {}", self.target.name());
+        self.target.sent(skipped, self.clock.now());
+        self.has_delivered = true;
+    }
+}

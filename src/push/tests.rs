@@ -1,0 +1,217 @@
+//! Sessions over in-memory streams, in paused time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use jiff::Timestamp;
+use tokio::io::{DuplexStream, duplex};
+use tokio::time::{Instant, sleep};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_util::sync::CancellationToken;
+
+use super::failure::Failure;
+use super::session::{Session, Tell};
+use crate::snapshot::wire::Stats;
+use crate::snapshot::{self, Snapshot, SnapshotReader, SnapshotWriter};
+
+type Stream = WebSocketStream<DuplexStream>;
+const HEARTBEAT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Our end and the target's, with so many bytes on the way at most.
+async fn pair(on_the_way: usize) -> (Stream, Stream) {
+    let (near, far) = duplex(on_the_way);
+    (
+        WebSocketStream::from_raw_socket(near, Role::Client, None).await,
+        WebSocketStream::from_raw_socket(far, Role::Server, None).await,
+    )
+}
+
+/// A snapshot whose update is `text`.
+fn snapshot(text: &str) -> Snapshot {
+    Snapshot {
+        inverters: Vec::new(),
+        meters: Vec::new(),
+        dtus: vec![],
+        started_at: Timestamp::UNIX_EPOCH,
+        inverters_json: Bytes::new(),
+        meters_json: Bytes::new(),
+        update_json: Bytes::from(text.to_owned()),
+        stats: Stats::default(),
+        sequence: 0,
+    }
+}
+
+fn snapshots() -> (SnapshotWriter, SnapshotReader) {
+    snapshot::channel(snapshot("never read"))
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    sent: u64,
+    skipped: u64,
+}
+
+impl Tell for Counted {
+    fn sending(&mut self, _snapshot: &Snapshot) {}
+
+    fn sent(&mut self, skipped: u64) {
+        self.sent += 1;
+        self.skipped += skipped;
+    }
+}
+
+async fn text(far: &mut Stream) -> String {
+    loop {
+        match far.next().await.unwrap().unwrap() {
+            Message::Text(text) => return text.to_string(),
+            Message::Ping(_) | Message::Pong(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// What the target says decides whether it has accepted, and when.
+async fn accepted(words: &[&str], closes: bool) -> (Result<(), Failure>, Duration) {
+    let (near, mut far) = pair(4_096).await;
+    let began = Instant::now();
+    let target = async {
+        assert_eq!(text(&mut far).await, r#"{"type":"ping"}"#);
+        for words in words {
+            far.send(Message::text(*words)).await.unwrap();
+        }
+        if closes {
+            far.close(None).await.unwrap();
+        }
+        while let Some(Ok(_)) = far.next().await {}
+    };
+    let attempt = async {
+        let outcome = Session::accept(near, LIMIT).await.map(drop);
+        (outcome, began.elapsed())
+    };
+    tokio::join!(attempt, target).0
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_accepts_by_its_word_or_by_a_second_of_silence() {
+    let (outcome, after) = accepted(&[r#"{"type":"connected","status":"ready"}"#], false).await;
+    assert_eq!((outcome, after), (Ok(()), Duration::ZERO));
+    let (outcome, after) = accepted(&["hello", r#"{"type":"welcome"}"#], false).await;
+    assert_eq!((outcome, after), (Ok(()), Duration::from_secs(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_refuses_by_its_word_or_by_hanging_up() {
+    let (outcome, _) = accepted(&[r#"{"error": "Invalid authentication token"}"#], true).await;
+    assert_eq!(outcome, Err(Failure::TokenRefused("Invalid authentication token".to_owned())));
+    let (outcome, _) = accepted(&[r#"{"error": "no"}"#], false).await;
+    assert_eq!(outcome, Err(Failure::TokenRefused("no".to_owned())));
+    let (outcome, _) = accepted(&[], true).await;
+    assert_eq!(outcome, Err(Failure::Closed { code: 1005, reason: String::new() }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_does_not_even_read_the_ping_ends_within_the_limit() {
+    let (near, _far) = pair(1).await;
+    let outcome = Session::accept(near, LIMIT).await.map(drop);
+    assert_eq!(outcome, Err(Failure::Silent(LIMIT)));
+}
+
+/// An accepted session, its target's end, and the writer of its snapshots.
+async fn open(
+    on_the_way: usize,
+) -> (Session<DuplexStream>, Stream, SnapshotWriter, SnapshotReader) {
+    let (near, mut far) = pair(on_the_way).await;
+    let greeting = async {
+        text(&mut far).await;
+        far.send(Message::text(r#"{"type":"connected"}"#)).await.unwrap();
+    };
+    let (session, ()) = tokio::join!(Session::accept(near, LIMIT), greeting);
+    let (writer, reader) = snapshots();
+    (session.unwrap(), far, writer, reader)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_target_gets_the_newest_and_what_it_missed_is_counted() {
+    let (mut session, mut far, writer, reader) = open(64).await;
+    let (mut counted, stop) = (Counted::default(), CancellationToken::new());
+    let target = async {
+        writer.publish(snapshot(&"1".repeat(1_000)));
+        // The first fills the way; the others come while it is being sent.
+        sleep(Duration::from_secs(1)).await;
+        for number in 2..=5 {
+            writer.publish(snapshot(&number.to_string().repeat(1_000)));
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(text(&mut far).await, "1".repeat(1_000));
+        assert_eq!(text(&mut far).await, "5".repeat(1_000));
+        stop.cancel();
+    };
+    let running = session.run(reader, HEARTBEAT, &mut counted, &stop);
+    let (ended, ()) = tokio::join!(running, target);
+    assert_eq!((ended, counted.sent, counted.skipped), (None, 2, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_answers_pings_is_kept_and_one_that_does_not_is_left() {
+    let (mut session, mut far, _writer, reader) = open(4_096).await;
+    let stop = CancellationToken::new();
+    let began = Instant::now();
+    let mut counted = Counted::default();
+    let running = session.run(reader, HEARTBEAT, &mut counted, &stop);
+    let target = async {
+        // Reading is what answers pings; an hour of it.
+        let hour = async { while let Some(Ok(_)) = far.next().await {} };
+        drop(tokio::time::timeout(Duration::from_secs(3_600), hour).await);
+        far
+    };
+    let (ended, _far) = tokio::join!(running, target);
+    assert_eq!(ended, Some(Failure::Silent(HEARTBEAT * 2)));
+    assert!((3_600..=3_660).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_target_does_wrong_is_named() {
+    for (message, expected) in [
+        (
+            Message::Close(Some(tokio_tungstenite::tungstenite::protocol::CloseFrame {
+                code: CloseCode::Away,
+                reason: "restart".into(),
+            })),
+            Some(Failure::Closed { code: 1001, reason: "restart".to_owned() }),
+        ),
+        (Message::text("not JSON"), None),
+        (Message::binary(vec![0, 159]), None),
+        (Message::text(r#"{"error": "not now"}"#), None),
+    ] {
+        let (mut session, mut far, _writer, reader) = open(4_096).await;
+        let (mut counted, stop) = (Counted::default(), CancellationToken::new());
+        let running = session.run(reader, HEARTBEAT, &mut counted, &stop);
+        let target = async {
+            far.send(message.clone()).await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+            stop.cancel();
+        };
+        let (ended, ()) = tokio::join!(running, target);
+        assert_eq!(ended, expected, "{message:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn good_bye_is_said_with_its_code_and_takes_no_longer_than_it_may() {
+    let (mut session, mut far, _writer, _reader) = open(4_096).await;
+    let target = async {
+        match far.next().await.unwrap().unwrap() {
+            Message::Close(Some(frame)) => (frame.code, frame.reason.to_string()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let began = Instant::now();
+    let ((), said) = tokio::join!(session.close(CloseCode::Away, "the bridge stops"), target);
+    assert_eq!(said, (CloseCode::Away, "the bridge stops".to_owned()));
+    assert!(began.elapsed() < Duration::from_secs(1));
+}
