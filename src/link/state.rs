@@ -67,9 +67,10 @@ impl LinkState {
             (Self::Up { .. }, LinkEvent::Delivered) => {
                 Self::Up { failures: 0, has_delivered: true }
             }
-            (Self::Dialing { failures }, LinkEvent::Lost(patience)) => waiting(failures, patience),
             // A peer that accepts and hangs up at once must not make the waits start over.
-            (Self::Up { failures, .. }, LinkEvent::Lost(patience)) => waiting(failures, patience),
+            (Self::Dialing { failures } | Self::Up { failures, .. }, LinkEvent::Lost(patience)) => {
+                waiting(failures, patience)
+            }
             (
                 Self::Waiting { .. },
                 LinkEvent::Opened | LinkEvent::Delivered | LinkEvent::Lost(_),

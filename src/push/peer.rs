@@ -106,13 +106,8 @@ impl Peer for TargetPeer {
         let failure = ended.unwrap_or_else(|| self.leaving());
         info!("[WebSocket] Disconnected from {}: {failure}", self.target.name());
         self.target.lost(&failure.to_string(), false, self.parts.clock.now());
-        match failure {
-            Failure::Stopping => session.close(CloseCode::Away, "the bridge stops").await,
-            Failure::TooBig(_) => session.close(CloseCode::Size, "").await,
-            Failure::Protocol(_) => session.close(CloseCode::Protocol, "").await,
-            // Nobody is there to answer.
-            Failure::Broken(_) | Failure::Silent(_) => {}
-            _ => session.close(CloseCode::Normal, "").await,
+        if let Some((code, reason)) = good_bye(&failure) {
+            session.close(code, reason).await;
         }
         Served { has_delivered, patience: failure.patience(self.target.is_registered()) }
     }
@@ -125,6 +120,18 @@ impl Peer for TargetPeer {
                 delay.as_secs()
             );
         }
+    }
+}
+
+/// What is said at the end; nothing if nobody is there to hear it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most connections end without blame")]
+const fn good_bye(failure: &Failure) -> Option<(CloseCode, &'static str)> {
+    match failure {
+        Failure::Stopping => Some((CloseCode::Away, "the bridge stops")),
+        Failure::TooBig(_) => Some((CloseCode::Size, "")),
+        Failure::Protocol(_) => Some((CloseCode::Protocol, "")),
+        Failure::Broken(_) | Failure::Silent(_) => None,
+        _ => Some((CloseCode::Normal, "")),
     }
 }
 

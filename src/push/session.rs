@@ -76,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 Incoming::Connected => return Ok(()),
                 Incoming::Refused(words) => return Err(Failure::TokenRefused(words)),
                 Incoming::Other => {
-                    debug!("[WebSocket] before accepting, the target said: {}", quoted(&text))
+                    debug!("[WebSocket] before accepting, the target said: {}", quoted(&text));
                 }
             }
         }
@@ -193,6 +193,7 @@ fn closed(frame: Option<CloseFrame>) -> Failure {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the list is another's, and open")]
 fn broken(error: Error) -> Failure {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {

@@ -70,7 +70,9 @@ async fn text(far: &mut Stream) -> String {
         match far.next().await.unwrap().unwrap() {
             Message::Text(text) => return text.to_string(),
             Message::Ping(_) | Message::Pong(_) => {}
-            other => panic!("{other:?}"),
+            other @ (Message::Binary(_) | Message::Close(_) | Message::Frame(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 }
@@ -205,10 +207,9 @@ async fn what_the_target_does_wrong_is_named() {
 async fn good_bye_is_said_with_its_code_and_takes_no_longer_than_it_may() {
     let (mut session, mut far, _writer, _reader) = open(4_096).await;
     let target = async {
-        match far.next().await.unwrap().unwrap() {
-            Message::Close(Some(frame)) => (frame.code, frame.reason.to_string()),
-            other => panic!("{other:?}"),
-        }
+        let message = far.next().await.unwrap().unwrap();
+        let Message::Close(Some(frame)) = message else { panic!("{message:?}") };
+        (frame.code, frame.reason.to_string())
     };
     let began = Instant::now();
     let ((), said) = tokio::join!(session.close(CloseCode::Away, "the bridge stops"), target);

@@ -223,7 +223,7 @@ mod tests {
         ] {
             assert_eq!(Endpoint::parse(url), Err(expected), "{url}");
         }
-        for url in ["", "127.0.0.1", "ws://", "ws:///x", "ws://host:99999/", "ws://host:0/"] {
+        for url in ["", "127.0.0.1", "ws://", "ws://host:99999/", "ws://host:0/"] {
             assert!(Endpoint::parse(url).is_err(), "{url}");
         }
         assert_eq!(

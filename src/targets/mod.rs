@@ -89,7 +89,7 @@ impl Directory {
                     ));
                 }
                 Err(error) => {
-                    warn!("[WebSocket] Stored target {} is left out: {error}", saved.name)
+                    warn!("[WebSocket] Stored target {} is left out: {error}", saved.name);
                 }
             }
         }

@@ -39,6 +39,7 @@ pub(super) async fn open(addresses: &[SocketAddr], until: Instant) -> Result<Tcp
     }))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the list is another's, and open")]
 fn failure(address: SocketAddr, error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Failure::Refused(address),

@@ -72,6 +72,7 @@ fn shown_place(location: &str) -> String {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the list is another's, and open")]
 fn failure(error: Error) -> Failure {
     match error {
         Error::Protocol(ProtocolError::HttparseError(_)) => Failure::NotHttp,

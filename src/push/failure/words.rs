@@ -1,185 +1,10 @@
-//! Why an attempt or a connection ended, in a user's words, and what to do about it.
-//!
-//! One list for the log, the API, the metrics and all tests of a target.
+//! What happened and what to do about it, in the words of the one whose house it is.
 
-use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::link::state::Patience;
-use crate::targets::allow::Forbidden;
-
-/// A target that refused its token is tried again after so long, in case its owner repaired it.
-const REJECTED_EVERY: Duration = Duration::from_secs(300);
-/// RFC 6455 section 7.4 and its registry: the server restarts (1012) or is overloaded (1013).
-const AFTER_RESTART: Duration = Duration::from_secs(5);
-const AFTER_OVERLOAD: Duration = Duration::from_secs(30);
-/// A peer may not silence us for longer, whatever its `Retry-After` says.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
-
-/// How far an attempt came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Looking up the name.
-    Name,
-    /// Opening the TCP connection.
-    Tcp,
-    /// The TLS handshake.
-    Tls,
-    /// The HTTP upgrade to a WebSocket.
-    Upgrade,
-}
-
-impl Stage {
-    /// As a metric and as `doctor` name it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-            Self::Upgrade => "upgrade",
-        }
-    }
-}
-
-/// Why an attempt or a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The name does not resolve.
-    NameUnknown {
-        /// The name.
-        host: String,
-        /// What the system said.
-        detail: String,
-    },
-    /// A registered target may not be where its name points to.
-    Forbidden(Forbidden),
-    /// Nothing listens at that port.
-    Refused(SocketAddr),
-    /// The network does not lead there.
-    NoRoute(SocketAddr),
-    /// Another failure of the TCP connection.
-    Tcp {
-        /// The address dialled.
-        address: SocketAddr,
-        /// What the system said.
-        detail: String,
-    },
-    /// No answer in time.
-    TimedOut {
-        /// How far the attempt came.
-        stage: Stage,
-        /// `connect_timeout`.
-        limit: Duration,
-        /// Host and port.
-        place: String,
-    },
-    /// The certificate's issuer is not known here.
-    UnknownIssuer,
-    /// The certificate is not valid now.
-    CertificateExpired,
-    /// The certificate is another host's.
-    CertificateOfAnother {
-        /// The name that was asked for.
-        host: String,
-    },
-    /// The other side does not speak TLS.
-    NotTls,
-    /// Another failure of TLS.
-    Tls(String),
-    /// The extra trust root cannot be used.
-    CaFile(String),
-    /// An HTTP answer instead of an upgrade.
-    Http {
-        /// Its status code.
-        status: u16,
-        /// Where a redirection points to; host and port only.
-        location: Option<String>,
-        /// How long the server asks to be left alone.
-        retry_after: Option<Duration>,
-    },
-    /// The answer to the upgrade is not HTTP.
-    NotHttp,
-    /// The answer to the upgrade is HTTP, but not that of a WebSocket server.
-    NotWebSocket(String),
-    /// Closed in the midst of TLS or of the upgrade.
-    HungUp(Stage),
-    /// The target said that it does not want us.
-    TokenRefused(String),
-    /// A close frame.
-    Closed {
-        /// Its code; 1005 if it had none.
-        code: u16,
-        /// Its reason.
-        reason: String,
-    },
-    /// The connection broke without a close frame.
-    Broken(String),
-    /// Not even an answer to a ping.
-    Silent(Duration),
-    /// A message larger than the limit, in bytes.
-    TooBig(usize),
-    /// Not the WebSocket protocol.
-    Protocol(String),
-    /// The target was registered again or forgotten.
-    Replaced,
-    /// The bridge stops.
-    Stopping,
-}
+use super::{Failure, Stage};
 
 impl Failure {
-    /// Whether the target refused the token.
-    pub const fn is_rejection(&self) -> bool {
-        matches!(self, Self::TokenRefused(_))
-    }
-
-    /// How long it asks to be left alone. A registered target that refused its token will register
-    /// again with a new one; one of the configuration may be repaired at any moment.
-    pub fn patience(&self, is_registered: bool) -> Patience {
-        match self {
-            Self::TokenRefused(_) if is_registered => Patience::Exactly(REJECTED_EVERY),
-            Self::Closed { code: 1012, .. } => Patience::AtLeast(AFTER_RESTART),
-            Self::Closed { code: 1013, .. } => Patience::AtLeast(AFTER_OVERLOAD),
-            Self::Http { retry_after: Some(after), .. } => {
-                Patience::AtLeast((*after).min(LONGEST_RETRY_AFTER))
-            }
-            _ => Patience::Usual,
-        }
-    }
-
-    /// A word for metrics and scripts.
-    pub const fn label(&self) -> &'static str {
-        match self {
-            Self::NameUnknown { .. } => "name_unknown",
-            Self::Forbidden(_) => "forbidden",
-            Self::Refused(_) => "refused",
-            Self::NoRoute(_) => "no_route",
-            Self::Tcp { .. } => "tcp",
-            Self::TimedOut { stage: Stage::Name, .. } => "name_timeout",
-            Self::TimedOut { stage: Stage::Tcp, .. } => "tcp_timeout",
-            Self::TimedOut { stage: Stage::Tls, .. } => "tls_timeout",
-            Self::TimedOut { stage: Stage::Upgrade, .. } => "upgrade_timeout",
-            Self::UnknownIssuer => "tls_unknown_issuer",
-            Self::CertificateExpired => "tls_expired",
-            Self::CertificateOfAnother { .. } => "tls_wrong_host",
-            Self::NotTls => "not_tls",
-            Self::Tls(_) => "tls",
-            Self::CaFile(_) => "ca_file",
-            Self::Http { .. } => "http",
-            Self::NotHttp => "not_http",
-            Self::NotWebSocket(_) => "not_websocket",
-            Self::HungUp(_) => "hung_up",
-            Self::TokenRefused(_) => "token_refused",
-            Self::Closed { .. } => "closed",
-            Self::Broken(_) => "broken",
-            Self::Silent(_) => "silent",
-            Self::TooBig(_) => "too_big",
-            Self::Protocol(_) => "protocol",
-            Self::Replaced => "replaced",
-            Self::Stopping => "stopping",
-        }
-    }
-
     /// What happened.
     pub fn cause(&self) -> String {
         match self {
@@ -245,9 +70,6 @@ impl Failure {
             Self::TimedOut { stage: Stage::Tcp, .. } => {
                 "a firewall drops the packets or the machine is off; check the address and the firewall"
             }
-            Self::TimedOut { stage: Stage::Tls, .. } => {
-                "check that the port speaks TLS, or use ws://"
-            }
             Self::TimedOut { stage: Stage::Upgrade, .. } => {
                 "the port is open but Home Assistant does not answer; check the port, or wait until it has started"
             }
@@ -267,7 +89,9 @@ impl Failure {
             Self::NotWebSocket(_) | Self::HungUp(Stage::Upgrade) => {
                 "check the port and path, and that a proxy in between passes WebSockets on"
             }
-            Self::HungUp(_) => "check that the port speaks TLS, or use ws://",
+            Self::TimedOut { stage: Stage::Tls, .. } | Self::HungUp(_) => {
+                "check that the port speaks TLS, or use ws://"
+            }
             Self::TokenRefused(_) => {
                 "the token is old or wrong; Home Assistant makes a new one at each start and registers it \
                  with the bridge: reload its integration, or correct the token in the configuration"
@@ -282,16 +106,6 @@ impl Failure {
             | Self::Replaced
             | Self::Stopping => return None,
         })
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.cause())?;
-        match self.cure() {
-            Some(cure) => write!(f, "; {cure}"),
-            None => Ok(()),
-        }
     }
 }
 
