@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hoymiles_bridge::clock::WallClock;
-use hoymiles_bridge::config::HttpConfig;
+use hoymiles_bridge::config::{HttpConfig, RegistrationConfig};
 use hoymiles_bridge::http::{Api, Limits, serve};
 use hoymiles_bridge::plant::reading::AcReading;
 use hoymiles_bridge::plant::serial::InverterSerial;
 use hoymiles_bridge::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
 use hoymiles_bridge::snapshot::state::{InverterState, PortState};
 use hoymiles_bridge::snapshot::{self, Snapshot, wire};
+use hoymiles_bridge::store::Store;
 use hoymiles_bridge::targets::Directory;
 use hoymiles_bridge::tasks::Tasks;
 use hoymiles_bridge::telemetry::metrics::Metrics;
@@ -124,7 +125,9 @@ async fn ours(tasks: &Tasks, first: Snapshot) -> io::Result<SocketAddr> {
 }
 
 fn directory() -> Directory {
-    Directory {}
+    let (registration, store) = (RegistrationConfig::default(), Store::in_memory());
+    let targets = Directory::new(&[], Vec::new(), &registration, store, WallClock::system());
+    targets.expect("no target is none that is malformed")
 }
 
 /// Requests per second of all clients together.
@@ -203,6 +206,7 @@ fn plant() -> Snapshot {
         inverters_json: wire::inverters(&inverters, &TimeZone::UTC),
         meters_json: Bytes::from_static(b"[]"),
         update_json: Bytes::new(),
+        sequence: 0,
         stats: wire::Stats::default(),
         started_at: now,
         meters: Vec::new(),

@@ -38,14 +38,15 @@ impl Tasks {
     }
 
     /// Starts `task`, which may end before the daemon does, but not by a panic: one target.
-    pub fn spawn_short(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let ends_with_panic = EndsDaemon { name, stop: self.stop.clone(), is_armed: true };
+    pub fn spawn_short(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let ends_with_panic =
+            EndsDaemon { name: "of one connection", stop: self.stop.clone(), is_armed: true };
         let task = async move {
             let mut ends_with_panic = ends_with_panic;
             task.await;
             ends_with_panic.is_armed = false;
         };
-        drop(self.tracker.spawn(task.instrument(info_span!("task", name))));
+        drop(self.tracker.spawn(task));
     }
 
     /// Tells all tasks to end and waits for them, at most for `grace`; whether all of them did.
@@ -95,19 +96,19 @@ mod tests {
     async fn a_short_task_may_end_but_not_by_a_panic() {
         let tasks = Tasks::new();
         let stop = tasks.stop();
-        tasks.spawn_short("done", async {});
+        tasks.spawn_short(async {});
         tasks.tracker.close();
         tasks.tracker.wait().await;
         assert!(!stop.is_cancelled());
         tasks.tracker.reopen();
-        tasks.spawn_short("broken", async { panic!("planted") });
+        tasks.spawn_short(async { panic!("planted") });
         tokio::time::timeout(Duration::from_secs(5), stop.cancelled()).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_does_not_listen_is_left_behind_after_the_grace_period() {
         let tasks = Tasks::new();
-        tasks.spawn_short("deaf", pending());
+        tasks.spawn_short(pending());
         assert!(!tasks.shut_down(Duration::from_secs(1)).await);
     }
 }

@@ -13,12 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Api, Limits, serve};
 use crate::clock::WallClock;
-use crate::config::HttpConfig;
+use crate::config::{HttpConfig, RegistrationConfig};
 use crate::plant::reading::AcReading;
 use crate::plant::serial::InverterSerial;
 use crate::plant::units::{Amperes, Hertz, Volts, WattHours, Watts};
 use crate::snapshot::state::{DtuState, DtuStatus, InverterState, PortState};
 use crate::snapshot::{self, Snapshot, wire};
+use crate::store::Store;
 use crate::targets::Directory;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
@@ -85,6 +86,7 @@ pub(super) fn snapshot(inverters: Vec<InverterState>, dtus: Vec<DtuState>) -> Sn
         meters: Vec::new(),
         inverters,
         dtus,
+        sequence: 0,
     }
 }
 
@@ -107,7 +109,9 @@ pub(super) fn api_over(snapshot: Snapshot) -> Api {
 }
 
 fn directory() -> Directory {
-    Directory {}
+    let (closed, store) = (RegistrationConfig::default(), Store::in_memory());
+    let registration = RegistrationConfig { enabled: false, ..closed };
+    Directory::new(&[], Vec::new(), &registration, store, WallClock::from_fn(noon)).unwrap()
 }
 
 /// The limits of the default configuration.

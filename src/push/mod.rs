@@ -39,7 +39,7 @@ async fn supervise(tasks: Tasks, parts: Parts) {
     let house = parts.house.clone();
     loop {
         for target in parts.directory.take_unserved() {
-            tasks.spawn_short("target", serve(target, parts.clone()));
+            tasks.spawn_short(serve(target, parts.clone()));
         }
         match house.run_until_cancelled(arrivals.changed()).await {
             Some(Ok(())) => {}

@@ -210,7 +210,7 @@ impl Dial for FakeDtu {
             *connections
         };
         let (near, far) = tokio::io::duplex(1024);
-        self.tasks.spawn_short("fake", self.clone().serve(far, connection));
+        self.tasks.spawn_short(self.clone().serve(far, connection));
         Ok(near)
     }
 }
