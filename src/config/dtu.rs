@@ -7,6 +7,9 @@ use serde::Deserialize;
 
 use super::duration;
 
+/// The shortest interval at which a DTU on its own protocol was seen to give new values.
+pub const PROTOBUF_INTERVAL: Duration = Duration::from_secs(35);
+
 /// One DTU to ask.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +42,11 @@ pub struct DtuConfig {
     /// Protobuf only: ask the DTU to read its inverters all the time instead of every half minute.
     #[serde(default)]
     pub performance_mode: bool,
-    /// From the start of one poll to the start of the next; by default that of `[poll]`.
+    /// Protobuf only: leave the DTU alone while it sends its values to its maker's cloud.
+    #[serde(default)]
+    pub avoid_cloud_upload: bool,
+    /// From the start of one poll to the start of the next; by default that of `[poll]`. See
+    /// [`interval_or`](Self::interval_or).
     #[serde(default, deserialize_with = "duration::deserialize_option")]
     pub interval: Option<Duration>,
     /// Serial numbers of inverters to leave out.
@@ -61,8 +68,22 @@ impl DtuConfig {
             request_gap: None,
             records_per_read: default_records_per_read(),
             performance_mode: false,
+            avoid_cloud_upload: false,
             interval: None,
             exclude: Vec::new(),
+        }
+    }
+
+    /// From the start of one poll to the start of the next, where `usual` is that of `[poll]`.
+    ///
+    /// A DTU on its own protocol reads its inverters every 30 s or so. Who asks it sooner gets the
+    /// old values, begins that wait anew and keeps it from reaching its maker's cloud, so that the
+    /// values freeze for everybody.
+    pub fn interval_or(&self, usual: Duration) -> Duration {
+        let wanted = self.interval.unwrap_or(usual);
+        match self.protocol {
+            Protocol::Protobuf => wanted.max(PROTOBUF_INTERVAL),
+            Protocol::Modbus | Protocol::Simulated => wanted,
         }
     }
 

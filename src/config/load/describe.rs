@@ -53,7 +53,7 @@ fn dtu(dtu: &DtuConfig, interval: Duration) -> String {
         parts.push(format!("unit_id {}", dtu.unit_id));
         parts.push(format!("records_per_read {}", dtu.records_per_read));
     }
-    parts.push(format!("interval {}", duration::text(dtu.interval.unwrap_or(interval))));
+    parts.push(format!("interval {}", duration::text(dtu.interval_or(interval))));
     parts.push(format!("timeout {}", duration::text(dtu.timeout)));
     parts.push(format!("retries {}", dtu.retries));
     if let Some(gap) = dtu.request_gap {
@@ -61,6 +61,9 @@ fn dtu(dtu: &DtuConfig, interval: Duration) -> String {
     }
     if dtu.performance_mode {
         parts.push("performance_mode".to_owned());
+    }
+    if dtu.avoid_cloud_upload {
+        parts.push("avoid_cloud_upload".to_owned());
     }
     if !dtu.exclude.is_empty() {
         parts.push(format!("without {}", dtu.exclude.join(" ")));

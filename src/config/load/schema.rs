@@ -88,6 +88,7 @@ const DTU: &[Key] = &[
     duration("request_gap", 0, MINUTE),
     value("records_per_read", Kind::Integer(1, 6)),
     value("performance_mode", Kind::Bool),
+    value("avoid_cloud_upload", Kind::Bool),
     duration("interval", 5 * SECOND, DAY),
     value("exclude", Kind::Texts),
 ];

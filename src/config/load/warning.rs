@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::config::dtu::PROTOBUF_INTERVAL;
 use crate::config::{Config, DtuConfig, Protocol};
 
 /// Several DTUs lose answers or their network when single reads come faster than this.
@@ -17,6 +18,14 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             warnings.push(format!(
                 "DTU {}: an interval below {KIND_INTERVAL:?} with records_per_read = 1 is hard on \
                  a DTU; if it fails, lengthen the interval or try records_per_read = 6",
+                dtu.name
+            ));
+        }
+        if dtu.interval_or(config.poll.interval) > dtu.interval.unwrap_or(config.poll.interval) {
+            warnings.push(format!(
+                "DTU {}: is asked every {PROTOBUF_INTERVAL:?}, not more often: over protobuf, who \
+                 asks sooner gets old values and keeps the DTU from its maker's cloud; set \
+                 `interval` to \"35s\" or more",
                 dtu.name
             ));
         }

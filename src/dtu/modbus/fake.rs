@@ -230,5 +230,6 @@ pub(super) fn config() -> DtuConfig {
         interval: None,
         exclude: Vec::new(),
         performance_mode: false,
+        avoid_cloud_upload: false,
     }
 }

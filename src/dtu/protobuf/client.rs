@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use prost::Message;
+use tokio::time::sleep;
 
 use super::app_info::{self, AppInfo};
 use super::command::Command;
@@ -17,6 +18,7 @@ use super::packets::{PacketSet, Progress};
 use super::request;
 use super::sequence::Sequence;
 use super::session::Session;
+use super::upload;
 use crate::clock::WallClock;
 use crate::config::DtuConfig;
 use crate::dtu::dial::{Dial, TcpDialer};
@@ -44,6 +46,8 @@ pub struct Settings {
     pub request_gap: Duration,
     /// Ask the DTU to read its inverters all the time.
     pub performance_mode: bool,
+    /// Leave the DTU alone while it sends to the cloud.
+    pub avoid_cloud_upload: bool,
     /// Inverters to leave out.
     pub exclude: Vec<InverterSerial>,
     /// Where the DTU stands: requests carry the local time.
@@ -76,6 +80,7 @@ impl ProtobufDtu {
             retries: config.retries,
             request_gap: config.request_gap.unwrap_or(DEFAULT_REQUEST_GAP),
             performance_mode: config.performance_mode,
+            avoid_cloud_upload: config.avoid_cloud_upload,
             exclude: config.exclude.iter().filter_map(|serial| serial.parse().ok()).collect(),
             zone,
         };
@@ -111,6 +116,9 @@ impl<D: Dial> ProtobufDtu<D> {
         let mut connection = None;
         loop {
             self.pace.wait().await;
+            if self.is_left_alone().await {
+                connection = None;
+            }
             let outcome = self.step(&mut connection, packets).await;
             self.pace.ended();
             match outcome {
@@ -129,6 +137,15 @@ impl<D: Dial> ProtobufDtu<D> {
                 }
             }
         }
+    }
+
+    /// Waits while the DTU sends to the cloud, if it shall be left alone then; whether it had to.
+    async fn is_left_alone(&mut self) -> bool {
+        let pause = upload::pause(self.clock.now()).filter(|_| self.settings.avoid_cloud_upload);
+        if let Some(pause) = pause {
+            sleep(pause).await;
+        }
+        pause.is_some()
     }
 
     /// One request and its answer; connects first where there is no connection.

@@ -29,6 +29,8 @@ mod pace;
 
 mod session;
 
+mod upload;
+
 mod connection;
 
 mod client;

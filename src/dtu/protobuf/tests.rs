@@ -24,6 +24,7 @@ fn settings() -> Settings {
         retries: 1,
         request_gap: GAP,
         performance_mode: false,
+        avoid_cloud_upload: false,
         exclude: Vec::new(),
         zone: TimeZone::UTC,
     }
@@ -214,6 +215,21 @@ async fn a_dtu_that_repeats_itself_is_stale() {
     assert!(pair.poll().await.unwrap().stale);
     pair.dtu.step = 60;
     assert!(!pair.poll().await.unwrap().stale);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dtu_that_sends_to_the_cloud_is_left_alone_if_configured() {
+    let (dialer, dtu) = FakeDtu::new();
+    let started = Instant::now();
+    // Four seconds before the window: one request still fits, the others come after it.
+    let before = Timestamp::from_second(1_750_499_986).unwrap();
+    let clock = WallClock::from_fn(move || before + started.elapsed());
+    let settings = Settings { avoid_cloud_upload: true, ..settings() };
+    let client = ProtobufDtu::with_dialer(dialer, settings, clock);
+    let mut pair = Pair { client, dtu: dtu.with_packets(&TWO) };
+    pair.poll().await.unwrap();
+    let asked = pair.dtu.asked.iter().map(|asked| (asked.at - started).as_secs());
+    assert_eq!(asked.collect::<Vec<_>>(), [0, 2, 44]);
 }
 
 #[tokio::test(start_paused = true)]

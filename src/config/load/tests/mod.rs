@@ -256,3 +256,24 @@ fn a_good_configuration_is_described_without_its_secrets() {
     let token = loaded.config.targets[0].token.as_ref().unwrap();
     assert_eq!(token.expose_secret(), "s3cret", "without the line break");
 }
+
+#[test]
+fn a_protobuf_dtu_is_asked_every_35_seconds_at_most() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.toml");
+    let check = |interval: &str, expected: &str, warns: bool| {
+        let toml = format!(
+            "[poll]\ninterval = \"5s\"\n[[dtu]]\nname = \"Roof\"\nprotocol = \"protobuf\"\n\
+             host = \"h\"\navoid_cloud_upload = true\n{interval}"
+        );
+        std::fs::write(&file, toml).unwrap();
+        let text = describe(&load(Some(&file), []).unwrap());
+        assert!(text.contains(&format!("interval {expected},")), "{text}");
+        assert!(text.contains("avoid_cloud_upload"), "{text}");
+        assert_eq!(text.contains("DTU Roof: is asked every 35s"), warns, "{text}");
+    };
+    check("", "35s", true);
+    check("interval = \"20s\"", "35s", true);
+    check("interval = \"35s\"", "35s", false);
+    check("interval = \"2m\"", "2m", false);
+}

@@ -11,6 +11,9 @@ mod meter;
 
 mod signal;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use super::app_info::{self, AppInfo};

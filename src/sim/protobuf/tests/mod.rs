@@ -1,6 +1,7 @@
 //! The bridge's own client against simulated DTUs, over loopback sockets.
 
 mod faults;
+mod fields;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -59,6 +60,7 @@ impl Pair {
             retries: 0,
             request_gap: gap,
             performance_mode: false,
+            avoid_cloud_upload: false,
             exclude: Vec::new(),
             zone: TimeZone::UTC,
         };
