@@ -51,7 +51,12 @@ where
     let method = method_label(&request.method);
     let seconds = began.elapsed().as_secs_f64();
     api.metrics.http_request(pattern, method, response.status().as_u16(), seconds);
-    if is_reading(&request.method) { respond::open_to_pages(response) } else { response }
+    open_to_pages(&request.method, response)
+}
+
+/// Lets web pages of any origin read what only reads.
+pub(super) fn open_to_pages(method: &Method, response: Response) -> Response {
+    if is_reading(method) { respond::open_to_pages(response) } else { response }
 }
 
 /// Whether the method only reads: then nothing is lost when its client goes away.

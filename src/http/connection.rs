@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use super::answer::{answer, is_reading};
+use super::answer::{answer, is_reading, open_to_pages};
 use super::body::drain;
 use super::patience::Patience;
 use super::respond::{self, Response};
@@ -69,7 +69,9 @@ impl Room {
 
     /// Tells a client that there is no seat for it.
     pub(super) async fn refuse(self, stream: TcpStream) {
-        let service = service_fn(async |_: Request<Incoming>| Ok::<_, Infallible>(respond::full()));
+        let service = service_fn(async |request: Request<Incoming>| {
+            Ok::<_, Infallible>(open_to_pages(request.method(), respond::full()))
+        });
         let connection =
             self.http().keep_alive(false).serve_connection(TokioIo::new(stream), service);
         // It was told, or it was not listening.

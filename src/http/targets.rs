@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tracing::warn;
 
 use super::body::{self, BodyError};
 use super::respond::{self, Response};
@@ -89,7 +90,23 @@ where
     };
     match api.targets.register(&registration.websocket_url, &registration.name).await {
         Ok(()) => respond::object(StatusCode::OK, &json!({ "status": "registered" })),
-        Err(error) => respond::problem(register_status(&error), &error.to_string()),
+        Err(error) => {
+            log(&error);
+            respond::problem(register_status(&error), &error.to_string())
+        }
+    }
+}
+
+/// Tells the user of the bridge, who does not see what its client is answered.
+fn log(error: &RegisterError) {
+    match error {
+        // The directory says so itself, with the place that is not allowed.
+        RegisterError::NotAllowed(_) => (),
+        // The text may quote a URL, and that its token.
+        RegisterError::Malformed(_) => warn!("[WebSocket] Registration refused: malformed"),
+        RegisterError::Disabled | RegisterError::TooMany(_) | RegisterError::Storage(_) => {
+            warn!("[WebSocket] Registration refused: {error}");
+        }
     }
 }
 

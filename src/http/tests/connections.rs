@@ -77,6 +77,7 @@ async fn a_newcomer_is_refused_while_all_are_being_answered() {
     let refused = newcomer.get("/ready").await;
     assert_eq!(refused.status, 503);
     assert!(refused.head.contains("retry-after: 1\r\n"), "{}", refused.head);
+    assert!(refused.head.contains("access-control-allow-origin: *\r\n"), "{}", refused.head);
     assert!(refused.body.contains("http.max_connections"), "{}", refused.body);
     assert_eq!(newcomer.closed().await, "");
 
