@@ -34,6 +34,8 @@ use self::worker::{Request, Shared, Worker};
 
 /// Requests that may wait for the database. A registration beyond them waits for its turn.
 const WAITING: usize = 32;
+/// What the start of the daemon may wait for a bridge that is just ending and still has the file.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// What the end of the daemon may wait for the last write. Losing it costs one poll.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 /// What the start of the daemon may wait for what was kept.
@@ -51,7 +53,11 @@ impl Store {
     ///
     /// Never fails: where nothing can be kept, the bridge works without, and one warning tells.
     pub fn open(state_dir: &Path, now: Timestamp) -> Self {
-        match open::open(state_dir, now) {
+        Self::open_within(LOCK_PATIENCE, state_dir, now)
+    }
+
+    fn open_within(patience: Duration, state_dir: &Path, now: Timestamp) -> Self {
+        match open::open(patience, state_dir, now) {
             Ok(database) => Self::start(Some(database)),
             Err(reason) => {
                 warn!("nothing will survive a restart: {reason}");
@@ -117,10 +123,14 @@ impl Store {
 
     /// Waits until the plant is on disk, but not for long.
     pub async fn flush(&self) {
-        let written = self.ask(Request::Flush);
-        if tokio::time::timeout(FLUSH_PATIENCE, written).await.is_err() {
+        if !self.flush_within(FLUSH_PATIENCE).await {
             warn!("the disk is slow: the values of the last poll may not be kept");
         }
+    }
+
+    /// Whether it was done in time.
+    async fn flush_within(&self, patience: Duration) -> bool {
+        tokio::time::timeout(patience, self.ask(Request::Flush)).await.is_ok()
     }
 
     /// How big the database is, as of the last write. Cheap.

@@ -15,8 +15,6 @@ use super::schema::{self, Version};
 
 /// The file in the state directory.
 pub(super) const FILE: &str = "hoymiles-bridge.db";
-/// A bridge that is just ending may still hold the file for so long.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a file is of no use, sorted by what is done about it.
 #[derive(Debug)]
@@ -56,10 +54,14 @@ impl From<io::Error> for Useless {
     }
 }
 
-/// Opens the database in `directory`. The error is the rest of a sentence for the log.
-pub(super) fn open(directory: &Path, now: Timestamp) -> Result<Database, String> {
+/// Opens the database in `directory`, waiting so long for another process to let go of it. The error is the rest of a sentence for the log.
+pub(super) fn open(
+    patience: Duration,
+    directory: &Path,
+    now: Timestamp,
+) -> Result<Database, String> {
     let file = directory.join(FILE);
-    let first = try_open(directory, &file);
+    let first = try_open(patience, directory, &file);
     let second = match first {
         Err(Useless::Damaged(reason)) => {
             let kept = set_aside(&file, "damaged", now)?;
@@ -68,7 +70,7 @@ pub(super) fn open(directory: &Path, now: Timestamp) -> Result<Database, String>
                 file.display(),
                 kept.display()
             );
-            try_open(directory, &file)
+            try_open(patience, directory, &file)
         }
         Err(Useless::Newer(version)) => {
             let kept = set_aside(&file, "newer", now)?;
@@ -78,7 +80,7 @@ pub(super) fn open(directory: &Path, now: Timestamp) -> Result<Database, String>
                 file.display(),
                 kept.display()
             );
-            try_open(directory, &file)
+            try_open(patience, directory, &file)
         }
         other => other,
     };
@@ -105,11 +107,11 @@ fn set_aside(file: &Path, why: &str, now: Timestamp) -> Result<PathBuf, String> 
     aside::set_aside(file, why, now).map_err(|error| cannot_write(file, &error.to_string()))
 }
 
-fn try_open(directory: &Path, file: &Path) -> Result<Database, Useless> {
+fn try_open(patience: Duration, directory: &Path, file: &Path) -> Result<Database, Useless> {
     fs::create_dir_all(directory)?;
     keep_private(file)?;
     let mut connection = Connection::open(file)?;
-    connection.busy_timeout(PATIENCE)?;
+    connection.busy_timeout(patience)?;
     // Held from the first reading on. It also spares the file of shared memory, which not every
     // file system under a container can have.
     set(&connection, "PRAGMA locking_mode = EXCLUSIVE")?;

@@ -62,6 +62,11 @@ impl Shared {
         self.waiting().plant = Some(plant);
     }
 
+    /// Lets a plant wait again, unless a newer one has come.
+    pub(super) fn put_back(&self, plant: SavedPlant) {
+        self.waiting().plant.get_or_insert(plant);
+    }
+
     /// Asks for all that is kept.
     pub(super) fn ask_for_all(&self, reply: SyncSender<Saved>) {
         self.waiting().readers.push(reply);
@@ -101,7 +106,7 @@ impl Worker {
         while let Some(request) = requests.blocking_recv() {
             self.handle(request);
         }
-        self.write_plant();
+        self.do_what_waits();
     }
 
     /// Does one request, and what waits.
@@ -118,20 +123,28 @@ impl Worker {
                 drop(reply.send(outcome));
             }
             Request::Flush(reply) => {
-                self.write_plant();
+                self.do_what_waits();
                 let outcome = self.database.merge();
                 self.note_usage();
                 drop(reply.send(outcome));
             }
             Request::Look => {}
         }
-        self.write_plant();
-        self.answer_readers();
+        self.do_what_waits();
     }
 
-    /// Writes the plant that waits. One that fails waits on, unless a newer one has come.
-    pub(super) fn write_plant(&mut self) {
-        let Some(plant) = self.shared.waiting().plant.take() else { return };
+    /// Writes the plant that waits and answers the readers that wait. Both are taken at once, so
+    /// that a reader finds what was handed over before it asked.
+    pub(super) fn do_what_waits(&mut self) {
+        let Waiting { plant, readers } = std::mem::take(&mut *self.shared.waiting());
+        if let Some(plant) = plant {
+            self.write_plant(plant);
+        }
+        self.answer(readers);
+    }
+
+    /// A plant that fails waits on, unless a newer one has come.
+    fn write_plant(&mut self, plant: SavedPlant) {
         match self.database.save_plant(&plant) {
             Ok(()) => {
                 self.note_usage();
@@ -143,13 +156,12 @@ impl Worker {
                 if !std::mem::replace(&mut self.is_failing, true) {
                     warn!("the energy counters are not kept for now: {error}");
                 }
-                self.shared.waiting().plant.get_or_insert(plant);
+                self.shared.put_back(plant);
             }
         }
     }
 
-    fn answer_readers(&self) {
-        let readers = std::mem::take(&mut self.shared.waiting().readers);
+    fn answer(&self, readers: Vec<SyncSender<Saved>>) {
         for reader in readers {
             let saved = self.database.load().unwrap_or_else(|error| {
                 warn!("the database cannot be read: {error}");

@@ -5,7 +5,7 @@ use super::*;
 
 /// The store's thread, worked by hand.
 fn by_hand(directory: &Path) -> (Worker, Arc<Shared>) {
-    let database = open::open(directory, now()).unwrap();
+    let database = open::open(GUARD, directory, now()).unwrap();
     let shared = Arc::new(Shared::new(Some(&database)));
     (Worker::new(database, Arc::clone(&shared)), shared)
 }
@@ -26,10 +26,10 @@ fn a_full_disk_is_told_once_and_its_end_too() {
     let ((), log) = log_of(|| {
         limit(&worker, 1);
         shared.put_plant(big_plant());
-        worker.write_plant();
-        worker.write_plant();
+        worker.do_what_waits();
+        worker.do_what_waits();
         shared.put_plant(big_plant());
-        worker.write_plant();
+        worker.do_what_waits();
     });
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(log.contains("WARN") && log.contains("no space is left"), "{log}");
@@ -38,9 +38,10 @@ fn a_full_disk_is_told_once_and_its_end_too() {
     let ((), log) = log_of(|| {
         limit(&worker, 1_000_000);
         // No newer one: it is the one that failed which is written now.
-        worker.write_plant();
+        worker.do_what_waits();
+        assert_eq!(plant_of(worker.database().load().unwrap()), big_plant());
         shared.put_plant(plant(2));
-        worker.write_plant();
+        worker.do_what_waits();
     });
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(log.contains("kept again"), "{log}");
@@ -51,19 +52,27 @@ fn a_full_disk_is_told_once_and_its_end_too() {
 fn a_plant_that_failed_does_not_replace_a_newer_one() {
     let directory = TempDir::new().unwrap();
     let (mut worker, shared) = by_hand(directory.path());
-    worker.database().connection().pragma_update(None, "query_only", true).unwrap();
-    shared.put_plant(plant(1));
-    worker.write_plant();
     shared.put_plant(plant(2));
-    worker.database().connection().pragma_update(None, "query_only", false).unwrap();
-    worker.write_plant();
+    shared.put_back(plant(1));
+    worker.do_what_waits();
     assert_eq!(plant_of(worker.database().load().unwrap()), plant(2));
+}
+
+#[test]
+fn a_plant_that_failed_is_tried_once_more_at_the_end() {
+    let directory = TempDir::new().unwrap();
+    let (worker, shared) = by_hand(directory.path());
+    shared.put_back(plant(1));
+    let (requests, receiver) = mpsc::channel(1);
+    drop(requests);
+    worker.run(receiver);
+    assert_eq!(plant_of(open_at(directory.path()).load()), plant(1));
 }
 
 #[tokio::test]
 async fn a_registration_that_cannot_be_kept_says_why_and_what_to_do() {
     let directory = TempDir::new().unwrap();
-    let database = open::open(directory.path(), now()).unwrap();
+    let database = open::open(GUARD, directory.path(), now()).unwrap();
     database.connection().pragma_update(None, "query_only", true).unwrap();
     let store = Store::start(Some(database));
     let error = store.save_target(target("a", "hush")).await.unwrap_err().to_string();

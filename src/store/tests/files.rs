@@ -39,7 +39,12 @@ pub(super) fn log_of<T>(work: impl FnOnce() -> T) -> (T, String) {
 /// Opens and expects one warning that holds all of `parts`.
 #[track_caller]
 fn check_warning(directory: &Path, parts: &[&str]) -> Store {
-    let (store, log) = log_of(|| open_at(directory));
+    check_warning_within(GUARD, directory, parts)
+}
+
+#[track_caller]
+fn check_warning_within(patience: Duration, directory: &Path, parts: &[&str]) -> Store {
+    let (store, log) = log_of(|| Store::open_within(patience, directory, now()));
     assert_eq!(log.lines().filter(|line| line.contains("WARN")).count(), 1, "{log}");
     assert_eq!(log.lines().count(), 1, "{log}");
     for part in parts {
@@ -60,12 +65,13 @@ async fn with_a_target(directory: &Path) {
     let store = open_at(directory);
     store.save_target(target("a", "1")).await.unwrap();
     store.save_plant(plant(1));
-    store.flush().await;
+    assert!(store.flush_within(GUARD).await);
 }
 
 /// Changes the file as another program would, once the store has let go of it.
 fn meddle(directory: &Path, sql: &str) {
     let connection = Connection::open(directory.join("hoymiles-bridge.db")).unwrap();
+    connection.busy_timeout(GUARD).unwrap();
     connection.execute_batch(sql).unwrap();
 }
 
@@ -172,7 +178,8 @@ async fn a_row_that_makes_no_sense_does_not_cost_the_others() {
 async fn a_second_bridge_on_the_same_file_works_in_memory() {
     let directory = TempDir::new().unwrap();
     let first = open_at(directory.path());
-    let second = check_warning(directory.path(), &["in use by another process", "state_dir"]);
+    let parts = ["in use by another process", "state_dir"];
+    let second = check_warning_within(Duration::ZERO, directory.path(), &parts);
     assert_eq!(second.usage().kind, "memory");
     second.save_target(target("b", "2")).await.unwrap();
     first.save_target(target("a", "1")).await.unwrap();
@@ -189,7 +196,7 @@ async fn a_folder_that_cannot_be_written_is_one_warning() {
     assert_eq!(store.usage().kind, "memory");
     store.save_target(target("a", "1")).await.unwrap();
     store.save_plant(plant(1));
-    store.flush().await;
+    assert!(store.flush_within(GUARD).await);
     assert_eq!(plant_of(store.load()), plant(1));
 }
 

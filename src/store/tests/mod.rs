@@ -18,12 +18,15 @@ use super::*;
 use crate::plant::ledger::LedgerRecord;
 use crate::plant::serial::InverterSerial;
 
+/// Enough for the slowest disk.
+const GUARD: Duration = Duration::from_secs(30);
+
 fn now() -> Timestamp {
     "2026-06-30T10:11:12Z".parse().unwrap()
 }
 
 fn open_at(directory: &Path) -> Store {
-    Store::open(directory, now())
+    Store::open_within(GUARD, directory, now())
 }
 
 fn target(name: &str, token: &str) -> SavedTarget {
@@ -124,7 +127,7 @@ async fn what_was_acknowledged_survives_a_crash() {
     assert_eq!(urls(&open_at(crashed.path())), ["ws://a.test/ws?token=1"]);
 
     store.save_plant(plant(3));
-    store.flush().await;
+    assert!(store.flush_within(GUARD).await);
     let crashed = left_behind(directory.path());
     assert_eq!(plant_of(open_at(crashed.path()).load()), plant(3));
 }
@@ -161,7 +164,7 @@ async fn no_crash_tears_energy_and_snapshot_apart() {
 async fn ports_and_dtus_that_are_left_out_keep_their_energy_and_time() {
     let store = Store::in_memory();
     store.save_plant(plant(1));
-    store.flush().await;
+    assert!(store.flush_within(GUARD).await);
     store.save_plant(SavedPlant { snapshot_json: Bytes::from("[]"), ..SavedPlant::default() });
     let saved = plant_of(store.load());
     assert_eq!(saved, SavedPlant { snapshot_json: Bytes::from("[]"), ..plant(1) });
@@ -175,7 +178,7 @@ async fn usage_counts_rows_and_bytes() {
     assert_eq!((before.kind, before.records), ("sqlite", 0));
     store.save_target(target("a", "1")).await.unwrap();
     store.save_plant(plant(1));
-    store.flush().await;
+    assert!(store.flush_within(GUARD).await);
     let after = store.usage();
     assert_eq!(after.records, 1 + 2 + 1 + 1);
     let file = directory.path().join("hoymiles-bridge.db");
@@ -219,14 +222,14 @@ fn the_plant_saved_last_wins_whatever_happens_in_between() {
                 }
                 Step::SaveTarget => runtime.block_on(store.save_target(target("a", "1"))).unwrap(),
                 Step::Load => prop_assert_eq!(&plant_of(store.load()), &last),
-                Step::Flush => runtime.block_on(store.flush()),
+                Step::Flush => assert!(runtime.block_on(store.flush_within(GUARD))),
                 Step::Restart => {
                     drop(store);
                     store = open_at(directory.path());
                 }
             }
         }
-        runtime.block_on(store.flush());
+        assert!(runtime.block_on(store.flush_within(GUARD)));
         let crashed = left_behind(directory.path());
         prop_assert_eq!(plant_of(open_at(crashed.path()).load()), last);
         Ok(())
