@@ -1,0 +1,129 @@
+//! What it costs to put a plant of 100 inverters with 4 ports each into JSON and to hand it to its
+//! readers: the same for one and for a hundred of them, because it is serialised once for all.
+#![expect(clippy::print_stdout, reason = "the figures are what a benchmark is for")]
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hoymiles_bridge::plant::reading::AcReading;
+use hoymiles_bridge::plant::serial::InverterSerial;
+use hoymiles_bridge::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
+use hoymiles_bridge::snapshot::health::Health;
+use hoymiles_bridge::snapshot::state::{InverterState, PortState};
+use hoymiles_bridge::snapshot::{Snapshot, SnapshotReader, channel, wire};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::time::Instant;
+
+const INVERTERS: u64 = 100;
+const PORTS: u8 = 4;
+const READERS: usize = 100;
+/// Enough that each kind of round meets a quiet moment of the machine.
+const ROUNDS: usize = 200;
+/// With all readers, in multiples of the time with one.
+const MOST_FOR_READERS: f64 = 1.1;
+/// From the state to the messages, in multiples of what `serde_json` takes for the same values in
+/// structs that are there already. What is above 1 are the times in the local zone, the texts of
+/// the codes and the sums.
+const MOST_FOR_STATE: f64 = 3.0;
+
+fn main() {
+    let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC);
+    let inverters: Vec<InverterState> = (0..INVERTERS).map(inverter).collect();
+    let objects: Vec<_> = inverters.iter().map(|state| wire::Inverter::of(state, &zone)).collect();
+
+    let (writer, reader) = channel(snapshot(&inverters, &zone));
+    let mut readers: Vec<SnapshotReader> = vec![reader; READERS];
+    let (mut plain, mut alone, mut all) = (Duration::MAX, Duration::MAX, Duration::MAX);
+    for _ in 0..ROUNDS {
+        plain = plain.min(time(|| serde_json::to_vec(black_box(&objects)).is_ok()));
+        alone = alone.min(time(|| {
+            writer.publish(snapshot(black_box(&inverters), &zone));
+            readers.iter_mut().take(1).map(take).collect::<Vec<_>>()
+        }));
+        all = all.min(time(|| {
+            writer.publish(snapshot(black_box(&inverters), &zone));
+            readers.iter_mut().map(take).collect::<Vec<_>>()
+        }));
+    }
+
+    writer.publish(snapshot(&inverters, &zone));
+    let messages: Vec<Bytes> = readers.iter_mut().map(take).collect();
+    let first = messages.first().map(|message| message.as_ptr());
+    assert!(messages.iter().all(|message| Some(message.as_ptr()) == first), "one copy for all");
+
+    let size = messages.first().map_or(0, Bytes::len);
+    println!("{INVERTERS} inverters of {PORTS} ports: an update of {size} bytes");
+    println!("serde_json alone, of ready structs: {plain:.2?}");
+    let ratio = |time: Duration, of: Duration| time.as_secs_f64() / of.as_secs_f64();
+    let for_state = ratio(alone, plain);
+    println!("from the state to 1 reader: {alone:.2?}, {for_state:.2} x; limit {MOST_FOR_STATE}");
+    let for_readers = ratio(all, alone);
+    println!("to {READERS} readers: {all:.2?}, {for_readers:.3} x; limit {MOST_FOR_READERS}");
+    assert!(for_state <= MOST_FOR_STATE, "over the limit");
+    assert!(for_readers <= MOST_FOR_READERS, "over the limit");
+}
+
+fn time<T>(work: impl FnOnce() -> T) -> Duration {
+    let begun = Instant::now();
+    drop(black_box(work()));
+    begun.elapsed()
+}
+
+/// What a target does when it is woken.
+fn take(reader: &mut SnapshotReader) -> Bytes {
+    reader.take_latest().update_json.clone()
+}
+
+/// What the poller does after each poll.
+fn snapshot(inverters: &[InverterState], zone: &TimeZone) -> Snapshot {
+    let started_at = Timestamp::UNIX_EPOCH;
+    let stats = wire::Stats::default();
+    let health = Health::new(&[], started_at, started_at, zone);
+    let inverters_json = wire::inverters(inverters, zone);
+    let meters_json = wire::meters(&[], zone);
+    Snapshot {
+        sequence: 0,
+        update_json: wire::update(&health, &stats, &inverters_json, &meters_json),
+        inverters: inverters.to_vec(),
+        meters: Vec::new(),
+        dtus: Vec::new(),
+        started_at,
+        inverters_json,
+        meters_json,
+        stats,
+    }
+}
+
+fn inverter(nth: u64) -> InverterState {
+    let read_at = Timestamp::UNIX_EPOCH + Duration::from_secs(1_782_800_000 + nth);
+    let port = |port: u8| PortState {
+        pv_voltage: Some(Volts::from_tenths(341 + i32::from(port))),
+        pv_current: Some(Amperes::from_hundredths(605)),
+        pv_power: Some(Watts::from_tenths(2_063)),
+        today: Some(WattHours::new(936 + nth)),
+        total: Some(WattHours::new(456_172 + nth)),
+        device_today: Some(WattHours::new(936 + nth)),
+        device_total: Some(WattHours::new(456_172 + nth)),
+        ..PortState::unknown(read_at)
+    };
+    InverterState {
+        serial: InverterSerial::from_u64(0x1161_a000_0000 + nth),
+        dtu_name: Arc::from("DTU"),
+        first_seen: read_at,
+        last_seen: read_at,
+        timestamp: read_at,
+        link_status: Some(1),
+        operating_status: Some(3),
+        alarm_code: Some(0),
+        alarm_count: Some(0),
+        grid_voltage: Some(Volts::from_tenths(2_334)),
+        grid_frequency: Some(Hertz::from_hundredths(4_998)),
+        temperature: Some(Celsius::from_tenths(315)),
+        ac: AcReading::default(),
+        ports: (1..=PORTS).map(|number| (number, port(number))).collect::<BTreeMap<_, _>>(),
+    }
+}
