@@ -1,21 +1,17 @@
-//! `simulate`: a DTU for testing, with a plant behind it and faults by name.
+//! What `simulate` can be told, and the DTU that follows from it.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::{ArgGroup, Args, value_parser};
 use jiff::tz::TimeZone;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use crate::clock::WallClock;
 use crate::sim::fault::{FAULTS, PlannedFault};
-use crate::sim::modbus::{MOST_PORTS, Modbus};
 use crate::sim::plant::{PlantShape, SimulatedPlant};
-use crate::sim::protobuf::{Kind, Protobuf};
-use crate::sim::server::serve;
+use crate::sim::protobuf::Kind;
 use crate::sim::simulation::Simulation;
 
 /// What `simulate` can be told.
@@ -95,44 +91,8 @@ pub struct KindArgs {
     pub blocks_per_packet: u16,
 }
 
-/// Serves the DTU until `stop`.
-pub async fn simulate(args: SimulateArgs, stop: CancellationToken) -> anyhow::Result<()> {
-    let simulation = simulation(&args)?;
-    let ports = simulation.plant().port_count();
-    ensure!(
-        args.modbus.is_none() || ports <= MOST_PORTS,
-        "a DTU lists {MOST_PORTS} ports over Modbus, not {ports}"
-    );
-    let modbus = listener(args.modbus).await?;
-    let protobuf = listener(args.protobuf).await?;
-    if let Some(listener) = &modbus {
-        announce("Modbus-TCP", listener.local_addr()?, &simulation);
-    }
-    if let Some(listener) = &protobuf {
-        announce("protobuf", listener.local_addr()?, &simulation);
-    }
-    let dtu = Protobuf::new(protobuf_kind(&args.kind), &simulation);
-    let serve_protobuf = async {
-        if let Some(listener) = protobuf {
-            serve(listener, dtu, simulation.clone(), stop.clone()).await;
-        }
-    };
-    let serve_modbus = async {
-        if let Some(listener) = modbus {
-            serve(listener, Modbus, simulation.clone(), stop.clone()).await;
-        }
-    };
-    tokio::join!(serve_protobuf, serve_modbus);
-    Ok(())
-}
-
-async fn listener(address: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
-    let Some(address) = address else { return Ok(None) };
-    let bound = TcpListener::bind(address).await;
-    bound.map(Some).with_context(|| format!("cannot listen on {address}"))
-}
-
-fn protobuf_kind(args: &KindArgs) -> Kind {
+/// Which kind of DTU speaks its own protocol.
+pub(super) fn protobuf_kind(args: &KindArgs) -> Kind {
     Kind {
         encrypts: args.encrypted,
         has_meter: args.meter,
@@ -141,16 +101,8 @@ fn protobuf_kind(args: &KindArgs) -> Kind {
     }
 }
 
-fn announce(protocol: &str, address: SocketAddr, simulation: &Simulation) {
-    let plant = simulation.plant();
-    tracing::info!(
-        "Simulated DTU ({protocol}) listens on {address}: {} ports of {} inverters",
-        plant.port_count(),
-        plant.inverter_count(),
-    );
-}
-
-fn simulation(args: &SimulateArgs) -> anyhow::Result<Simulation> {
+/// The DTU and its plant.
+pub(super) fn simulation(args: &SimulateArgs) -> anyhow::Result<Simulation> {
     let (inverters, ports_per_inverter) = (args.inverters.into(), args.ports_per_inverter.into());
     let total_ports = args.ports.map(usize::from);
     let most = inverters * ports_per_inverter;
@@ -196,23 +148,25 @@ fn fault_help() -> String {
     help
 }
 
+/// What stands on the command line behind `simulate`.
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
+pub(super) fn parsed(line: &str) -> Result<SimulateArgs, clap::Error> {
+    use clap::Parser as _;
 
-    use super::*;
-    use crate::sim::fault::Fault;
-
-    #[derive(Debug, Parser)]
+    #[derive(Debug, clap::Parser)]
     struct Line {
         #[command(flatten)]
         simulate: SimulateArgs,
     }
 
-    fn parsed(line: &str) -> Result<SimulateArgs, clap::Error> {
-        let words = std::iter::once("simulate").chain(line.split_whitespace());
-        Line::try_parse_from(words).map(|line| line.simulate)
-    }
+    let words = std::iter::once("simulate").chain(line.split_whitespace());
+    Line::try_parse_from(words).map(|line| line.simulate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::fault::Fault;
 
     #[test]
     fn a_plant_is_as_the_command_line_says() {
@@ -262,13 +216,6 @@ mod tests {
         check_refused("--modbus [::1]:0 --ports 2", "--ports must be from 3 to 12");
         check_refused("--modbus [::1]:0 --fault sloth", "no fault is called `sloth`; there are:");
         check_refused("--modbus [::1]:0 --timezone Mars", "no time zone is called `Mars`");
-    }
-
-    #[tokio::test]
-    async fn more_ports_than_a_list_holds_are_refused() {
-        let args = parsed("--modbus [::1]:0 --inverters 30").unwrap();
-        let error = simulate(args, CancellationToken::new()).await.unwrap_err();
-        assert_eq!(error.to_string(), "a DTU lists 99 ports over Modbus, not 120");
     }
 
     #[test]
