@@ -100,7 +100,7 @@ pub(super) fn api_over(snapshot: Snapshot) -> Api {
     let (_writer, reader) = snapshot::channel(snapshot);
     Api {
         snapshot: reader,
-        targets: directory(),
+        targets: directory(&RegistrationConfig::default()),
         clock: WallClock::from_fn(|| noon() + Duration::from_secs(60)),
         zone: TimeZone::UTC,
         token: None,
@@ -108,10 +108,10 @@ pub(super) fn api_over(snapshot: Snapshot) -> Api {
     }
 }
 
-fn directory() -> Directory {
-    let (closed, store) = (RegistrationConfig::default(), Store::in_memory());
-    let registration = RegistrationConfig { enabled: false, ..closed };
-    Directory::new(&[], Vec::new(), &registration, store, WallClock::from_fn(noon)).unwrap()
+/// A directory without targets that takes registrations under these rules.
+pub(super) fn directory(registration: &RegistrationConfig) -> Directory {
+    let store = Store::in_memory();
+    Directory::new(&[], Vec::new(), registration, store, WallClock::from_fn(noon)).unwrap()
 }
 
 /// The limits of the default configuration.

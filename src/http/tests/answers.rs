@@ -153,6 +153,24 @@ async fn what_is_not_there_is_404_and_says_what_is() {
 }
 
 #[tokio::test]
+async fn a_target_that_was_forgotten_cannot_be_forgotten_again() {
+    let api = api();
+    api.targets.register("ws://10.0.0.2:8123/ws?token=secret", "Home Assistant").await.unwrap();
+    let listed = ask(&api, "GET", "/api/targets").await;
+    assert_eq!(listed.json()[0]["name"], "Home Assistant");
+    assert_eq!(listed.json()[0]["source"], "registered");
+    assert!(!listed.text.contains("secret"), "{}", listed.text);
+    let metrics = ask(&api, "GET", "/metrics").await.text;
+    let line = r#"hoymiles_target_connected{target="Home Assistant"} 0.0"#;
+    assert!(metrics.contains(line) && !metrics.contains("secret"), "{metrics}");
+
+    let forgotten = ask(&api, "DELETE", "/api/targets/Home%20Assistant").await;
+    assert_eq!((forgotten.status, forgotten.text.as_str()), (204, ""));
+    assert_eq!(ask(&api, "DELETE", "/api/targets/Home%20Assistant").await.status, 404);
+    assert_eq!(ask(&api, "GET", "/api/targets").await.text, "[]");
+}
+
+#[tokio::test]
 async fn the_index_names_every_route() {
     let index = ask(&api(), "GET", "/").await.json();
     assert_eq!(index["routes"].as_array().unwrap().len(), 14);

@@ -9,15 +9,20 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::Request;
 use hyper::body::{Body, Frame};
 
-use crate::http::answer;
-use crate::http::fake::{Client, Server, api, limits};
+use crate::config::RegistrationConfig;
+use crate::http::fake::{Client, Server, api, directory, limits};
+use crate::http::{Api, answer};
 
 /// What a registration with this body is answered.
-async fn status<B: Body<Data = Bytes> + Unpin>(mut body: B) -> (u16, String) {
+async fn status<B: Body<Data = Bytes> + Unpin>(body: B) -> (u16, String) {
+    status_of(&api(), body).await
+}
+
+async fn status_of<B: Body<Data = Bytes> + Unpin>(api: &Api, mut body: B) -> (u16, String) {
     let request = Request::post("/api/websocket/register").body(()).unwrap();
     let (request, ()) = request.into_parts();
     let peer = "192.168.1.23".parse().unwrap();
-    let response = answer::answer(&api(), &limits(), &request, &mut body, peer).await;
+    let response = answer::answer(api, &limits(), &request, &mut body, peer).await;
     let status = response.status().as_u16();
     let text = response.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(text.to_vec()).unwrap())
@@ -41,6 +46,31 @@ async fn a_malformed_body_is_explained() {
     let (code, text) = status(Full::new(Bytes::from_static(b"{\"name\": 5}"))).await;
     assert_eq!(code, 400);
     assert!(text.contains("name: invalid type"), "{text}");
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_status() {
+    let rules = |enabled| RegistrationConfig { enabled, max_targets: 1, ..Default::default() };
+    let mut api = api();
+    api.targets = directory(&rules(true));
+    for (url, expected) in [
+        ("http://10.0.0.2:8123/ws", 400),
+        ("ws://ws://10.0.0.2:8123/ws", 400),
+        ("ws://8.8.8.8/ws", 403),
+        ("ws://10.0.0.2:8123/ws?token=one", 200),
+        ("ws://10.0.0.2:8123/ws?token=two", 200),
+        ("ws://10.0.0.3:8123/ws", 409),
+    ] {
+        let body = format!(r#"{{"websocket_url": "{url}", "name": "Home"}}"#);
+        let (code, text) = status_of(&api, Full::new(Bytes::from(body))).await;
+        assert_eq!(code, expected, "{url}: {text}");
+        assert!(code != 200 || text == r#"{"status":"registered"}"#, "{text}");
+    }
+    api.targets = directory(&rules(false));
+    let body = br#"{"websocket_url": "ws://10.0.0.2/ws", "name": "Home"}"#;
+    let (code, text) = status_of(&api, Full::new(Bytes::from_static(body))).await;
+    assert_eq!(code, 403);
+    assert!(text.contains("http.registration.enabled"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
