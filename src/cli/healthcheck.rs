@@ -4,14 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// A bridge that takes longer is not well.
 const LIMIT: Duration = Duration::from_secs(5);
-/// The status line is in the first line; an answer of ours is a few hundred bytes.
-const LONGEST_ANSWER: u64 = 4096;
+/// A status line of ours is shorter by far.
+const LONGEST_LINE: u64 = 1024;
 
 /// Whether the bridge that listens on `listen` is ready.
 pub async fn healthcheck(listen: SocketAddr) -> anyhow::Result<bool> {
@@ -41,15 +41,14 @@ async fn status(address: SocketAddr) -> anyhow::Result<u16> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET /ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;
-    status_code(&answer).context("the answer is not HTTP")
+    let mut line = Vec::new();
+    BufReader::new(stream).take(LONGEST_LINE).read_until(b'\n', &mut line).await?;
+    status_code(&line).context("the answer is not HTTP")
 }
 
 /// The code in the status line: `HTTP/1.1 200 OK`.
-fn status_code(answer: &[u8]) -> Option<u16> {
-    let line = answer.split(|&byte| byte == b'\r').next()?;
-    let mut words = std::str::from_utf8(line).ok()?.split(' ');
+fn status_code(line: &[u8]) -> Option<u16> {
+    let mut words = std::str::from_utf8(line).ok()?.split_whitespace();
     words.next()?.strip_prefix("HTTP/1.")?;
     words.next()?.parse().ok()
 }
@@ -66,9 +65,11 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let server = async {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 11];
-            stream.read_exact(&mut request).await.unwrap();
-            assert_eq!(&request, b"GET /ready ");
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+            }
+            assert!(request.starts_with(b"GET /ready HTTP/1.1\r\n"));
             stream.write_all(answer.as_bytes()).await.unwrap();
         };
         let (said, ()) = tokio::join!(healthcheck(address), server);
