@@ -4,27 +4,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use reqwest::Client;
+use reqwest::redirect::Policy;
 
 /// A bridge that takes longer is not well.
 const LIMIT: Duration = Duration::from_secs(5);
-/// A status line of ours is shorter by far.
-const LONGEST_LINE: u64 = 1024;
 
 /// Whether the bridge that listens on `listen` is ready.
 pub async fn healthcheck(listen: SocketAddr) -> anyhow::Result<bool> {
     let address = reachable(listen);
-    timeout(LIMIT, status(address))
-        .await
-        .with_context(|| format!("the bridge on {address} did not answer within {LIMIT:?}"))?
-        .with_context(|| format!("cannot ask the bridge on {address}"))
-        .and_then(|status| match status {
-            200 => Ok(true),
-            503 => Ok(false),
-            other => bail!("{address} answered {other}: that is not the bridge"),
-        })
+    // The library wants to know how TLS would be spoken; an error means that it knows already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    // A proxy of the environment has no business between a process and itself.
+    let client = Client::builder().no_proxy().redirect(Policy::none()).timeout(LIMIT).build()?;
+    let answer = client.get(format!("http://{address}/ready")).send().await;
+    match answer.with_context(|| format!("cannot ask the bridge on {address}"))?.status().as_u16() {
+        200 => Ok(true),
+        503 => Ok(false),
+        other => bail!("{address} answered {other}: that is not the bridge"),
+    }
 }
 
 /// An address that listens on all interfaces is itself no address to connect to.
@@ -37,24 +35,9 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-async fn status(address: SocketAddr) -> anyhow::Result<u16> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET /ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut line = Vec::new();
-    BufReader::new(stream).take(LONGEST_LINE).read_until(b'\n', &mut line).await?;
-    status_code(&line).context("the answer is not HTTP")
-}
-
-/// The code in the status line: `HTTP/1.1 200 OK`.
-fn status_code(line: &[u8]) -> Option<u16> {
-    let mut words = std::str::from_utf8(line).ok()?.split_whitespace();
-    words.next()?.strip_prefix("HTTP/1.")?;
-    words.next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::*;
@@ -67,7 +50,7 @@ mod tests {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = Vec::new();
             while !request.ends_with(b"\r\n\r\n") {
-                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+                stream.read_buf(&mut request).await.unwrap();
             }
             assert!(request.starts_with(b"GET /ready HTTP/1.1\r\n"));
             stream.write_all(answer.as_bytes()).await.unwrap();
@@ -78,12 +61,15 @@ mod tests {
 
     #[tokio::test]
     async fn the_status_of_ready_decides() {
-        assert_eq!(check("HTTP/1.1 200 OK\r\n\r\nOK").await, Ok(true));
-        assert_eq!(check("HTTP/1.1 503 Service Unavailable\r\n\r\n").await, Ok(false));
-        let other = check("HTTP/1.1 404 Not Found\r\n\r\n").await.unwrap_err();
+        assert_eq!(check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK").await, Ok(true));
+        assert_eq!(
+            check("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await,
+            Ok(false)
+        );
+        let other = check("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await.unwrap_err();
         assert!(other.contains("answered 404"), "{other}");
         let other = check("SSH-2.0-OpenSSH\r\n").await.unwrap_err();
-        assert!(other.contains("not HTTP"), "{other}");
+        assert!(other.contains("cannot ask the bridge"), "{other}");
     }
 
     #[tokio::test]
@@ -91,7 +77,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let error = healthcheck(address).await.unwrap_err().to_string();
+        let error = format!("{:#}", healthcheck(address).await.unwrap_err());
         assert!(error.contains(&address.to_string()), "{error}");
     }
 

@@ -1,10 +1,91 @@
-//! The commands.
+//! The commands: arguments in, exit status out.
+
+mod check;
+
+mod demo;
+
+mod exit;
 
 pub mod healthcheck;
 
+mod read;
+
+mod run;
+
 pub mod simulate;
 
-/// Runs the command line.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::log::{EXPECTED_LEVEL, parse_level};
+
+/// Reads Hoymiles DTUs and pushes their inverters' values to Home Assistant.
+#[derive(Debug, Parser)]
+#[command(name = "hoymiles-bridge", version, about)]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// The configuration file [default: /config/hoymiles-bridge.toml, then
+    /// config/hoymiles-bridge.toml]
+    #[arg(long, value_name = "FILE", env = "HOYMILES_CONFIG", global = true)]
+    config: Option<PathBuf>,
+    /// error, warn, info, debug, trace, or a tracing filter
+    #[arg(long, value_name = "LEVEL", value_parser = log_level, global = true)]
+    log_level: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the bridge
+    Run,
+    /// Run the bridge with a built-in simulated plant: no hardware, no configuration file
+    Demo,
+    /// Read and validate the configuration, print what would run
+    Check,
+    /// Poll each configured DTU once, or the one given, and print a table
+    Read(read::Arguments),
+    /// Simulate a DTU for testing
+    Simulate(simulate::SimulateArgs),
+    /// Ask the running bridge whether it is ready: for a container's HEALTHCHECK
+    Healthcheck,
+}
+
+/// Runs the command line. Exit status: 0 fine, 1 failed, 2 a bad configuration or command line.
+pub fn main() -> ExitCode {
+    let Arguments { global, command } = Arguments::parse();
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return exit::failed(&anyhow::Error::new(error).context("cannot start")),
+        };
+    let code = runtime.block_on(async {
+        match command {
+            Command::Run => run::run(&global).await,
+            Command::Demo => demo::demo(&global).await,
+            Command::Check => check::check(&global),
+            Command::Read(arguments) => read::read(&global, arguments).await,
+            Command::Simulate(arguments) => run::simulate(&global, arguments).await,
+            Command::Healthcheck => run::healthcheck(&global).await,
+        }
+    });
+    // A name look-up may still sit in a blocking thread; it must not hold up the end.
+    runtime.shutdown_background();
+    code
+}
+
+/// A level that the log can be set to.
+fn log_level(text: &str) -> Result<String, String> {
+    match parse_level(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(format!("expected {EXPECTED_LEVEL}")),
+    }
 }

@@ -1,5 +1,5 @@
 //! How a DTU is asked. Each protocol is a folder of its own; all of them end in a
-//! [`DtuReading`](crate::plant::reading::DtuReading).
+//! [`DtuReading`].
 
 pub mod error;
 
@@ -8,6 +8,8 @@ pub mod dial;
 pub mod modbus;
 
 pub mod protobuf;
+
+pub mod any;
 
 use std::future::Future;
 

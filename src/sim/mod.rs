@@ -31,3 +31,5 @@ pub mod server;
 pub mod modbus;
 
 pub mod protobuf;
+
+pub mod builtin;

@@ -50,6 +50,11 @@ pub fn load(
     Ok(loaded)
 }
 
+/// Whether there is a file where it is looked for when nobody names one.
+pub fn file_exists() -> bool {
+    file::DEFAULTS.iter().any(|path| Path::new(path).exists())
+}
+
 /// Loads a configuration that is built in, under a `name` that takes the place of a file's.
 pub fn load_builtin(
     name: &str,

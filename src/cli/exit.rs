@@ -1,0 +1,35 @@
+//! What is printed to people, and the exit status that goes with it.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use crate::config::load::ConfigError;
+
+/// A bad configuration: 2, and the message on standard error.
+pub(super) fn bad_configuration(error: &ConfigError) -> ExitCode {
+    say(&error.to_string());
+    ExitCode::from(2)
+}
+
+/// A failure: 1, and the chain of causes on standard error.
+pub(super) fn failed(error: &anyhow::Error) -> ExitCode {
+    say(&format!("{error:#}"));
+    ExitCode::FAILURE
+}
+
+/// 0 or 1.
+pub(super) fn status(fine: bool) -> ExitCode {
+    if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints the result of a command. A reader that has gone away (`| head`) is no error.
+pub(super) fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// Prints what went wrong.
+pub(super) fn say(message: &str) {
+    let mut out = std::io::stderr().lock();
+    drop(writeln!(out, "error: {message}"));
+}

@@ -1,0 +1,147 @@
+//! `read`: polls each DTU once and prints what it says.
+
+mod table;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use jiff::tz::TimeZone;
+use tokio::time::Instant;
+
+use super::{Global, exit, run};
+use crate::app;
+use crate::clock::WallClock;
+use crate::config::{DtuConfig, LogFormat, Protocol};
+use crate::dtu::any::AnyDtu;
+use crate::dtu::{Dtu as _, DtuError, PollError};
+use crate::plant::reading::DtuReading;
+use crate::poller::book::Book;
+use crate::snapshot::state::{DtuState, DtuStatus};
+use crate::snapshot::wire;
+use crate::tasks::Tasks;
+use crate::telemetry::logging;
+
+/// Options of `read`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Ask this DTU instead of the configured ones
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// The DTU's language
+    #[arg(long, value_enum, default_value_t = Language::Modbus, requires = "host")]
+    protocol: Language,
+    /// The DTU's TCP port [default: 502 for modbus, 10081 for protobuf]
+    #[arg(long, value_name = "PORT", requires = "host")]
+    port: Option<u16>,
+    /// The DTU's Modbus unit identifier
+    #[arg(long, value_name = "ID", default_value_t = 1, requires = "host")]
+    unit_id: u8,
+    /// Print JSON: a list of inverter objects as in GET /api/inverters
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Language {
+    Modbus,
+    Protobuf,
+}
+
+/// What one DTU said.
+struct Answer {
+    dtu: DtuConfig,
+    spent: Duration,
+    outcome: Result<DtuReading, PollError>,
+}
+
+/// Polls each DTU once, all at the same time.
+pub(super) async fn read(global: &Global, arguments: Arguments) -> ExitCode {
+    let (dtus, zone) = match which(global, &arguments) {
+        Ok(which) => which,
+        Err(code) => return code,
+    };
+    // Only what is wrong belongs on the screen beside the table.
+    let level = global.log_level.as_deref().unwrap_or("warn");
+    if let Err(error) = logging::init_stderr(level, LogFormat::Text) {
+        return exit::failed(&error);
+    }
+    let tasks = Tasks::new();
+    let clock = WallClock::system();
+    let asking = dtus.into_iter().map(|dtu| ask(&tasks, dtu, clock.clone(), zone.clone()));
+    let answers = futures_util::future::join_all(asking).await;
+    tasks.shut_down(Duration::from_secs(1)).await;
+
+    let book = book(&answers, &zone, &clock);
+    if arguments.json {
+        exit::print(&format!(
+            "{}\n",
+            String::from_utf8_lossy(&wire::inverters(&book.inverters(), &zone))
+        ));
+    } else {
+        exit::print(&table::render(&answers, &book));
+    }
+    for Answer { dtu, outcome, .. } in &answers {
+        if let Err(failure) = outcome {
+            exit::say(&format!("{}: {}", dtu.name, failure.error));
+        }
+    }
+    exit::status(answers.iter().all(|answer| answer.outcome.is_ok()))
+}
+
+/// The DTUs to ask, and the time zone of the output.
+fn which(global: &Global, arguments: &Arguments) -> Result<(Vec<DtuConfig>, TimeZone), ExitCode> {
+    let Some(host) = &arguments.host else {
+        let loaded = run::loaded(global).map_err(|error| exit::bad_configuration(&error))?;
+        return Ok((loaded.config.dtus, loaded.zone));
+    };
+    let protocol = match arguments.protocol {
+        Language::Modbus => Protocol::Modbus,
+        Language::Protobuf => Protocol::Protobuf,
+    };
+    let dtu = DtuConfig {
+        port: arguments.port,
+        unit_id: arguments.unit_id,
+        ..DtuConfig::new("DTU", protocol, host)
+    };
+    Ok((vec![dtu], TimeZone::system()))
+}
+
+async fn ask(tasks: &Tasks, dtu: DtuConfig, clock: WallClock, zone: TimeZone) -> Answer {
+    let started = Instant::now();
+    let outcome = match app::with_simulated_plant(tasks, dtu.clone()).await {
+        Ok(dtu) => AnyDtu::new(&dtu, clock, zone).poll().await,
+        Err(source) => Err(PollError::from(DtuError::Unreachable {
+            address: "the simulated DTU".to_owned(),
+            source,
+            cure: "is loopback up?",
+        })),
+    };
+    Answer { dtu, spent: started.elapsed(), outcome }
+}
+
+/// Enters all answers into a book, so that what is printed is what the bridge would serve.
+fn book(answers: &[Answer], zone: &TimeZone, clock: &WallClock) -> Book {
+    let states = answers.iter().map(|answer| DtuState {
+        name: Arc::from(answer.dtu.name.as_str()),
+        serial: None,
+        firmware: None,
+        status: DtuStatus::Unknown,
+        silence_limit: Duration::ZERO,
+        last_success: None,
+        query_count: 0,
+        error_count: 0,
+        last_error: None,
+        last_error_time: None,
+    });
+    let mut book = Book::new(zone.clone(), states.collect(), [], []);
+    for answer in answers {
+        let reading = match &answer.outcome {
+            Ok(reading) => reading,
+            Err(failure) => &failure.partial,
+        };
+        book.succeeded(&answer.dtu.name, reading, clock.now());
+    }
+    book
+}

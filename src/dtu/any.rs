@@ -1,0 +1,39 @@
+//! A DTU of whichever protocol the configuration names.
+
+use jiff::tz::TimeZone;
+
+use super::modbus::ModbusDtu;
+use super::protobuf::ProtobufDtu;
+use super::{Dtu, PollError};
+use crate::clock::WallClock;
+use crate::config::{DtuConfig, Protocol};
+use crate::plant::reading::DtuReading;
+
+/// A DTU of whichever protocol the configuration names.
+pub enum AnyDtu {
+    /// Asked over Modbus-TCP.
+    Modbus(Box<ModbusDtu>),
+    /// Asked in its own protocol.
+    Protobuf(Box<ProtobufDtu>),
+}
+
+impl AnyDtu {
+    /// The DTU that `config` names. A simulated one has been given its address before.
+    pub fn new(config: &DtuConfig, clock: WallClock, zone: TimeZone) -> Self {
+        match config.protocol {
+            Protocol::Modbus | Protocol::Simulated => {
+                Self::Modbus(Box::new(ModbusDtu::new(config)))
+            }
+            Protocol::Protobuf => Self::Protobuf(Box::new(ProtobufDtu::new(config, clock, zone))),
+        }
+    }
+}
+
+impl Dtu for AnyDtu {
+    async fn poll(&mut self) -> Result<DtuReading, PollError> {
+        match self {
+            Self::Modbus(dtu) => dtu.poll().await,
+            Self::Protobuf(dtu) => dtu.poll().await,
+        }
+    }
+}

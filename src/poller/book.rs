@@ -1,0 +1,256 @@
+//! All that is known of the plant, and how the outcome of a poll changes it. Pure: no socket, no
+//! clock, no task.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::merge::{self, Moment};
+use super::night::Dusk;
+use crate::plant::ledger::{Counters, PortLedger, Verdict};
+use crate::plant::reading::{DtuReading, InverterReading};
+use crate::plant::serial::{InverterSerial, MeterSerial};
+use crate::plant::units::Watts;
+use crate::snapshot::state::{DtuState, DtuStatus, InverterState, MeterState, PortState};
+
+/// A counter that was not believed, in words for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// Which inverter.
+    pub serial: InverterSerial,
+    /// Which port of it.
+    pub port: u8,
+    /// What was doubtful.
+    pub reason: String,
+}
+
+/// All that is known of the plant.
+#[derive(Debug)]
+pub struct Book {
+    zone: TimeZone,
+    inverters: BTreeMap<InverterSerial, InverterState>,
+    meters: BTreeMap<MeterSerial, MeterState>,
+    ledgers: BTreeMap<(InverterSerial, u8), PortLedger>,
+    dtus: Vec<DtuState>,
+    dusks: BTreeMap<Arc<str>, Dusk>,
+}
+
+impl Book {
+    /// What was known before the bridge started.
+    pub fn new(
+        zone: TimeZone,
+        dtus: Vec<DtuState>,
+        inverters: impl IntoIterator<Item = InverterState>,
+        ledgers: impl IntoIterator<Item = ((InverterSerial, u8), PortLedger)>,
+    ) -> Self {
+        let inverters: BTreeMap<_, _> =
+            inverters.into_iter().map(|state| (state.serial, state)).collect();
+        let dusks = dtus
+            .iter()
+            .map(|dtu| {
+                let (power, ports) = output(&inverters, &dtu.name);
+                (Arc::clone(&dtu.name), Dusk::restored(dtu.last_success, power, ports))
+            })
+            .collect();
+        let ledgers = ledgers.into_iter().collect();
+        Self { zone, inverters, meters: BTreeMap::new(), ledgers, dtus, dusks }
+    }
+
+    /// The time zone in which days begin.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// The inverters, sorted by serial number.
+    pub fn inverters(&self) -> Vec<InverterState> {
+        self.inverters.values().cloned().collect()
+    }
+
+    /// The meters, sorted by serial number.
+    pub fn meters(&self) -> Vec<MeterState> {
+        self.meters.values().cloned().collect()
+    }
+
+    /// The DTUs, in the order of the configuration.
+    pub fn dtus(&self) -> &[DtuState] {
+        &self.dtus
+    }
+
+    /// The energy ledgers of all ports.
+    pub fn ledgers(&self) -> &BTreeMap<(InverterSerial, u8), PortLedger> {
+        &self.ledgers
+    }
+
+    /// Enters a poll that reached its end; returns what was not believed.
+    pub fn succeeded(&mut self, dtu: &str, reading: &DtuReading, now: Timestamp) -> Vec<Doubt> {
+        let hold = self.dtu(dtu).map_or(Duration::ZERO, |dtu| dtu.silence_limit);
+        if let Some(state) = self.dtu_mut(dtu) {
+            state.status = DtuStatus::Online;
+            state.serial = reading.dtu_serial.or(state.serial);
+            state.firmware = reading.dtu_firmware.clone().or(state.firmware.take());
+            state.last_success = Some(now);
+            state.query_count += 1;
+        }
+        if reading.stale {
+            // An answer, but the values are those of before: they keep their times.
+            self.expire(dtu, now, hold);
+            return Vec::new();
+        }
+        let doubts = self.enter(dtu, reading, now, hold);
+        let (power, ports) = output(&self.inverters, dtu);
+        if let Some(dusk) = self.dusks.get_mut(dtu) {
+            dusk.answered(power, ports, now, &self.zone);
+        }
+        doubts
+    }
+
+    /// Enters that a DTU did not answer, if that is sleep: powers become 0, energies and times
+    /// stand. Whether it is.
+    pub fn fell_asleep(&mut self, dtu: &str, now: Timestamp) -> bool {
+        if !self.dusks.get(dtu).is_some_and(|dusk| dusk.is_asleep(now, &self.zone)) {
+            return false;
+        }
+        if let Some(state) = self.dtu_mut(dtu) {
+            state.status = DtuStatus::Asleep;
+            state.query_count += 1;
+        }
+        for state in self.inverters.values_mut().filter(|state| &*state.dtu_name == dtu) {
+            merge::darken(state);
+        }
+        self.roll(now);
+        true
+    }
+
+    /// Enters a poll that failed, with what had been read before; returns what was not believed.
+    pub fn failed(
+        &mut self,
+        dtu: &str,
+        error: String,
+        partial: &DtuReading,
+        now: Timestamp,
+    ) -> Vec<Doubt> {
+        let hold = self.dtu(dtu).map_or(Duration::ZERO, |dtu| dtu.silence_limit);
+        if let Some(state) = self.dtu_mut(dtu) {
+            state.status = DtuStatus::Error;
+            state.query_count += 1;
+            state.error_count += 1;
+            state.last_error = Some(error);
+            state.last_error_time = Some(now);
+        }
+        let doubts = self.enter(dtu, partial, now, hold);
+        self.expire(dtu, now, hold);
+        doubts
+    }
+
+    /// Forgets measurements that have outlived the hold time.
+    fn expire(&mut self, dtu: &str, now: Timestamp, hold: Duration) {
+        let moment = Moment { now, hold, all_dark: false };
+        for state in self.inverters.values_mut().filter(|state| &*state.dtu_name == dtu) {
+            merge::expire(state, moment);
+        }
+        self.roll(now);
+    }
+
+    /// Lets the day turn at local midnight, whether or not a DTU answers.
+    pub fn roll(&mut self, now: Timestamp) {
+        for (key, ledger) in &mut self.ledgers {
+            ledger.roll(now, &self.zone);
+            if let Some(port) = port_of(&mut self.inverters, *key) {
+                port.today = ledger.today().or(port.today);
+                port.total = ledger.total().or(port.total);
+            }
+        }
+    }
+
+    fn enter(
+        &mut self,
+        dtu: &str,
+        reading: &DtuReading,
+        now: Timestamp,
+        hold: Duration,
+    ) -> Vec<Doubt> {
+        let all_dark = !reading.inverters.iter().any(InverterReading::is_live);
+        let moment = Moment { now, hold, all_dark };
+        let mut doubts = Vec::new();
+        for inverter in &reading.inverters {
+            let state = self
+                .inverters
+                .entry(inverter.serial)
+                .or_insert_with(|| newcomer(inverter, dtu, now));
+            if &*state.dtu_name != dtu {
+                state.dtu_name = Arc::from(dtu);
+            }
+            merge::merge(state, inverter, moment);
+            doubts.extend(self.count(inverter, now));
+        }
+        for meter in &reading.meters {
+            let state =
+                MeterState { dtu_name: Arc::from(dtu), timestamp: now, reading: meter.clone() };
+            self.meters.insert(meter.serial, state);
+        }
+        self.roll(now);
+        doubts
+    }
+
+    /// Enters the counters of an inverter's ports into their ledgers.
+    fn count(&mut self, inverter: &InverterReading, now: Timestamp) -> Vec<Doubt> {
+        let mut doubts = Vec::new();
+        for port in &inverter.ports {
+            let ledger = self.ledgers.entry((inverter.serial, port.number)).or_default();
+            let counters = Counters { total: port.total, today: port.today };
+            if let Verdict::Refused(refusal) = ledger.record(counters, now, &self.zone) {
+                let reason = refusal.to_string();
+                doubts.push(Doubt { serial: inverter.serial, port: port.number, reason });
+            }
+        }
+        doubts
+    }
+
+    fn dtu(&self, name: &str) -> Option<&DtuState> {
+        self.dtus.iter().find(|dtu| &*dtu.name == name)
+    }
+
+    fn dtu_mut(&mut self, name: &str) -> Option<&mut DtuState> {
+        self.dtus.iter_mut().find(|dtu| &*dtu.name == name)
+    }
+}
+
+fn port_of(
+    inverters: &mut BTreeMap<InverterSerial, InverterState>,
+    (serial, number): (InverterSerial, u8),
+) -> Option<&mut PortState> {
+    inverters.get_mut(&serial)?.ports.get_mut(&number)
+}
+
+/// What the inverters of one DTU deliver together, and how many ports they have.
+fn output(inverters: &BTreeMap<InverterSerial, InverterState>, dtu: &str) -> (Watts, usize) {
+    inverters.values().filter(|state| &*state.dtu_name == dtu).fold(
+        (Watts::default(), 0),
+        |(power, ports), state| {
+            let more = state.pv_power().unwrap_or_default();
+            (power.saturating_add(more), ports + state.ports.len())
+        },
+    )
+}
+
+fn newcomer(reading: &InverterReading, dtu: &str, now: Timestamp) -> InverterState {
+    InverterState {
+        serial: reading.serial,
+        dtu_name: Arc::from(dtu),
+        first_seen: now,
+        last_seen: now,
+        timestamp: now,
+        link_status: reading.link_status,
+        operating_status: reading.operating_status,
+        alarm_code: reading.alarm_code,
+        alarm_count: reading.alarm_count,
+        grid_voltage: None,
+        grid_frequency: None,
+        temperature: None,
+        ac: reading.ac.clone(),
+        ports: BTreeMap::new(),
+    }
+}

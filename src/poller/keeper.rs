@@ -1,0 +1,165 @@
+//! Keeps the book for all pollers: enters each outcome, makes the JSON once, publishes, stores.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tracing::debug;
+
+use super::book::{Book, Doubt};
+use crate::dtu::PollError;
+use crate::plant::reading::DtuReading;
+use crate::snapshot::health::Health;
+use crate::snapshot::state::DtuStatus;
+use crate::snapshot::{Snapshot, SnapshotReader, SnapshotWriter, channel, wire};
+use crate::store::{SavedPlant, Store};
+
+/// The one writer of the snapshot. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Keeper(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    started_at: Timestamp,
+    store: Store,
+    writer: SnapshotWriter,
+    // A std mutex: held for pure computing only, never over an await.
+    book: Mutex<Book>,
+}
+
+/// Who is told of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    /// Targets are sent an update.
+    Everyone,
+    /// Only who asks by HTTP sees it.
+    WhoAsks,
+}
+
+impl Keeper {
+    /// Starts with what was known before, and publishes it.
+    pub fn new(book: Book, store: Store, started_at: Timestamp) -> (Self, SnapshotReader) {
+        let inverters_json = wire::inverters(&book.inverters(), book.zone());
+        let first = render(&book, inverters_json, &store, started_at, started_at);
+        let (writer, reader) = channel(first);
+        (Self(Arc::new(Shared { started_at, store, writer, book: Mutex::new(book) })), reader)
+    }
+
+    /// Enters a poll that reached its end.
+    pub fn succeeded(&self, dtu: &str, reading: &DtuReading, now: Timestamp) -> usize {
+        self.enter(now, |book| (book.succeeded(dtu, reading, now), Audience::Everyone))
+    }
+
+    /// Enters a poll that failed. Targets hear of it if something was read or the status changed.
+    pub fn failed(&self, dtu: &str, failure: &PollError, now: Timestamp) -> usize {
+        self.enter(now, |book| {
+            let was_failing = status_of(book, dtu) == Some(DtuStatus::Error);
+            let read_nothing = failure.partial.inverters.is_empty();
+            let doubts = book.failed(dtu, failure.error.to_string(), &failure.partial, now);
+            let nothing_new = was_failing && read_nothing;
+            (doubts, if nothing_new { Audience::WhoAsks } else { Audience::Everyone })
+        })
+    }
+
+    /// Enters that a DTU did not answer, if that is sleep. Whether it is.
+    pub fn fell_asleep(&self, dtu: &str, now: Timestamp) -> bool {
+        let mut is_asleep = false;
+        self.enter(now, |book| {
+            let was_asleep = status_of(book, dtu) == Some(DtuStatus::Asleep);
+            is_asleep = book.fell_asleep(dtu, now);
+            let is_news = is_asleep && !was_asleep;
+            (Vec::new(), if is_news { Audience::Everyone } else { Audience::WhoAsks })
+        });
+        is_asleep
+    }
+
+    /// Lets the day turn.
+    pub fn roll(&self, now: Timestamp) {
+        self.enter(now, |book| {
+            book.roll(now);
+            (Vec::new(), Audience::Everyone)
+        });
+    }
+
+    /// Changes the book, publishes and stores the outcome; returns how many counters were refused.
+    fn enter(
+        &self,
+        now: Timestamp,
+        change: impl FnOnce(&mut Book) -> (Vec<Doubt>, Audience),
+    ) -> usize {
+        let Shared { started_at, store, writer, book } = &*self.0;
+        let doubts = {
+            // Whoever panicked while holding the book stops the daemon anyway.
+            let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
+            let (doubts, audience) = change(&mut book);
+            let inverters_json = wire::inverters(&book.inverters(), book.zone());
+            let saved = to_save(&book, inverters_json.clone());
+            let snapshot = render(&book, inverters_json, store, *started_at, now);
+            // Still under the lock, so that of two pollers the later one has the last word. None of
+            // these waits.
+            match audience {
+                Audience::Everyone => writer.publish(snapshot),
+                Audience::WhoAsks => writer.replace_quietly(snapshot),
+            }
+            store.save_plant(saved);
+            doubts
+        };
+        for Doubt { serial, port, reason } in &doubts {
+            debug!("inverter {serial} port {port}: counter not believed: {reason}");
+        }
+        doubts.len()
+    }
+}
+
+fn status_of(book: &Book, dtu: &str) -> Option<DtuStatus> {
+    book.dtus().iter().find(|state| &*state.name == dtu).map(|state| state.status)
+}
+
+fn to_save(book: &Book, snapshot_json: Bytes) -> SavedPlant {
+    let ledgers = book.ledgers().iter().map(|(key, ledger)| (*key, ledger.to_record())).collect();
+    let last_success = book
+        .dtus()
+        .iter()
+        .filter_map(|dtu| Some((dtu.name.to_string(), dtu.last_success?)))
+        .collect();
+    SavedPlant { ledgers, snapshot_json, last_success }
+}
+
+fn render(
+    book: &Book,
+    inverters_json: Bytes,
+    store: &Store,
+    started_at: Timestamp,
+    now: Timestamp,
+) -> Snapshot {
+    let stats = stats(book, store);
+    let health = Health::new(book.dtus(), started_at, now, book.zone());
+    let meters = book.meters();
+    let meters_json = wire::meters(&meters, book.zone());
+    Snapshot {
+        update_json: wire::update(&health, &stats, &inverters_json, &meters_json),
+        inverters: book.inverters(),
+        meters,
+        dtus: book.dtus().to_vec(),
+        started_at,
+        inverters_json,
+        meters_json,
+        stats,
+        sequence: 0,
+    }
+}
+
+fn stats(book: &Book, store: &Store) -> wire::Stats {
+    let usage = store.usage();
+    let inverters = book.inverters();
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    wire::Stats {
+        database_size_bytes: usage.size_bytes,
+        total_records: usage.records,
+        inverters_count: count(inverters.len()),
+        inverter_data_entries: count(inverters.len()),
+        port_data_entries: count(inverters.iter().map(|inverter| inverter.ports.len()).sum()),
+        production_cache_entries: count(book.ledgers().len()),
+        database_type: usage.kind,
+    }
+}

@@ -1,0 +1,204 @@
+//! How a new reading of an inverter changes what is known of it. Pure.
+//!
+//! Real DTUs report inverters as all zero for a poll or two while they talk to the cloud, and every
+//! night for hours. A dropout keeps the last good values and their times; what stays away for
+//! longer than the hold time is not known any more, and a plant that is dark as a whole delivers
+//! nothing.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::plant::reading::{AcReading, InverterReading, PortReading};
+use crate::plant::units::Watts;
+use crate::snapshot::state::{InverterState, PortState};
+
+/// The circumstances of one poll.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// When the reading was made.
+    pub(super) now: Timestamp,
+    /// For how long values outlive a dropout.
+    pub(super) hold: Duration,
+    /// Whether the DTU reaches none of its inverters: it is night.
+    pub(super) all_dark: bool,
+}
+
+impl Moment {
+    /// Whether values of `timestamp` have outlived the hold time.
+    fn is_over(&self, timestamp: Timestamp) -> bool {
+        let age = self.now.duration_since(timestamp);
+        age.is_positive() && age.unsigned_abs() > self.hold
+    }
+}
+
+/// Takes over what `reading` says; energies are the ledger's matter.
+pub(super) fn merge(state: &mut InverterState, reading: &InverterReading, moment: Moment) {
+    state.last_seen = moment.now;
+    if reading.is_live() {
+        state.timestamp = moment.now;
+        state.link_status = reading.link_status;
+        state.operating_status = reading.operating_status;
+        state.alarm_code = reading.alarm_code;
+        state.alarm_count = reading.alarm_count;
+        state.grid_voltage = reading.grid_voltage;
+        state.grid_frequency = reading.grid_frequency;
+        state.temperature = reading.temperature;
+        state.ac = reading.ac.clone();
+    } else if moment.is_over(state.timestamp) {
+        let dark_power = moment.all_dark.then_some(Watts::default());
+        state.link_status = reading.link_status;
+        state.operating_status = reading.operating_status;
+        forget_measurements(state, dark_power);
+    }
+    for port in &reading.ports {
+        merge_port(state, port, moment);
+    }
+}
+
+fn merge_port(state: &mut InverterState, reading: &PortReading, moment: Moment) {
+    let port = state.ports.entry(reading.number).or_insert_with(|| PortState::unknown(moment.now));
+    if reading.pv_power.is_some() {
+        port.timestamp = moment.now;
+        port.pv_voltage = reading.pv_voltage;
+        port.pv_current = reading.pv_current;
+        port.pv_power = reading.pv_power;
+    } else if moment.is_over(port.timestamp) {
+        forget_port(port, moment.all_dark.then_some(Watts::default()));
+    }
+    port.device_today = reading.today.or(port.device_today);
+    port.device_total = reading.total.or(port.device_total);
+}
+
+/// Drops the measurements of an inverter of which the DTU has said nothing for longer than the
+/// hold time; energies and times stand.
+pub(super) fn expire(state: &mut InverterState, moment: Moment) {
+    if moment.is_over(state.timestamp) {
+        forget_measurements(state, None);
+        for port in state.ports.values_mut() {
+            forget_port(port, None);
+        }
+    }
+}
+
+/// Puts an inverter to sleep: it delivers nothing, and nothing else is known of it.
+pub(super) fn darken(state: &mut InverterState) {
+    forget_measurements(state, Some(Watts::default()));
+    for port in state.ports.values_mut() {
+        forget_port(port, Some(Watts::default()));
+    }
+}
+
+fn forget_measurements(state: &mut InverterState, power: Option<Watts>) {
+    state.grid_voltage = None;
+    state.grid_frequency = None;
+    state.temperature = None;
+    let active_power = state.ac.active_power.and(power);
+    let firmware_version = state.ac.firmware_version.take();
+    state.ac = AcReading { active_power, firmware_version, ..AcReading::default() };
+}
+
+fn forget_port(port: &mut PortState, power: Option<Watts>) {
+    port.pv_voltage = None;
+    port.pv_current = None;
+    port.pv_power = power;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::plant::serial::InverterSerial;
+    use crate::plant::units::Volts;
+
+    const HOLD: Duration = Duration::from_secs(300);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_750_000_000 + second).unwrap()
+    }
+
+    fn live(watts: i32) -> InverterReading {
+        InverterReading {
+            link_status: Some(1),
+            operating_status: Some(3),
+            grid_voltage: Some(Volts::from_tenths(2_300)),
+            ports: vec![PortReading {
+                pv_voltage: Some(Volts::from_tenths(350)),
+                pv_power: Some(Watts::from_tenths(watts * 10)),
+                ..PortReading::unknown(1)
+            }],
+            ..InverterReading::unknown(serial())
+        }
+    }
+
+    /// What a DTU sends of an inverter that it does not reach.
+    fn dark() -> InverterReading {
+        InverterReading {
+            link_status: Some(0),
+            operating_status: Some(0),
+            ports: vec![PortReading::unknown(1)],
+            ..InverterReading::unknown(serial())
+        }
+    }
+
+    fn serial() -> InverterSerial {
+        InverterSerial::from_bytes([0x11, 0x21, 0, 0, 0, 1])
+    }
+
+    /// Merges readings at their seconds; the power and the grid voltage that are known at the end.
+    fn after(readings: &[(i64, InverterReading)], all_dark: bool) -> (Option<f64>, Option<f64>) {
+        let mut state = InverterState {
+            serial: serial(),
+            dtu_name: Arc::from("DTU"),
+            first_seen: at(0),
+            last_seen: at(0),
+            timestamp: at(0),
+            link_status: None,
+            operating_status: None,
+            alarm_code: None,
+            alarm_count: None,
+            grid_voltage: None,
+            grid_frequency: None,
+            temperature: None,
+            ac: AcReading::default(),
+            ports: BTreeMap::new(),
+        };
+        for (second, reading) in readings {
+            let moment = Moment { now: at(*second), hold: HOLD, all_dark };
+            merge(&mut state, reading, moment);
+        }
+        (state.pv_power().map(Watts::as_f64), state.grid_voltage.map(Volts::as_f64))
+    }
+
+    #[test]
+    fn a_dropout_keeps_the_last_good_values() {
+        let seen = after(&[(0, live(200)), (60, dark()), (120, dark())], false);
+        assert_eq!(seen, (Some(200.0), Some(230.0)));
+    }
+
+    #[test]
+    fn an_inverter_that_stays_away_by_day_is_unknown_and_not_zero() {
+        let seen = after(&[(0, live(200)), (60, dark()), (301, dark())], false);
+        assert_eq!(seen, (None, None));
+    }
+
+    #[test]
+    fn a_plant_that_stays_dark_delivers_nothing() {
+        let seen = after(&[(0, live(2)), (60, dark()), (301, dark())], true);
+        assert_eq!(seen, (Some(0.0), None));
+    }
+
+    #[test]
+    fn values_return_with_the_light() {
+        let seen = after(&[(0, live(2)), (301, dark()), (40_000, live(3))], false);
+        assert_eq!(seen, (Some(3.0), Some(230.0)));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_drops_nothing() {
+        let seen = after(&[(0, live(200)), (-40_000, dark())], false);
+        assert_eq!(seen, (Some(200.0), Some(230.0)));
+    }
+}

@@ -1,0 +1,115 @@
+//! From the DTU's records to the targets: what is pushed is what is served.
+
+use serde_json::Value;
+
+use crate::support::bridge::Home;
+use crate::support::plant::Plant;
+use crate::support::target::Target;
+
+fn target(name: &str, target: &Target) -> String {
+    format!("[[target]]\nname = \"{name}\"\nurl = \"{}\"\n", target.url("secret"))
+}
+
+fn port_count(inverters: &Value) -> usize {
+    inverters.as_array().unwrap().iter().map(|i| i["ports"].as_array().unwrap().len()).sum()
+}
+
+#[tokio::test]
+async fn two_targets_get_what_two_dtus_say_and_what_the_api_serves() {
+    let (house, barn) = tokio::join!(
+        Plant::start(&["--inverters", "19", "--ports", "37", "--seed", "1"]),
+        Plant::start(&["--inverters", "2", "--ports-per-inverter", "4", "--seed", "2"]),
+    );
+    let (one, two) = tokio::join!(Target::start("secret"), Target::start("secret"));
+    let home = Home::new(&format!(
+        "{}{}{}{}",
+        house.dtu("House"),
+        barn.dtu("Barn"),
+        target("One", &one),
+        target("Two", &two)
+    ));
+    let bridge = home.run().await;
+
+    for target in [&one, &two] {
+        let received = target
+            .received("update with all inverters", |received| {
+                received.updates().last().is_some_and(|data| port_count(&data["inverters"]) == 45)
+            })
+            .await;
+        assert_eq!(received.messages[0], serde_json::json!({"type": "ping"}));
+    }
+    // Polls go on meanwhile, so the API is compared with any of the updates.
+    let (status, served) = bridge.get("/api/inverters").await;
+    assert_eq!(status, 200);
+    for target in [&one, &two] {
+        target
+            .received("update equal to /api/inverters", |received| {
+                received.updates().iter().any(|data| data["inverters"] == served)
+            })
+            .await;
+    }
+
+    bridge.logged("House: 37 ports of 19 inverters in ").await;
+    bridge.logged("[WebSocket] Connecting to One (ws://127.0.0.1:").await;
+    bridge.logged("[WebSocket] ✓ Connected to: One").await;
+    bridge.logged("[WebSocket] Sending update to Two: 21 inverters, 45 ports").await;
+    bridge.logged("[WebSocket] ✓ Successfully sent update to Two").await;
+    bridge.logged("[API Request] GET /api/inverters from 127.0.0.1").await;
+    let (status, log) = bridge.stop().await;
+    assert_eq!(status.code(), Some(0));
+    assert!(log.iter().all(|line| !line.contains("secret")), "no token in the log: {log:#?}");
+    house.stop().await;
+    barn.stop().await;
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test]
+async fn a_dtu_that_goes_and_comes_back_loses_nothing() {
+    let plant = Plant::start(&["--inverters", "2", "--ports-per-inverter", "2"]).await;
+    let home = Home::new(&plant.dtu("DTU"));
+    let bridge = home.run().await;
+    let before = bridge.inverters_when(|inverters| port_count(inverters) == 4).await;
+    let address = plant.address.to_string();
+    plant.stop().await;
+
+    bridge.logged("DTU: poll failed").await;
+    let (_, after) = bridge.get("/api/inverters").await;
+    let total = |inverters: &Value, index: usize| inverters[index]["total_production"].as_u64();
+    for index in [0, 1] {
+        assert!(total(&after, index) >= total(&before, index));
+        assert!(after[index]["timestamp"].is_string());
+        assert!(after[index]["pv_power"].is_number(), "the last good reading stands");
+    }
+    let (status, health) = bridge.get("/health").await;
+    assert_eq!(status, 200, "it answered within its threshold");
+    assert_eq!(health["dtus"]["DTU"]["status"], "error");
+    assert!(health["dtus"]["DTU"]["last_error"].is_string());
+
+    let plant = Plant::start_at(&address, &["--inverters", "2", "--ports-per-inverter", "2"]).await;
+    bridge.logged("DTU: the DTU answers again").await;
+    bridge.stop().await;
+    plant.stop().await;
+}
+
+#[tokio::test]
+async fn a_target_that_goes_and_comes_back_gets_the_newest() {
+    let plant = Plant::start(&["--inverters", "1", "--ports-per-inverter", "2"]).await;
+    let first = Target::start("secret").await;
+    let address = first.address;
+    let home = Home::new(&format!("{}{}", plant.dtu("DTU"), target("One", &first)));
+    let bridge = home.run().await;
+    first.received("update", |received| !received.updates().is_empty()).await;
+    first.stop().await;
+    bridge.logged("[WebSocket] Disconnected from One: ").await;
+    bridge.logged("[WebSocket] Reconnecting to One in 1 seconds (attempt 2)...").await;
+    bridge.logged("[WebSocket] Connection failed for One: ").await;
+
+    let second = Target::start_at(address, "secret").await;
+    let received = second.received("update", |received| !received.updates().is_empty()).await;
+    assert_eq!(received.messages[0]["type"], "ping");
+    assert_eq!(port_count(&received.updates()[0]["inverters"]), 2);
+    bridge.stop().await;
+    second.stop().await;
+    plant.stop().await;
+}

@@ -1,0 +1,18 @@
+//! The whole house: the real binary, real sockets, simulated DTUs. One binary, since linking is
+//! what takes time.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on shall say where"
+)]
+
+mod support;
+
+mod commands;
+mod configuration;
+mod container;
+mod end_to_end;
+mod registration;
+mod restart;
+mod shutdown;

@@ -1,0 +1,96 @@
+//! How Home Assistant registers itself, and what the bridge remembers of it.
+
+use serde_json::json;
+
+use crate::support::bridge::Home;
+use crate::support::plant::Plant;
+use crate::support::target::Target;
+
+#[tokio::test]
+async fn a_registration_connects_at_once_and_survives_a_restart_of_the_bridge() {
+    let plant = Plant::start(&["--inverters", "1", "--ports-per-inverter", "2"]).await;
+    let target = Target::start("first").await;
+    let home = Home::new(&plant.dtu("DTU"));
+    let bridge = home.run().await;
+    let body = json!({"websocket_url": target.url("first"), "name": "Home Assistant"});
+    let (status, answer) = bridge.post("/api/websocket/register", &body).await;
+    assert_eq!((status, answer), (200, json!({"status": "registered"})));
+    bridge.logged("[WebSocket] Registered: Home Assistant (ws://127.0.0.1:").await;
+    target.received("update", |received| !received.updates().is_empty()).await;
+    let (_, targets) = bridge.get("/api/targets").await;
+    assert_eq!(targets[0]["name"], "Home Assistant");
+    assert_eq!(targets[0]["source"], "registered");
+    assert_eq!(targets[0]["state"], "connected");
+    assert!(!targets.to_string().contains("first"), "the token is hidden: {targets}");
+
+    // Killed, not told to end: what was acknowledged is on disk.
+    bridge.signal("KILL").await;
+    bridge.ended().await;
+    let bridge = home.run().await;
+    target.received("second connection", |received| received.paths.len() >= 2).await;
+    bridge.logged("[WebSocket] ✓ Connected to: Home Assistant").await;
+    bridge.stop().await;
+    target.stop().await;
+    plant.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_token_replaces_the_old_one_and_the_connection() {
+    let plant = Plant::start(&["--inverters", "1", "--ports-per-inverter", "1"]).await;
+    let target = Target::start("first").await;
+    let home = Home::new(&plant.dtu("DTU"));
+    let bridge = home.run().await;
+    let register = async |token: &str| {
+        let body = json!({"websocket_url": target.url(token), "name": "Home Assistant"});
+        assert_eq!(bridge.post("/api/websocket/register", &body).await.0, 200);
+    };
+    register("first").await;
+    bridge.logged("[WebSocket] ✓ Connected to: Home Assistant").await;
+
+    target.change_token("second");
+    register("second").await;
+    bridge.logged_times("[WebSocket] ✓ Connected to: Home Assistant", 2).await;
+    let received = target.received("two connections", |received| received.paths.len() == 2).await;
+    assert!(received.paths[1].ends_with("token=second"));
+    let (_, targets) = bridge.get("/api/targets").await;
+    assert_eq!(targets.as_array().unwrap().len(), 1, "one URL is one target");
+
+    // A dead token is refused in words and waits for the next registration.
+    register("dead").await;
+    bridge.logged("[WebSocket] Connection failed for Home Assistant: ").await;
+    let (_, targets) = bridge.get("/api/targets").await;
+    assert_eq!(targets[0]["state"], "rejected");
+    assert!(targets[0]["last_error"].as_str().unwrap().contains("Invalid authentication token"));
+    bridge.stop().await;
+    target.stop().await;
+    plant.stop().await;
+}
+
+#[tokio::test]
+async fn what_may_not_be_registered_is_refused_with_the_reason() {
+    let plant = Plant::start(&["--inverters", "1"]).await;
+    let home = Home::new(&format!(
+        "{}[http.registration]\nallow = [\"127.0.0.1/32\"]\nmax_targets = 1\n",
+        plant.dtu("DTU")
+    ));
+    let bridge = home.run().await;
+    let register =
+        async |body: serde_json::Value| bridge.post("/api/websocket/register", &body).await;
+    let url = |url: &str| json!({"websocket_url": url, "name": "Target"});
+    for (body, expected) in [
+        (json!({"name": "No URL"}), 400),
+        (url("http://127.0.0.1/ws"), 400),
+        (url("ws://user:password@127.0.0.1/ws"), 400),
+        (url("ws://ws://homeassistant.local:8123/ws"), 400),
+        (url("ws://127.0.0.2/ws"), 403),
+        (url("ws://169.254.169.254/ws"), 403),
+        (url("ws://127.0.0.1:9/ws"), 200),
+        (url("ws://127.0.0.1:9/other"), 409),
+    ] {
+        let (status, answer) = register(body.clone()).await;
+        assert_eq!(status, expected, "{body} was answered {answer}");
+        assert_eq!(answer["error"].is_string(), expected != 200, "{answer}");
+    }
+    bridge.stop().await;
+    plant.stop().await;
+}

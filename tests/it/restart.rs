@@ -1,0 +1,42 @@
+//! What a restart of the bridge keeps.
+
+use crate::support::bridge::Home;
+use crate::support::plant::Plant;
+
+#[tokio::test]
+async fn the_last_snapshot_is_served_at_once_with_its_old_times() {
+    let plant = Plant::start(&["--inverters", "2", "--ports-per-inverter", "2"]).await;
+    let home = Home::new(&plant.dtu("DTU"));
+    let bridge = home.run().await;
+    let is_there = |inverters: &serde_json::Value| !inverters.as_array().unwrap().is_empty();
+    bridge.inverters_when(is_there).await;
+    plant.stop().await;
+    bridge.logged("DTU: poll failed").await;
+    let (_, before) = bridge.get("/api/inverters").await;
+    bridge.stop().await;
+
+    let bridge = home.run().await;
+    let (_, after) = bridge.get("/api/inverters").await;
+    assert_eq!(before, after);
+    let (status, health) = bridge.get("/health").await;
+    assert_eq!(status, 200, "the time of the last answer survives a restart: {health}");
+    assert!(health["dtus"]["DTU"]["last_successful_query"].is_string());
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_set_aside_and_the_bridge_starts() {
+    let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
+    let data = home.folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("hoymiles-bridge.db"), "not a database at all".repeat(400)).unwrap();
+    let bridge = home.run().await;
+    bridge.logged("DTU: ").await;
+    bridge.inverters_when(|inverters| !inverters.as_array().unwrap().is_empty()).await;
+    bridge.stop().await;
+    let kept = std::fs::read_dir(&data)
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("damaged"))
+        .count();
+    assert_eq!(kept, 1, "the damaged file is kept aside");
+}

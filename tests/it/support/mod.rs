@@ -1,0 +1,24 @@
+//! What the tests of the whole house share.
+
+pub(crate) mod bridge;
+pub(crate) mod plant;
+pub(crate) mod target;
+
+use std::time::Duration;
+
+/// No event takes longer than this on a slow machine; a test that waits longer has failed.
+pub(crate) const GUARD: Duration = Duration::from_secs(30);
+
+/// Waits for `event`, at most for the guard time.
+pub(crate) async fn within_guard<T>(what: &str, event: impl Future<Output = T>) -> T {
+    tokio::time::timeout(GUARD, event)
+        .await
+        .unwrap_or_else(|_| panic!("no {what} within {GUARD:?}"))
+}
+
+/// An HTTP client. `http://` needs no TLS, but the library wants to know how it would be spoken.
+pub(crate) fn client() -> reqwest::Client {
+    // An error means that it knows already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::new()
+}
