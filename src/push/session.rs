@@ -33,6 +33,7 @@ const TOLD_AT_FIRST: u64 = 10;
 pub struct Session<S> {
     writer: SplitSink<WebSocketStream<S>, Message>,
     reader: SplitStream<WebSocketStream<S>>,
+    is_welcomed: bool,
 }
 
 /// Who is told of the updates that a session sends.
@@ -47,7 +48,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Says `ping` and waits until the target has accepted: by its word, or by a second of silence.
     pub async fn accept(socket: WebSocketStream<S>, limit: Duration) -> Result<Self, Failure> {
         let (writer, reader) = socket.split();
-        let mut session = Self { writer, reader };
+        let mut session = Self { writer, reader, is_welcomed: false };
         let consent = Instant::now() + SILENCE_IS_CONSENT;
         // A target that does not read would hold even this message back.
         match timeout(limit, session.writer.send(Message::text(PING))).await {
@@ -60,12 +61,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Err(_) => return Err(Failure::Silent(limit)),
         }
         match timeout_at(consent, session.consent()).await {
-            Ok(Ok(())) | Err(_) => Ok(session),
+            Ok(Ok(())) => {
+                session.is_welcomed = true;
+                Ok(session)
+            }
+            Err(_) => Ok(session),
             Ok(Err(failure)) => {
                 session.close(CloseCode::Normal, "").await;
                 Err(failure)
             }
         }
+    }
+
+    /// Whether it accepted in words, rather than by its silence.
+    pub const fn is_welcomed(&self) -> bool {
+        self.is_welcomed
     }
 
     async fn consent(&mut self) -> Result<(), Failure> {

@@ -1,6 +1,8 @@
 //! Opens a WebSocket stage by stage, within one limit for all of them together, so that a failure
 //! tells how far the attempt came.
 
+pub mod progress;
+
 mod resolve;
 
 mod tcp;
@@ -9,10 +11,13 @@ pub mod tls;
 
 mod upgrade;
 
+use std::time::Duration;
+
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use self::progress::{Passed, Progress};
 use self::tls::Tls;
 use super::failure::{Failure, Stage};
 use crate::targets::endpoint::Endpoint;
@@ -30,15 +35,26 @@ pub async fn connect(
     settings: &Settings,
     tls: &Tls,
 ) -> Result<Socket, Failure> {
+    connect_telling(endpoint, settings, tls, &mut ()).await
+}
+
+/// As [`connect`], and tells `progress` of each stage that it passes.
+pub async fn connect_telling(
+    endpoint: &Endpoint,
+    settings: &Settings,
+    tls: &Tls,
+    progress: &mut impl Progress,
+) -> Result<Socket, Failure> {
     let limit = Limit { until: Instant::now() + settings.connect_timeout, settings };
     let mut endpoint = endpoint.clone();
     let mut redirections = 0;
     loop {
-        let failure = match open(&endpoint, &limit, tls).await {
+        let failure = match open(&endpoint, &limit, tls, progress).await {
             Ok(socket) => return Ok(socket),
             Err(Refusal::Redirected { to, failure }) => match endpoint.redirected(&to) {
                 Some(place) if redirections < MOST_REDIRECTIONS => {
                     redirections += 1;
+                    progress.passed(Passed::Redirected(&place.place()), Duration::ZERO);
                     endpoint = place;
                     continue;
                 }
@@ -66,25 +82,62 @@ impl From<Failure> for Refusal {
     }
 }
 
-async fn open(endpoint: &Endpoint, limit: &Limit<'_>, tls: &Tls) -> Result<Socket, Refusal> {
+/// The first stages only: name, TCP, and TLS where it is spoken. For who has no token to go on with.
+pub async fn reach(
+    endpoint: &Endpoint,
+    settings: &Settings,
+    tls: &Tls,
+    progress: &mut impl Progress,
+) -> Result<(), Failure> {
+    let limit = Limit { until: Instant::now() + settings.connect_timeout, settings };
+    open_stream(endpoint, &limit, tls, progress).await.map(drop)
+}
+
+async fn open(
+    endpoint: &Endpoint,
+    limit: &Limit<'_>,
+    tls: &Tls,
+    progress: &mut impl Progress,
+) -> Result<Socket, Refusal> {
+    let stream = open_stream(endpoint, limit, tls, progress).await?;
+    let began = Instant::now();
+    match timeout_at(limit.until, upgrade::upgrade(endpoint, stream)).await {
+        Ok(Ok(socket)) => {
+            progress.passed(Passed::Upgrade, began.elapsed());
+            Ok(socket)
+        }
+        Ok(Err(refusal)) => Err(refusal),
+        Err(_) => Err(limit.timed_out(Stage::Upgrade, &endpoint.authority()).into()),
+    }
+}
+
+async fn open_stream(
+    endpoint: &Endpoint,
+    limit: &Limit<'_>,
+    tls: &Tls,
+    progress: &mut impl Progress,
+) -> Result<MaybeTlsStream<TcpStream>, Failure> {
     let place = endpoint.authority();
+    let began = Instant::now();
     let addresses = limit.hold(Stage::Name, &place, resolve::addresses(endpoint)).await?;
+    progress.passed(Passed::Name(&addresses), began.elapsed());
     if let Some(allow) = &limit.settings.allow {
         let checked: Vec<_> = addresses.iter().map(std::net::SocketAddr::ip).collect();
         allow.check(&endpoint.host(), &checked).map_err(Failure::Forbidden)?;
     }
+    let began = Instant::now();
     let stream = limit.hold(Stage::Tcp, &place, tcp::open(&addresses, limit.until)).await?;
-    let stream = if endpoint.is_tls() {
-        let host = endpoint.host();
-        let handshake = tls.handshake(&host, limit.settings.ca_file.as_deref(), stream);
-        MaybeTlsStream::Rustls(limit.hold(Stage::Tls, &place, handshake).await?)
-    } else {
-        MaybeTlsStream::Plain(stream)
-    };
-    match timeout_at(limit.until, upgrade::upgrade(endpoint, stream)).await {
-        Ok(upgraded) => upgraded,
-        Err(_) => Err(limit.timed_out(Stage::Upgrade, &place).into()),
+    if let Ok(peer) = stream.peer_addr() {
+        progress.passed(Passed::Tcp(peer), began.elapsed());
     }
+    if !endpoint.is_tls() {
+        return Ok(MaybeTlsStream::Plain(stream));
+    }
+    let (began, host) = (Instant::now(), endpoint.host());
+    let handshake = tls.handshake(&host, limit.settings.ca_file.as_deref(), stream);
+    let stream = limit.hold(Stage::Tls, &place, handshake).await?;
+    progress.passed(Passed::Tls, began.elapsed());
+    Ok(MaybeTlsStream::Rustls(stream))
 }
 
 /// The time until which all stages together must be done.

@@ -28,14 +28,15 @@ impl Tls {
         ca_file: Option<&Path>,
         stream: TcpStream,
     ) -> Result<TlsStream<TcpStream>, Failure> {
-        let connector = self.connector(ca_file).await?;
+        let connector = TlsConnector::from(Arc::new(self.client_config(ca_file).await?));
         let name = ServerName::try_from(host.to_owned());
         let name = name.map_err(|error| Failure::Tls(error.to_string()))?;
         let shaken = connector.connect(name, stream).await;
         shaken.map_err(|error| failure(host, &error))
     }
 
-    async fn connector(&self, ca_file: Option<&Path>) -> Result<TlsConnector, Failure> {
+    /// How TLS is spoken here, with the certificates of `ca_file` trusted too.
+    pub async fn client_config(&self, ca_file: Option<&Path>) -> Result<ClientConfig, Failure> {
         let system = self.roots.get_or_try_init(system_roots).await?;
         let mut roots = RootCertStore::clone(system);
         if let Some(path) = ca_file {
@@ -46,12 +47,10 @@ impl Tls {
             return Err(Failure::Tls(text.to_owned()));
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| Failure::Tls(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(TlsConnector::from(Arc::new(config)))
+            .map_err(|error| Failure::Tls(error.to_string()))?;
+        Ok(builder.with_root_certificates(roots).with_no_client_auth())
     }
 }
 
