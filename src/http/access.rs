@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use hyper::HeaderMap;
-use hyper::header::{AUTHORIZATION, HOST, ORIGIN};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// Whether the request carries the token.
@@ -25,6 +25,14 @@ pub(super) fn is_from_foreign_page(headers: &HeaderMap) -> bool {
         (Some((_, page)), Some(here)) => !page.eq_ignore_ascii_case(here),
         (_, _) => true,
     }
+}
+
+/// Whether the body is announced as JSON. A browser sends that of a foreign page only after it has
+/// asked, and is told no.
+pub(super) fn announces_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {
@@ -85,6 +93,22 @@ mod tests {
     #[test]
     fn an_empty_token_in_the_configuration_opens_to_nobody() {
         assert!(!has_token(&headers(&[(AUTHORIZATION, "Bearer ")]), &"".into()));
+    }
+
+    #[test]
+    fn a_body_is_json_only_if_it_says_so() {
+        for (value, expected) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("text/plain", false),
+            ("text/plain; application/json", false),
+            ("application/x-www-form-urlencoded", false),
+            ("application/jsonp", false),
+            ("", false),
+        ] {
+            assert_eq!(announces_json(&headers(&[(CONTENT_TYPE, value)])), expected, "{value}");
+        }
+        assert!(!announces_json(&HeaderMap::new()));
     }
 
     #[test]

@@ -41,6 +41,12 @@ where
     let pattern = routed.as_ref().map_or_else(Misroute::pattern, Route::pattern);
     let response = match (refusal(api, request), routed) {
         (Some(refusal), _) => refusal,
+        (None, Ok(Route::Register)) if !access::announces_json(&request.headers) => {
+            respond::problem(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "the body must be JSON and say so: Content-Type: application/json",
+            )
+        }
         (None, Ok(route)) => handle(api, limits, route, body).await,
         (None, Err(Misroute::NoSuchPath)) => respond::no_such_path(),
         (None, Err(Misroute::WrongMethod(route))) if request.method == Method::OPTIONS => {

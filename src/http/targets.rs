@@ -30,6 +30,8 @@ struct Target {
     attempts: u64,
     /// Why the last attempt or connection ended.
     last_error: Option<String>,
+    /// The same in one word.
+    last_error_cause: Option<&'static str>,
     /// RFC 3339.
     last_error_time: Option<String>,
     /// RFC 3339.
@@ -52,6 +54,7 @@ impl Target {
             state: status.state,
             attempts: status.attempts,
             last_error: status.last_error,
+            last_error_cause: status.last_error_cause,
             last_error_time: time(status.last_error_time),
             connected_since: time(status.connected_since),
             updates_sent: status.updates_sent,

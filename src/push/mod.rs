@@ -8,7 +8,11 @@ pub mod connect;
 
 mod message;
 
+mod hearing;
+
 pub mod session;
+
+mod teller;
 
 mod peer;
 

@@ -1,4 +1,4 @@
-//! One target as the reconnect loop sees it, and all that is logged of it.
+//! One target as the reconnect loop sees it, and all that is logged of its attempts.
 
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
@@ -7,11 +7,12 @@ use tracing::{info, warn};
 use super::connect::tls::Tls;
 use super::connect::{Socket, connect};
 use super::failure::Failure;
-use super::session::{Session, Tell};
+use super::session::Session;
+use super::teller::Teller;
 use crate::clock::WallClock;
 use crate::link::keep_up::{Peer, Served};
 use crate::link::state::{LinkState, Patience};
-use crate::snapshot::{Snapshot, SnapshotReader};
+use crate::snapshot::SnapshotReader;
 use crate::targets::Directory;
 use crate::targets::endpoint::Endpoint;
 use crate::targets::target::Target;
@@ -53,8 +54,13 @@ impl TargetPeer {
     fn failed(&mut self, failure: &Failure, attempt: u32) {
         let name = self.target.name();
         warn!("[WebSocket] Connection failed for {name}: {failure} (attempt {attempt})");
-        self.target.lost(&failure.to_string(), failure.is_rejection(), self.parts.clock.now());
+        self.lost(failure, failure.is_rejection());
         self.is_told = true;
+    }
+
+    fn lost(&self, failure: &Failure, is_rejected: bool) {
+        let now = self.parts.clock.now();
+        self.target.lost(&failure.to_string(), failure.label(), is_rejected, now);
     }
 
     /// Why we leave.
@@ -97,15 +103,14 @@ impl Peer for TargetPeer {
     }
 
     async fn serve(&mut self, mut session: Self::Session, stop: &CancellationToken) -> Served {
-        let mut teller =
-            Teller { target: &self.target, clock: &self.parts.clock, has_delivered: false };
+        let teller = Teller::new(&self.target, &self.parts.clock);
         let snapshots = self.parts.snapshots.clone();
         let heartbeat = self.target.settings().heartbeat;
-        let ended = session.run(snapshots, heartbeat, &mut teller, stop).await;
-        let has_delivered = teller.has_delivered;
+        let ended = session.run(snapshots, heartbeat, &teller, stop).await;
         let failure = ended.unwrap_or_else(|| self.leaving());
+        let has_delivered = teller.has_delivered(&failure);
         info!("[WebSocket] Disconnected from {}: {failure}", self.target.name());
-        self.target.lost(&failure.to_string(), false, self.parts.clock.now());
+        self.lost(&failure, false);
         if let Some((code, reason)) = good_bye(&failure) {
             session.close(code, reason).await;
         }
@@ -130,31 +135,7 @@ const fn good_bye(failure: &Failure) -> Option<(CloseCode, &'static str)> {
         Failure::Stopping => Some((CloseCode::Away, "the bridge stops")),
         Failure::TooBig(_) => Some((CloseCode::Size, "")),
         Failure::Protocol(_) => Some((CloseCode::Protocol, "")),
-        Failure::Broken(_) | Failure::Silent(_) => None,
+        Failure::Broken(_) | Failure::Silent(_) | Failure::NotReading(_) => None,
         _ => Some((CloseCode::Normal, "")),
-    }
-}
-
-/// Logs and counts what a session sends.
-struct Teller<'a> {
-    target: &'a Target,
-    clock: &'a WallClock,
-    has_delivered: bool,
-}
-
-impl Tell for Teller<'_> {
-    fn sending(&mut self, snapshot: &Snapshot) {
-        info!(
-            "[WebSocket] Sending update to {}: {} inverters, {} ports",
-            self.target.name(),
-            snapshot.inverters.len(),
-            snapshot.port_count()
-        );
-    }
-
-    fn sent(&mut self, skipped: u64) {
-        info!("[WebSocket] ✓ Successfully sent update to {}", self.target.name());
-        self.target.sent(skipped, self.clock.now());
-        self.has_delivered = true;
     }
 }

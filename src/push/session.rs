@@ -1,13 +1,12 @@
 //! One open WebSocket: is it accepted, send the newest, ping, notice silence.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -18,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::failure::Failure;
+use super::hearing::{Hearing, text_of};
 use super::message::{Incoming, PING, quoted};
 use crate::snapshot::{Snapshot, SnapshotReader};
 
@@ -25,8 +25,11 @@ use crate::snapshot::{Snapshot, SnapshotReader};
 const SILENCE_IS_CONSENT: Duration = Duration::from_secs(1);
 /// How long saying good-bye may take.
 const CLOSING: Duration = Duration::from_millis(800);
-/// So many strange messages of one connection are logged; then each that doubles their number.
-const TOLD_AT_FIRST: u64 = 10;
+/// Time for a target that accepts and hangs up at once to do so, before it is given an update: one
+/// that it never reads must not count as delivered.
+const SETTLING: Duration = Duration::from_millis(25);
+/// When a write fails, what the target said before may still tell why.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// An open WebSocket that has not been refused.
 #[derive(Debug)]
@@ -36,12 +39,16 @@ pub struct Session<S> {
     is_welcomed: bool,
 }
 
-/// Who is told of the updates that a session sends.
-pub trait Tell: Send {
+/// Who is told of what happens in a session.
+pub trait Tell: Send + Sync {
     /// An update is about to be sent.
-    fn sending(&mut self, snapshot: &Snapshot);
+    fn sending(&self, snapshot: &Snapshot);
     /// It was sent; so many before it were passed over.
-    fn sent(&mut self, skipped: u64);
+    fn sent(&self, skipped: u64);
+    /// The target sent its `number`th message, of which this is the beginning. Not of each.
+    fn said(&self, number: u64, words: &str);
+    /// The target sends more than can be of use; it is read slowly from now on.
+    fn floods(&self);
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
@@ -49,16 +56,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     pub async fn accept(socket: WebSocketStream<S>, limit: Duration) -> Result<Self, Failure> {
         let (writer, reader) = socket.split();
         let mut session = Self { writer, reader, is_welcomed: false };
-        let consent = Instant::now() + SILENCE_IS_CONSENT;
+        let began = Instant::now();
+        let (consent, patience) = (began + SILENCE_IS_CONSENT, limit.min(SILENCE_IS_CONSENT));
         // A target that does not read would hold even this message back.
-        match timeout(limit, session.writer.send(Message::text(PING))).await {
+        match timeout(patience, session.writer.send(Message::text(PING))).await {
             Ok(Ok(())) => {}
             // What the target said before it hung up is more telling than that it did.
             Ok(Err(error)) => {
                 let said = timeout_at(consent, session.consent()).await;
                 return Err(said.ok().and_then(Result::err).unwrap_or_else(|| broken(error)));
             }
-            Err(_) => return Err(Failure::Silent(limit)),
+            Err(_) => return Err(Failure::NotReading(patience)),
         }
         match timeout_at(consent, session.consent()).await {
             Ok(Ok(())) => {
@@ -67,7 +75,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
             Err(_) => Ok(session),
             Ok(Err(failure)) => {
-                session.close(CloseCode::Normal, "").await;
+                // The outcome of an attempt does not wait for the answer of who refused it.
+                drop(timeout(SETTLING, session.say_good_bye(CloseCode::Normal, "")).await);
                 Err(failure)
             }
         }
@@ -79,6 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     async fn consent(&mut self) -> Result<(), Failure> {
+        let mut hearing = Hearing::new();
         loop {
             let message = received(self.reader.next().await)?;
             let text = text_of(&message);
@@ -86,9 +96,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 Incoming::Connected => return Ok(()),
                 Incoming::Refused(words) => return Err(Failure::TokenRefused(words)),
                 Incoming::Other => {
-                    debug!("[WebSocket] before accepting, the target said: {}", quoted(&text));
+                    if hearing.is_worth_telling(&message).is_some() {
+                        debug!("[WebSocket] before accepting, the target said: {}", quoted(&text));
+                    }
                 }
             }
+            hearing.rest(&message, || {}).await;
         }
     }
 
@@ -97,27 +110,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         &mut self,
         mut snapshots: SnapshotReader,
         heartbeat: Duration,
-        tell: &mut impl Tell,
+        tell: &impl Tell,
         stop: &CancellationToken,
     ) -> Option<Failure> {
+        let patience = heartbeat.saturating_mul(2);
         let sending = send_updates(&mut self.writer, &mut snapshots, heartbeat, tell);
-        let listening = listen(&mut self.reader, heartbeat.saturating_mul(2));
+        let listening = listen(&mut self.reader, patience, tell);
+        tokio::pin!(listening);
         tokio::select! {
+            // What the target says goes before what we wanted to tell it.
+            biased;
             () = stop.cancelled() => None,
-            failure = listening => Some(failure),
-            failure = sending => Some(failure),
+            failure = &mut listening => Some(failure),
+            failure = sending => match timeout(LAST_WORDS, listening).await {
+                Ok(closed @ Failure::Closed { .. }) => Some(closed),
+                Ok(_) | Err(_) => Some(failure),
+            },
         }
     }
 
     /// Says good-bye, and waits a little for the answer.
     pub async fn close(&mut self, code: CloseCode, reason: &'static str) {
-        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
         let good_bye = async {
-            // A connection that the target closed already answers with an error, which is fine.
-            drop(self.writer.send(Message::Close(Some(frame))).await);
-            while let Some(Ok(_)) = self.reader.next().await {}
+            self.say_good_bye(code, reason).await;
+            while let Some(Ok(_)) = self.reader.next().await {
+                // A flood would otherwise keep this worker for as long as it may last.
+                tokio::task::consume_budget().await;
+            }
         };
         drop(timeout(CLOSING, good_bye).await);
+    }
+
+    async fn say_good_bye(&mut self, code: CloseCode, reason: &'static str) {
+        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+        // A connection that the target closed already answers with an error, which is fine.
+        drop(self.writer.send(Message::Close(Some(frame))).await);
     }
 }
 
@@ -125,10 +152,12 @@ async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(
     writer: &mut SplitSink<WebSocketStream<S>, Message>,
     snapshots: &mut SnapshotReader,
     heartbeat: Duration,
-    tell: &mut impl Tell,
+    tell: &impl Tell,
 ) -> Failure {
+    let patience = heartbeat.saturating_mul(2);
     let mut ticks = interval_at(Instant::now() + heartbeat, heartbeat);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    sleep(SETTLING).await;
     let first = snapshots.take_latest();
     let mut last = first.sequence;
     let mut next = first.is_something().then_some(first);
@@ -138,8 +167,8 @@ async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(
             let Ok(text) = Utf8Bytes::try_from(Bytes::clone(&snapshot.update_json)) else {
                 return Failure::Protocol("the update is not UTF-8".to_owned());
             };
-            if let Err(error) = writer.send(Message::Text(text)).await {
-                return broken(error);
+            if let Err(failure) = send(writer, Message::Text(text), patience).await {
+                return failure;
             }
             tell.sent(snapshot.sequence.saturating_sub(last).saturating_sub(1));
             last = snapshot.sequence;
@@ -150,11 +179,24 @@ async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(
                 None => return Failure::Stopping,
             },
             _ = ticks.tick() => {
-                if let Err(error) = writer.send(Message::Ping(Bytes::new())).await {
-                    return broken(error);
+                let ping = Message::Ping(Bytes::new());
+                if let Err(failure) = send(writer, ping, patience).await {
+                    return failure;
                 }
             }
         }
+    }
+}
+
+/// Sends a message. A target that takes none, however much it says itself, is given up.
+async fn send<S: AsyncRead + AsyncWrite + Unpin>(
+    writer: &mut SplitSink<WebSocketStream<S>, Message>,
+    message: Message,
+    patience: Duration,
+) -> Result<(), Failure> {
+    match timeout(patience, writer.send(message)).await {
+        Ok(sent) => sent.map_err(broken),
+        Err(_) => Err(Failure::NotReading(patience)),
     }
 }
 
@@ -163,8 +205,9 @@ async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(
 async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
     reader: &mut SplitStream<WebSocketStream<S>>,
     silence: Duration,
+    tell: &impl Tell,
 ) -> Failure {
-    let mut strange = 0_u64;
+    let mut hearing = Hearing::new();
     loop {
         let Ok(next) = timeout(silence, reader.next()).await else {
             return Failure::Silent(silence);
@@ -173,17 +216,10 @@ async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(message) => message,
             Err(failure) => return failure,
         };
-        if matches!(message, Message::Text(_) | Message::Binary(_)) {
-            strange = strange.saturating_add(1);
-            if strange <= TOLD_AT_FIRST || strange.is_power_of_two() {
-                debug!(
-                    "[WebSocket] message {strange} of the target: {}",
-                    quoted(&text_of(&message))
-                );
-            }
+        if let Some(number) = hearing.is_worth_telling(&message) {
+            tell.said(number, &quoted(&text_of(&message)));
         }
-        // A flood of small frames out of one buffer would otherwise keep this worker for itself.
-        tokio::task::consume_budget().await;
+        hearing.rest(&message, || tell.floods()).await;
     }
 }
 
@@ -213,17 +249,8 @@ fn broken(error: Error) -> Failure {
         | Error::ConnectionClosed
         | Error::AlreadyClosed => Failure::Broken("the target hung up".to_owned()),
         Error::Io(error) => Failure::Broken(error.to_string()),
+        Error::WriteBufferFull(_) => Failure::Broken("it has not read for long".to_owned()),
         Error::Utf8(_) => Failure::Protocol("a text message that is not UTF-8".to_owned()),
         other => Failure::Protocol(other.to_string()),
-    }
-}
-
-fn text_of(message: &Message) -> Cow<'_, str> {
-    match message {
-        Message::Text(text) => Cow::Borrowed(text.as_str()),
-        Message::Binary(bytes) => Cow::Owned(format!("{} bytes of binary data", bytes.len())),
-        Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {
-            Cow::Borrowed("")
-        }
     }
 }

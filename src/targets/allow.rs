@@ -7,14 +7,16 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 /// Where cloud machines are told their credentials; nobody's Home Assistant is there. AWS and most
-/// others, AWS containers, Alibaba, Azure, Oracle, AWS over IPv6.
-const METADATA: [IpAddr; 6] = [
+/// others, AWS containers (two), Alibaba, Azure, Oracle, AWS and Google over IPv6.
+const METADATA: [IpAddr; 8] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
 
 /// The rule of `http.registration.allow`.
@@ -58,7 +60,8 @@ impl Allow {
             if is_listed {
                 continue;
             }
-            if METADATA.contains(&address) || is_no_host(address) {
+            let leads_to = embedded(address).unwrap_or(address);
+            if METADATA.contains(&leads_to) || is_no_host(leads_to) {
                 return Err(Forbidden::Never(address));
             }
             if !(self.is_any || is_named || (self.is_private && is_private(address))) {
@@ -85,6 +88,19 @@ pub enum Forbidden {
 
 fn host_name(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// The IPv4 address to which a gateway passes on what is sent to this one: NAT64 (RFC 6052), 6to4
+/// (RFC 3056), and the old IPv4-compatible form.
+fn embedded(address: IpAddr) -> Option<IpAddr> {
+    let IpAddr::V6(address) = address else { return None };
+    let (high, low) = match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => (high, low),
+        [0, 0, 0, 0, 0, 0, high, low] if high > 0 => (high, low),
+        _ => return None,
+    };
+    let bits = (u32::from(high) << 16) | u32::from(low);
+    Some(IpAddr::V4(Ipv4Addr::from_bits(bits)))
 }
 
 fn is_no_host(address: IpAddr) -> bool {
@@ -172,7 +188,17 @@ mod tests {
         check(&["ha.example"], "evil.example", &["203.0.113.7"], false);
         check(&["ha.example"], "ha.example", &["169.254.169.254"], false);
         check(&["any"], "x", &["203.0.113.7", "192.168.1.1"], true);
-        check(&["any"], "x", &["169.254.169.254"], false);
+        for metadata in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "64:ff9b::169.254.169.254",
+            "2002:a9fe:a9fe::1",
+            "::169.254.169.254",
+            "fd20:ce::254",
+        ] {
+            check(&["any"], "x", &[metadata], false);
+        }
+        check(&["any"], "x", &["64:ff9b::203.0.113.7", "::1"], true);
         check(&["any", "169.254.169.254"], "x", &["169.254.169.254"], true);
         check(&[], "x", &["127.0.0.1"], false);
     }

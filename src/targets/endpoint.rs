@@ -80,7 +80,8 @@ impl Endpoint {
             url = Url::parse(&format!("{scheme}:{rest}")).ok()?;
         }
         let mut endpoint = Self::parse(url.as_str()).ok()?;
-        if endpoint.url.host() != self.url.host() {
+        // Nor is the token sent in the clear to where it was meant to go encrypted.
+        if endpoint.url.host() != self.url.host() || (self.is_tls() && !endpoint.is_tls()) {
             return None;
         }
         if endpoint.url.query().is_none() {
@@ -249,6 +250,11 @@ mod tests {
         assert_eq!(to("/other").as_deref(), Some("ws://ha.local:8123/other?token=t"));
         assert_eq!(to("https://ha.local/ws").as_deref(), Some("wss://ha.local/ws?token=t"));
         assert_eq!(to("http://elsewhere/ws"), None);
+        assert_eq!(to("//elsewhere/ws"), None);
+        assert_eq!(to("http://ha.local@elsewhere/ws"), None);
         assert_eq!(to("ftp://ha.local/ws"), None);
+        let encrypted = Endpoint::parse("wss://ha.local/ws?token=t").unwrap();
+        assert!(encrypted.redirected("/other").is_some());
+        assert!(encrypted.redirected("http://ha.local/ws").is_none());
     }
 }

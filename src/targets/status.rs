@@ -18,6 +18,8 @@ pub struct TargetStatus {
     pub attempts: u64,
     /// Why the last attempt or connection ended.
     pub last_error: Option<String>,
+    /// The same in one word, for scripts.
+    pub last_error_cause: Option<&'static str>,
     /// When.
     pub last_error_time: Option<Timestamp>,
     /// Since when it is connected.
@@ -26,6 +28,8 @@ pub struct TargetStatus {
     pub updates_sent: u64,
     /// Updates that were passed over because a newer one was there.
     pub updates_skipped: u64,
+    /// How often each cause ended an attempt or a connection since the bridge started.
+    pub failures: Vec<(&'static str, u64)>,
     /// When the last update was sent.
     pub last_sent: Option<Timestamp>,
 }

@@ -1,5 +1,6 @@
 //! One target: where it is, and how it fares.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -84,12 +85,21 @@ impl Connection {
 struct Progress {
     connection: Connection,
     attempts: u64,
-    last_error: Option<(String, Timestamp)>,
+    last_error: Option<LastError>,
+    /// How often each cause ended an attempt or a connection.
+    failures: BTreeMap<&'static str, u64>,
     connected_since: Option<Timestamp>,
     updates_sent: u64,
     updates_skipped: u64,
     last_sent: Option<Timestamp>,
     failing_since: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug)]
+struct LastError {
+    reason: String,
+    cause: &'static str,
+    time: Timestamp,
 }
 
 impl Target {
@@ -157,12 +167,14 @@ impl Target {
         progress.connected_since = Some(now);
     }
 
-    /// The attempt failed or the connection ended, for this reason.
-    pub fn lost(&self, reason: &str, is_rejected: bool, now: Timestamp) {
+    /// The attempt failed or the connection ended: the reason in words, its cause as metrics name it.
+    pub fn lost(&self, reason: &str, cause: &'static str, is_rejected: bool, now: Timestamp) {
         let mut progress = self.progress();
         progress.connection = if is_rejected { Connection::Rejected } else { Connection::Waiting };
         progress.connected_since = None;
-        progress.last_error = Some((reason.to_owned(), now));
+        progress.last_error = Some(LastError { reason: reason.to_owned(), cause, time: now });
+        let count = progress.failures.entry(cause).or_default();
+        *count = count.saturating_add(1);
     }
 
     /// An update was sent, and so many before it were passed over.
@@ -185,15 +197,17 @@ impl Target {
     pub fn status(&self) -> TargetStatus {
         let endpoint = self.endpoint();
         let progress = self.progress();
-        let (last_error, last_error_time) = progress.last_error.clone().unzip();
+        let last = progress.last_error.as_ref();
         TargetStatus {
             name: self.0.name.clone(),
             url: endpoint.map(|endpoint| endpoint.shown()).unwrap_or_default(),
             source: if self.is_registered() { "registered" } else { "config" },
             state: progress.connection.as_str(),
             attempts: progress.attempts,
-            last_error,
-            last_error_time,
+            last_error: last.map(|last| last.reason.clone()),
+            last_error_cause: last.map(|last| last.cause),
+            last_error_time: last.map(|last| last.time),
+            failures: progress.failures.iter().map(|(cause, count)| (*cause, *count)).collect(),
             connected_since: progress.connected_since,
             updates_sent: progress.updates_sent,
             updates_skipped: progress.updates_skipped,

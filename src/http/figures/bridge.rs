@@ -94,6 +94,12 @@ const TARGET_STATE: [Figure<TargetStatus>; 1] = [Figure {
     value: Value::Gauge(|_| Some(1.0)),
 }];
 
+const TARGET_FAILURES: [Figure<u64>; 1] = [Figure {
+    name: "target_failures",
+    help: "Attempts and connections to the target that ended, by cause.",
+    value: Value::Counter(|count| Some(*count)),
+}];
+
 /// Writes what concerns the bridge as a whole.
 pub(super) fn write(page: &mut Page<'_>, snapshot: &Snapshot, is_healthy: bool) -> fmt::Result {
     page.write(&HEALTH, &[(Labels::new(), &is_healthy)])?;
@@ -119,7 +125,12 @@ pub(super) fn write_targets(page: &mut Page<'_>, targets: &[TargetStatus]) -> fm
     let name = |target: &TargetStatus| ("target", target.name.clone());
     page.write(&TARGET, &labelled(targets, |target| vec![name(target)]))?;
     let state = |target: &TargetStatus| vec![name(target), ("state", target.state.to_owned())];
-    page.write(&TARGET_STATE, &labelled(targets, state))
+    page.write(&TARGET_STATE, &labelled(targets, state))?;
+    let failures = targets.iter().flat_map(|target| {
+        let labels = |cause: &str| vec![name(target), ("cause", cause.to_owned())];
+        target.failures.iter().map(move |(cause, count)| (labels(cause), count))
+    });
+    page.write(&TARGET_FAILURES, &failures.collect::<Vec<_>>())
 }
 
 fn labelled<T>(things: &[T], labels: impl Fn(&T) -> Labels) -> Vec<(Labels, &T)> {

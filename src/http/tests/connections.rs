@@ -6,7 +6,10 @@ use crate::http::Limits;
 use crate::http::fake::{Server, limits};
 
 const SHORT: Duration = Duration::from_millis(50);
-const REGISTER: &str = "POST /api/websocket/register HTTP/1.1\r\nHost: test\r\n";
+const REGISTER: &str = concat!(
+    "POST /api/websocket/register HTTP/1.1\r\n",
+    "Host: test\r\nContent-Type: application/json\r\n"
+);
 
 async fn server(max_connections: usize) -> Server {
     Server::start(Limits { max_connections, ..limits() }).await

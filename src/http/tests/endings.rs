@@ -7,7 +7,10 @@ use tokio::time::Instant;
 use crate::http::fake::{Client, Server, limits};
 
 const AT_ONCE: Duration = Duration::from_millis(500);
-const REGISTER: &str = "POST /api/websocket/register HTTP/1.1\r\nHost: test\r\n";
+const REGISTER: &str = concat!(
+    "POST /api/websocket/register HTTP/1.1\r\n",
+    "Host: test\r\nContent-Type: application/json\r\n"
+);
 
 /// A client whose registration has begun and is not complete.
 async fn registering(server: &Server) -> Client {

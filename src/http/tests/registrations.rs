@@ -19,7 +19,10 @@ async fn status<B: Body<Data = Bytes> + Unpin>(body: B) -> (u16, String) {
 }
 
 async fn status_of<B: Body<Data = Bytes> + Unpin>(api: &Api, mut body: B) -> (u16, String) {
-    let request = Request::post("/api/websocket/register").body(()).unwrap();
+    let request = Request::post("/api/websocket/register")
+        .header("content-type", "application/json")
+        .body(())
+        .unwrap();
     let (request, ()) = request.into_parts();
     let peer = "192.168.1.23".parse().unwrap();
     let response = answer::answer(api, &limits(), &request, &mut body, peer).await;
@@ -83,7 +86,8 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 
 async fn post(client: &mut Client, headers: &str) {
     let path = "/api/websocket/register";
-    client.say(&format!("POST {path} HTTP/1.1\r\nHost: test\r\n{headers}\r\n\r\n")).await;
+    let json = "Content-Type: application/json";
+    client.say(&format!("POST {path} HTTP/1.1\r\nHost: test\r\n{json}\r\n{headers}\r\n\r\n")).await;
 }
 
 #[tokio::test]

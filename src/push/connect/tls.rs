@@ -80,9 +80,13 @@ async fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), Failure>
     Ok(())
 }
 
+/// What TLS says of an error that came up while it was spoken.
+pub(super) fn reason(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
+}
+
 fn failure(host: &str, error: &io::Error) -> Failure {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match tls {
+    match reason(error) {
         Some(rustls::Error::InvalidCertificate(reason)) => certificate(host, reason),
         Some(rustls::Error::InvalidMessage(_)) => Failure::NotTls,
         Some(other) => Failure::Tls(other.to_string()),
@@ -106,6 +110,10 @@ fn certificate(host: &str, reason: &CertificateError) -> Failure {
         | CertificateError::NotValidYetContext { .. } => Failure::CertificateExpired,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             Failure::CertificateOfAnother { host: host.to_owned() }
+        }
+        // Not among rustls's own words yet, but what a certificate of one's own making mostly is.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            Failure::CertificateIsAuthority
         }
         other => Failure::Tls(other.to_string()),
     }

@@ -12,12 +12,14 @@ use tokio_tungstenite::tungstenite::{Error, http};
 use tokio_tungstenite::{MaybeTlsStream, client_async_with_config};
 use url::Url;
 
-use super::{Refusal, Socket};
+use super::{Refusal, Socket, tls};
 use crate::push::failure::{Failure, Stage};
 use crate::targets::endpoint::Endpoint;
 
 /// Targets have little to say; a larger message ends the connection.
 const LARGEST_MESSAGE: usize = 1 << 20;
+/// A target that takes nothing but pings us would have all its answers pile up. No update is larger.
+const LARGEST_BACKLOG: usize = 16 << 20;
 /// Read this much at once: targets send small messages, and there may be a thousand of them.
 const READ_BUFFER: usize = 4 << 10;
 
@@ -35,7 +37,8 @@ pub(super) async fn upgrade(
         .max_message_size(Some(LARGEST_MESSAGE))
         .max_frame_size(Some(LARGEST_MESSAGE))
         .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0);
+        .write_buffer_size(0)
+        .max_write_buffer_size(LARGEST_BACKLOG);
     match client_async_with_config(request, stream, Some(config)).await {
         Ok((socket, _)) => Ok(socket),
         Err(Error::Http(response)) => Err(http_answer(&response)),
@@ -75,11 +78,14 @@ fn shown_place(location: &str) -> String {
 #[expect(clippy::wildcard_enum_match_arm, reason = "the list is another's, and open")]
 fn failure(error: Error) -> Failure {
     match error {
+        // With TLS 1.3 a server says only now that it wants a certificate of ours.
+        Error::Io(error) if tls::reason(&error).is_some() => Failure::Tls(error.to_string()),
         Error::Protocol(ProtocolError::HttparseError(_)) => Failure::NotHttp,
         Error::Protocol(ProtocolError::HandshakeIncomplete)
         | Error::ConnectionClosed
         | Error::AlreadyClosed
         | Error::Io(_) => Failure::HungUp(Stage::Upgrade),
+        Error::AttackAttempt => Failure::NotWebSocket("its header does not end".to_owned()),
         Error::Protocol(error) => Failure::NotWebSocket(error.to_string()),
         other => Failure::NotWebSocket(other.to_string()),
     }

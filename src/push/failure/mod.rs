@@ -2,7 +2,14 @@
 //!
 //! One list for the log, the API, the metrics and all tests of a target.
 
-mod words;
+mod label;
+
+mod cause;
+
+mod cure;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -85,6 +92,8 @@ pub enum Failure {
         /// The name that was asked for.
         host: String,
     },
+    /// The certificate is one that signs others, as `openssl req -x509` makes them.
+    CertificateIsAuthority,
     /// The other side does not speak TLS.
     NotTls,
     /// Another failure of TLS.
@@ -119,6 +128,8 @@ pub enum Failure {
     Broken(String),
     /// Not even an answer to a ping.
     Silent(Duration),
+    /// It did not take what was sent for so long.
+    NotReading(Duration),
     /// A message larger than the limit, in bytes.
     TooBig(usize),
     /// Not the WebSocket protocol.
@@ -147,39 +158,6 @@ impl Failure {
                 Patience::AtLeast((*after).min(LONGEST_RETRY_AFTER))
             }
             _ => Patience::Usual,
-        }
-    }
-
-    /// A word for metrics and scripts.
-    pub const fn label(&self) -> &'static str {
-        match self {
-            Self::NameUnknown { .. } => "name_unknown",
-            Self::Forbidden(_) => "forbidden",
-            Self::Refused(_) => "refused",
-            Self::NoRoute(_) => "no_route",
-            Self::Tcp { .. } => "tcp",
-            Self::TimedOut { stage: Stage::Name, .. } => "name_timeout",
-            Self::TimedOut { stage: Stage::Tcp, .. } => "tcp_timeout",
-            Self::TimedOut { stage: Stage::Tls, .. } => "tls_timeout",
-            Self::TimedOut { stage: Stage::Upgrade, .. } => "upgrade_timeout",
-            Self::UnknownIssuer => "tls_unknown_issuer",
-            Self::CertificateExpired => "tls_expired",
-            Self::CertificateOfAnother { .. } => "tls_wrong_host",
-            Self::NotTls => "not_tls",
-            Self::Tls(_) => "tls",
-            Self::CaFile(_) => "ca_file",
-            Self::Http { .. } => "http",
-            Self::NotHttp => "not_http",
-            Self::NotWebSocket(_) => "not_websocket",
-            Self::HungUp(_) => "hung_up",
-            Self::TokenRefused(_) => "token_refused",
-            Self::Closed { .. } => "closed",
-            Self::Broken(_) => "broken",
-            Self::Silent(_) => "silent",
-            Self::TooBig(_) => "too_big",
-            Self::Protocol(_) => "protocol",
-            Self::Replaced => "replaced",
-            Self::Stopping => "stopping",
         }
     }
 }

@@ -1,0 +1,1 @@
+//! Every failure has words that help, and waits as long as it asks for.
