@@ -185,6 +185,7 @@ fn plant() -> Snapshot {
         pv_current: Some(Amperes::from_hundredths(605)),
         pv_power: Some(Watts::from_tenths(2063)),
         today: Some(WattHours::new(936)),
+        today_since: Some(now),
         total: Some(WattHours::new(456_172)),
         device_today: Some(WattHours::new(936)),
         device_total: Some(WattHours::new(456_172)),

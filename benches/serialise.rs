@@ -83,11 +83,12 @@ fn snapshot(inverters: &[InverterState], zone: &TimeZone) -> Snapshot {
     let started_at = Timestamp::UNIX_EPOCH;
     let stats = wire::Stats::default();
     let health = Health::new(&[], started_at, started_at, zone);
+    let plant = wire::Plant::of(inverters, zone);
     let inverters_json = wire::inverters(inverters, zone);
     let meters_json = wire::meters(&[], zone);
     Snapshot {
         sequence: 0,
-        update_json: wire::update(&health, &stats, &inverters_json, &meters_json),
+        update_json: wire::update(&health, &stats, &plant, &inverters_json, &meters_json),
         inverters: inverters.to_vec(),
         meters: Vec::new(),
         dtus: Vec::new(),

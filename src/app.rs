@@ -148,6 +148,7 @@ fn dtu_state(config: &DtuConfig, interval: Duration, saved: &Saved) -> DtuState 
     let interval = config.interval_or(interval);
     DtuState {
         name: Arc::from(config.name.as_str()),
+        protocol: config.protocol,
         serial: None,
         firmware: None,
         status: DtuStatus::Unknown,

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod entities;
 pub mod link;
 pub mod plant;
 pub mod tasks;

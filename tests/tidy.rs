@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The floors, lowest first. A room may use rooms of lower floors only; those of one floor that
 /// may use each other are listed below.
 const FLOORS: [&[&str]; 5] = [
-    &["clock", "config", "link", "plant", "tasks", "telemetry"],
+    &["clock", "config", "entities", "link", "plant", "tasks", "telemetry"],
     &["dtu", "snapshot", "store", "targets"],
     &["http", "poller", "push", "sim"],
     &["app"],

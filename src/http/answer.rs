@@ -96,6 +96,7 @@ where
         Route::Ready => status::ready(api),
         Route::Stats => status::stats(api),
         Route::Metrics => figures::page(api),
+        Route::Plant => plant::whole(api),
         Route::Inverters => plant::inverters(api),
         Route::Inverter { serial } => plant::inverter(api, serial),
         Route::InverterPorts { serial } => plant::inverter_ports(api, serial),

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Api, Limits, serve};
 use crate::clock::WallClock;
-use crate::config::{HttpConfig, RegistrationConfig};
+use crate::config::{HttpConfig, Protocol, RegistrationConfig};
 use crate::plant::reading::AcReading;
 use crate::plant::serial::InverterSerial;
 use crate::plant::units::{Amperes, Hertz, Volts, WattHours, Watts};
@@ -35,6 +35,7 @@ pub(super) fn noon() -> Timestamp {
 pub(super) fn dtu(status: DtuStatus, last_success: Option<Timestamp>) -> DtuState {
     DtuState {
         name: Arc::from("House"),
+        protocol: Protocol::Modbus,
         serial: None,
         firmware: None,
         status,

@@ -11,6 +11,12 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::state::InverterState;
 use crate::snapshot::wire::{self, Inverter};
 
+/// `GET /api/plant`.
+pub(super) fn whole(api: &Api) -> Response {
+    let snapshot = api.snapshot.latest();
+    respond::object(StatusCode::OK, &wire::Plant::of(&snapshot.inverters, &api.zone))
+}
+
 /// `GET /api/inverters`: the bytes that were made with the snapshot.
 pub(super) fn inverters(api: &Api) -> Response {
     respond::json(api.snapshot.latest().inverters_json.clone())

@@ -12,6 +12,7 @@ pub(super) enum Route<'path> {
     Ready,
     Stats,
     Metrics,
+    Plant,
     Inverters,
     Inverter { serial: &'path str },
     InverterPorts { serial: &'path str },
@@ -24,12 +25,13 @@ pub(super) enum Route<'path> {
 }
 
 /// Every route, in the order in which a person wants to read them.
-pub(super) const ROUTES: [Route<'static>; 14] = [
+pub(super) const ROUTES: [Route<'static>; 15] = [
     Route::Index,
     Route::Health,
     Route::Ready,
     Route::Stats,
     Route::Metrics,
+    Route::Plant,
     Route::Inverters,
     Route::Inverter { serial: "" },
     Route::InverterPorts { serial: "" },
@@ -72,6 +74,7 @@ fn at(path: &str) -> Option<Route<'_>> {
         "/ready" => Route::Ready,
         "/stats" => Route::Stats,
         "/metrics" => Route::Metrics,
+        "/api/plant" => Route::Plant,
         "/api/inverters" => Route::Inverters,
         "/api/ports" => Route::Ports,
         "/api/meters" => Route::Meters,
@@ -109,6 +112,7 @@ impl Route<'_> {
             Self::Ready => "/ready",
             Self::Stats => "/stats",
             Self::Metrics => "/metrics",
+            Self::Plant => "/api/plant",
             Self::Inverters => "/api/inverters",
             Self::Inverter { .. } => "/api/inverters/{serial}",
             Self::InverterPorts { .. } => "/api/inverters/{serial}/ports",
@@ -129,6 +133,7 @@ impl Route<'_> {
             Self::Ready => "the same as OK or 503, for a container or a load balancer",
             Self::Stats => "how much the bridge holds",
             Self::Metrics => "figures for Prometheus",
+            Self::Plant => "the sums of the whole plant",
             Self::Inverters => "all inverters with their ports",
             Self::Inverter { .. } => "one inverter",
             Self::InverterPorts { .. } => "the ports of one inverter",
@@ -151,6 +156,7 @@ impl Route<'_> {
             | Self::Ready
             | Self::Stats
             | Self::Metrics
+            | Self::Plant
             | Self::Inverters
             | Self::Inverter { .. }
             | Self::InverterPorts { .. }
@@ -200,6 +206,7 @@ mod tests {
         check(get, "/ready", &Ok(Route::Ready));
         check(get, "/stats", &Ok(Route::Stats));
         check(get, "/metrics", &Ok(Route::Metrics));
+        check(get, "/api/plant", &Ok(Route::Plant));
         check(get, "/api/inverters", &Ok(Route::Inverters));
         check(get, "/api/inverters/1161a0", &Ok(Route::Inverter { serial: "1161a0" }));
         check(get, "/api/inverters/1161a0/ports", &Ok(Route::InverterPorts { serial: "1161a0" }));

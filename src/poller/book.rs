@@ -160,6 +160,7 @@ impl Book {
             ledger.roll(now, &self.zone);
             if let Some(port) = port_of(&mut self.inverters, *key) {
                 port.today = ledger.today().or(port.today);
+                port.today_since = ledger.today_since(&self.zone).or(port.today_since);
                 port.total = ledger.total().or(port.total);
             }
         }

@@ -37,8 +37,10 @@ enum Audience {
 }
 
 impl Keeper {
-    /// Starts with what was known before, and publishes it.
-    pub fn new(book: Book, store: Store, started_at: Timestamp) -> (Self, SnapshotReader) {
+    /// Starts with what was known before, and publishes it. If midnight passed while the bridge
+    /// was off, a new day has begun: yesterday's production must not be told as today's.
+    pub fn new(mut book: Book, store: Store, started_at: Timestamp) -> (Self, SnapshotReader) {
+        book.roll(started_at);
         let inverters_json = wire::inverters(&book.inverters(), book.zone());
         let first = render(&book, inverters_json, &store, started_at, started_at);
         let (writer, reader) = channel(first);
@@ -134,10 +136,11 @@ fn render(
 ) -> Snapshot {
     let stats = stats(book, store);
     let health = Health::new(book.dtus(), started_at, now, book.zone());
+    let plant = wire::Plant::of(&book.inverters(), book.zone());
     let meters = book.meters();
     let meters_json = wire::meters(&meters, book.zone());
     Snapshot {
-        update_json: wire::update(&health, &stats, &inverters_json, &meters_json),
+        update_json: wire::update(&health, &stats, &plant, &inverters_json, &meters_json),
         inverters: book.inverters(),
         meters,
         dtus: book.dtus().to_vec(),

@@ -63,6 +63,7 @@ fn port_state(stored: &wire::Port) -> Option<PortState> {
         pv_current: stored.pv_current.map(Amperes::nearest),
         pv_power: stored.pv_power.map(Watts::nearest),
         today: stored.today_production.map(WattHours::new),
+        today_since: stored.today_since.as_deref().and_then(|since| since.parse().ok()),
         total: stored.total_production.map(WattHours::new),
         device_today: stored.device_today_production.map(WattHours::new),
         device_total: stored.device_total_production.map(WattHours::new),

@@ -33,6 +33,7 @@ pub struct Health {
 #[derive(Clone, Debug, Serialize)]
 struct DtuHealth {
     status: &'static str,
+    protocol: String,
     last_successful_query: Option<String>,
     seconds_since_last_success: Option<i64>,
     query_count: u64,
@@ -66,6 +67,7 @@ impl Health {
 fn dtu_health(dtu: &DtuState, now: Timestamp, zone: &TimeZone) -> DtuHealth {
     DtuHealth {
         status: dtu.status.as_str(),
+        protocol: dtu.protocol.to_string(),
         last_successful_query: dtu.last_success.map(|at| time(at, zone)),
         seconds_since_last_success: dtu.last_success.map(|at| seconds_between(at, now)),
         query_count: dtu.query_count,

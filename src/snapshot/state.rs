@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::config::Protocol;
 use crate::plant::meter::MeterReading;
 use crate::plant::reading::AcReading;
 use crate::plant::serial::{DtuSerial, InverterSerial};
@@ -60,6 +61,11 @@ impl InverterState {
         self.sum(|port| port.total, WattHours::saturating_add)
     }
 
+    /// The local midnight since which `today` counts.
+    pub fn today_since(&self) -> Option<Timestamp> {
+        self.ports.values().filter_map(|port| port.today_since).max()
+    }
+
     fn sum<T>(
         &self,
         value: impl Fn(&PortState) -> Option<T>,
@@ -82,6 +88,8 @@ pub struct PortState {
     pub pv_power: Option<Watts>,
     /// Since local midnight, from the ledger.
     pub today: Option<WattHours>,
+    /// The local midnight since which `today` counts.
+    pub today_since: Option<Timestamp>,
     /// Lifetime, from the ledger; never falls.
     pub total: Option<WattHours>,
     /// The device's own daily counter, as it came.
@@ -99,6 +107,7 @@ impl PortState {
             pv_current: None,
             pv_power: None,
             today: None,
+            today_since: None,
             total: None,
             device_today: None,
             device_total: None,
@@ -122,6 +131,8 @@ pub struct MeterState {
 pub struct DtuState {
     /// As the configuration names it.
     pub name: Arc<str>,
+    /// Which language it speaks, on which depends what it can tell.
+    pub protocol: Protocol,
     /// Its serial number, once it has told it.
     pub serial: Option<DtuSerial>,
     /// Version of its program, once it has told it.

@@ -125,6 +125,7 @@ async fn ask(tasks: &Tasks, dtu: DtuConfig, clock: WallClock, zone: TimeZone) ->
 fn book(answers: &[Answer], zone: &TimeZone, clock: &WallClock) -> Book {
     let states = answers.iter().map(|answer| DtuState {
         name: Arc::from(answer.dtu.name.as_str()),
+        protocol: answer.dtu.protocol,
         serial: None,
         firmware: None,
         status: DtuStatus::Unknown,

@@ -3,15 +3,27 @@
 use std::fmt::Write as _;
 
 use super::Answer;
+use crate::entities::Subject::{Inverter, Port};
+use crate::entities::unit;
 use crate::plant::units::{WattHours, Watts};
 use crate::plant::{codes, model};
 use crate::poller::book::Book;
 use crate::snapshot::state::{InverterState, PortState};
 
-/// Columns of a port's line.
-const HEADER: [&str; 12] = [
-    "Inverter", "Model", "Port", "PV V", "PV A", "PV W", "Today Wh", "Total Wh", "Grid V", "Hz",
-    "°C", "Status",
+/// Columns of a port's line: a word, and the unit of what stands below.
+const COLUMNS: [(&str, &str); 12] = [
+    ("Inverter", ""),
+    ("Model", ""),
+    ("Port", ""),
+    ("PV", unit(Port, "pv_voltage")),
+    ("PV", unit(Port, "pv_current")),
+    ("PV", unit(Port, "pv_power")),
+    ("Today", unit(Port, "today_production")),
+    ("Total", unit(Port, "total_production")),
+    ("Grid", unit(Inverter, "grid_voltage")),
+    ("", unit(Inverter, "grid_frequency")),
+    ("", unit(Inverter, "temperature")),
+    ("Status", ""),
 ];
 
 /// The tables of all DTUs and the totals of the plant.
@@ -50,7 +62,7 @@ pub(super) fn render(answers: &[Answer], book: &Book) -> String {
 }
 
 fn push_table(text: &mut String, inverters: &[InverterState]) {
-    let mut rows = vec![HEADER.map(str::to_owned)];
+    let mut rows = vec![COLUMNS.map(|(word, unit)| format!("{word} {unit}").trim().to_owned())];
     for inverter in inverters {
         let mut first = true;
         for (number, port) in &inverter.ports {
@@ -58,7 +70,7 @@ fn push_table(text: &mut String, inverters: &[InverterState]) {
             first = false;
         }
     }
-    let mut widths = [0; HEADER.len()];
+    let mut widths = [0; COLUMNS.len()];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);

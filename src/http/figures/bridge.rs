@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::page::{Figure, Labels, Page, Value, seconds};
+use crate::entities::Subject::{Bridge, Dtu};
+use crate::entities::about;
 use crate::snapshot::Snapshot;
 use crate::snapshot::state::{DtuState, DtuStatus};
 use crate::targets::TargetStatus;
@@ -10,24 +12,24 @@ use crate::targets::TargetStatus;
 const BRIDGE: [Figure<Snapshot>; 3] = [
     Figure {
         name: "start_time_seconds",
-        help: "When the bridge started, in Unix time.",
+        help: about(Bridge, "start_time"),
         value: Value::Gauge(|snapshot| Some(seconds(snapshot.started_at))),
     },
     Figure {
         name: "database_size_bytes",
-        help: "Size of the database file.",
+        help: about(Bridge, "database_size_bytes"),
         value: Value::Gauge(|snapshot| exact(snapshot.stats.database_size_bytes)),
     },
     Figure {
         name: "inverters",
-        help: "Inverters that were read so far.",
+        help: about(Bridge, "inverters_count"),
         value: Value::Gauge(|snapshot| exact(snapshot.stats.inverters_count)),
     },
 ];
 
 const HEALTH: [Figure<bool>; 1] = [Figure {
     name: "healthy",
-    help: "Whether some DTU answered within its limit or is known to be asleep, as /ready says.",
+    help: about(Bridge, "healthy"),
     value: Value::Gauge(|is_healthy| Some(f64::from(u8::from(*is_healthy)))),
 }];
 
@@ -43,16 +45,13 @@ const DTU: [Figure<DtuState>; 2] = [
     },
     Figure {
         name: "dtu_last_success_timestamp_seconds",
-        help: "When the last successful poll of the DTU ended, in Unix time.",
+        help: about(Dtu, "last_successful_query"),
         value: Value::Gauge(|dtu| dtu.last_success.map(seconds)),
     },
 ];
 
-const DTU_STATUS: [Figure<DtuState>; 1] = [Figure {
-    name: "dtu_status",
-    help: "How the DTU is: online, asleep, error or unknown; always 1.",
-    value: Value::Gauge(|_| Some(1.0)),
-}];
+const DTU_STATUS: [Figure<DtuState>; 1] =
+    [Figure { name: "dtu_status", help: about(Dtu, "status"), value: Value::Gauge(|_| Some(1.0)) }];
 
 const DTU_INFO: [Figure<DtuState>; 1] = [Figure {
     name: "dtu_info",

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::page::{Figure, Labels, Page, Value, seconds};
+use crate::entities::Subject::{Inverter, Port};
+use crate::entities::about;
 use crate::plant::model;
 use crate::plant::units::{
     Amperes, Celsius, Hertz, Percent, PowerFactor, Vars, Volts, WattHours, Watts,
@@ -18,32 +20,32 @@ const INFO: [Figure<InverterState>; 1] = [Figure {
 const MAINS: [Figure<InverterState>; 6] = [
     Figure {
         name: "inverter_grid_voltage_volts",
-        help: "Voltage of the mains.",
+        help: about(Inverter, "grid_voltage"),
         value: Value::Gauge(|inverter| inverter.grid_voltage.map(Volts::as_f64)),
     },
     Figure {
         name: "inverter_grid_frequency_hertz",
-        help: "Frequency of the mains.",
+        help: about(Inverter, "grid_frequency"),
         value: Value::Gauge(|inverter| inverter.grid_frequency.map(Hertz::as_f64)),
     },
     Figure {
         name: "inverter_grid_current_amperes",
-        help: "Current into the mains.",
+        help: about(Inverter, "current"),
         value: Value::Gauge(|inverter| inverter.ac.current.map(Amperes::as_f64)),
     },
     Figure {
         name: "inverter_active_power_watts",
-        help: "Active power into the mains.",
+        help: about(Inverter, "active_power"),
         value: Value::Gauge(|inverter| inverter.ac.active_power.map(Watts::as_f64)),
     },
     Figure {
         name: "inverter_reactive_power_vars",
-        help: "Reactive power into the mains, signed.",
+        help: about(Inverter, "reactive_power"),
         value: Value::Gauge(|inverter| inverter.ac.reactive_power.map(Vars::as_f64)),
     },
     Figure {
         name: "inverter_power_factor_ratio",
-        help: "Power factor on the mains side, -1 to 1.",
+        help: about(Inverter, "power_factor"),
         value: Value::Gauge(|inverter| inverter.ac.power_factor.map(PowerFactor::as_f64)),
     },
 ];
@@ -51,49 +53,49 @@ const MAINS: [Figure<InverterState>; 6] = [
 const CONDITION: [Figure<InverterState>; 9] = [
     Figure {
         name: "inverter_temperature_celsius",
-        help: "Temperature inside the inverter.",
+        help: about(Inverter, "temperature"),
         value: Value::Gauge(|inverter| inverter.temperature.map(Celsius::as_f64)),
     },
     Figure {
         name: "inverter_power_limit_ratio",
-        help: "Share of its rated power to which the inverter is limited, 0 to 1.",
+        help: about(Inverter, "power_limit"),
         value: Value::Gauge(|inverter| {
             inverter.ac.power_limit.map(|it| Percent::as_f64(it) / 100.0)
         }),
     },
     Figure {
         name: "inverter_signal_ratio",
-        help: "Radio signal between DTU and inverter, 0 to 1.",
+        help: about(Inverter, "signal"),
         value: Value::Gauge(|inverter| inverter.ac.signal.map(|it| f64::from(it) / 100.0)),
     },
     Figure {
         name: "inverter_link_status",
-        help: "Whether the DTU reaches the inverter: 1 reached, 0 not.",
+        help: about(Inverter, "link_status"),
         value: Value::Gauge(|inverter| inverter.link_status.map(f64::from)),
     },
     Figure {
         name: "inverter_operating_status",
-        help: "Operating status as the device counts it; 3 while producing.",
+        help: about(Inverter, "operating_status"),
         value: Value::Gauge(|inverter| inverter.operating_status.map(f64::from)),
     },
     Figure {
         name: "inverter_alarm_code",
-        help: "Code of the present alarm; 0 is none.",
+        help: about(Inverter, "alarm_code"),
         value: Value::Gauge(|inverter| inverter.alarm_code.map(f64::from)),
     },
     Figure {
         name: "inverter_alarms",
-        help: "Alarms that the inverter has counted; it may start over.",
+        help: about(Inverter, "alarm_count"),
         value: Value::Gauge(|inverter| inverter.alarm_count.map(f64::from)),
     },
     Figure {
         name: "inverter_reading_timestamp_seconds",
-        help: "When the values of the inverter were read, in Unix time.",
+        help: about(Inverter, "timestamp"),
         value: Value::Gauge(|inverter| Some(seconds(inverter.timestamp))),
     },
     Figure {
         name: "inverter_last_seen_timestamp_seconds",
-        help: "When the DTU last listed the inverter, in Unix time.",
+        help: about(Inverter, "last_seen"),
         value: Value::Gauge(|inverter| Some(seconds(inverter.last_seen))),
     },
 ];
@@ -101,34 +103,34 @@ const CONDITION: [Figure<InverterState>; 9] = [
 const PORT: [Figure<PortState>; 6] = [
     Figure {
         name: "port_pv_voltage_volts",
-        help: "Voltage of the port's panel.",
+        help: about(Port, "pv_voltage"),
         value: Value::Gauge(|port| port.pv_voltage.map(Volts::as_f64)),
     },
     Figure {
         name: "port_pv_current_amperes",
-        help: "Current of the port's panel.",
+        help: about(Port, "pv_current"),
         value: Value::Gauge(|port| port.pv_current.map(Amperes::as_f64)),
     },
     Figure {
         name: "port_pv_power_watts",
-        help: "Power of the port's panel.",
+        help: about(Port, "pv_power"),
         value: Value::Gauge(|port| port.pv_power.map(Watts::as_f64)),
     },
     Figure {
         name: "port_today_energy_watt_hours",
-        help: "Energy of the port since local midnight.",
+        help: about(Port, "today_production"),
         value: Value::Gauge(|port| {
             port.today.and_then(|today| u32::try_from(today.get()).ok()).map(f64::from)
         }),
     },
     Figure {
         name: "port_energy_watt_hours",
-        help: "Energy of the port in its lifetime; never falls.",
+        help: about(Port, "total_production"),
         value: Value::Counter(|port| port.total.map(WattHours::get)),
     },
     Figure {
         name: "port_reading_timestamp_seconds",
-        help: "When the values of the port were read, in Unix time.",
+        help: about(Port, "timestamp"),
         value: Value::Gauge(|port| Some(seconds(port.timestamp))),
     },
 ];

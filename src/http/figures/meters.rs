@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::page::{Figure, Page, Value, seconds};
+use crate::entities::Subject::Meter;
+use crate::entities::about;
 use crate::plant::meter::MeterPhase;
 use crate::plant::units::{PowerFactor, WattHours, Watts};
 use crate::snapshot::state::MeterState;
@@ -10,27 +12,27 @@ use crate::snapshot::state::MeterState;
 const METER: [Figure<MeterState>; 5] = [
     Figure {
         name: "meter_power_watts",
-        help: "Power of all phases; which sign is feed-in depends on the installation.",
+        help: about(Meter, "power"),
         value: Value::Gauge(|meter| meter.reading.power.map(Watts::as_f64)),
     },
     Figure {
         name: "meter_power_factor_ratio",
-        help: "Power factor of all phases, -1 to 1.",
+        help: about(Meter, "power_factor"),
         value: Value::Gauge(|meter| meter.reading.power_factor.map(PowerFactor::as_f64)),
     },
     Figure {
         name: "meter_exported_energy_watt_hours",
-        help: "Energy in the direction that the meter calls exported.",
+        help: about(Meter, "energy_exported"),
         value: Value::Counter(|meter| meter.reading.exported.map(WattHours::get)),
     },
     Figure {
         name: "meter_imported_energy_watt_hours",
-        help: "Energy in the direction that the meter calls imported.",
+        help: about(Meter, "energy_imported"),
         value: Value::Counter(|meter| meter.reading.imported.map(WattHours::get)),
     },
     Figure {
         name: "meter_reading_timestamp_seconds",
-        help: "When the values of the meter were read, in Unix time.",
+        help: about(Meter, "timestamp"),
         value: Value::Gauge(|meter| Some(seconds(meter.timestamp))),
     },
 ];

@@ -171,10 +171,20 @@ async fn a_target_that_was_forgotten_cannot_be_forgotten_again() {
 }
 
 #[tokio::test]
+async fn the_plant_is_the_sum_of_its_inverters() {
+    let plant = ask(&api(), "GET", "/api/plant").await.json();
+    assert_eq!(
+        plant,
+        serde_json::json!({"pv_power": 412.6, "active_power": null, "today_production": 1_872,
+            "today_since": null, "total_production": 912_344})
+    );
+}
+
+#[tokio::test]
 async fn the_index_names_every_route() {
     let index = ask(&api(), "GET", "/").await.json();
-    assert_eq!(index["routes"].as_array().unwrap().len(), 14);
-    assert_eq!(index["routes"][12]["method"], "POST");
+    assert_eq!(index["routes"].as_array().unwrap().len(), 15);
+    assert_eq!(index["routes"][13]["method"], "POST");
     assert!(ask(&api(), "GET", "/stats").await.json()["inverters_count"].is_u64());
 }
 

@@ -74,6 +74,7 @@ pub(super) fn share(
     growth.min(told)
 }
 
-fn begin(date: Date, zone: &TimeZone) -> Option<Timestamp> {
+/// When the day begins, daylight saving included.
+pub(super) fn begin(date: Date, zone: &TimeZone) -> Option<Timestamp> {
     date.to_zoned(zone.clone()).ok()?.start_of_day().ok().map(|midnight| midnight.timestamp())
 }

@@ -112,6 +112,12 @@ impl PortLedger {
         self.total.map(|total| published(total.saturating_sub(self.at_midnight)))
     }
 
+    /// The local midnight since which [`today`](Self::today) counts. `None` until first known, or
+    /// while the clock is not set.
+    pub fn today_since(&self, zone: &TimeZone) -> Option<Timestamp> {
+        self.total.and_then(|_| day::begin(self.date?, zone))
+    }
+
     /// The first reading ever.
     fn first(
         &mut self,

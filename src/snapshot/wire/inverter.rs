@@ -80,6 +80,9 @@ pub struct Inverter {
     pub pv_power: Option<f64>,
     /// Wh since local midnight, sum of the ports.
     pub today_production: Option<u64>,
+    /// RFC 3339, the local midnight since which `today_production` counts.
+    #[serde(default)]
+    pub today_since: Option<String>,
     /// Wh, sum of the ports.
     pub total_production: Option<u64>,
     /// By number.
@@ -117,6 +120,7 @@ impl Inverter {
             signal: state.ac.signal,
             pv_power: state.pv_power().map(Watts::as_f64),
             today_production: state.today().map(WattHours::get),
+            today_since: state.today_since().map(|at| time(at, zone)),
             total_production: state.total().map(WattHours::get),
             ports: ports(state, zone),
         }

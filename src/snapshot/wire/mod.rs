@@ -4,6 +4,8 @@ mod inverter;
 
 mod meter;
 
+mod plant;
+
 mod port;
 
 use bytes::Bytes;
@@ -13,6 +15,7 @@ use serde::Serialize;
 
 pub use self::inverter::Inverter;
 pub use self::meter::Meter;
+pub use self::plant::Plant;
 pub use self::port::{Port, ports};
 use super::health::Health;
 use super::state::{InverterState, MeterState};
@@ -54,12 +57,20 @@ pub fn meters(states: &[MeterState], zone: &TimeZone) -> Bytes {
 }
 
 /// The `update` message, around the JSON of inverters and meters that was made before.
-pub fn update(health: &Health, stats: &Stats, inverters: &Bytes, meters: &Bytes) -> Bytes {
+pub fn update(
+    health: &Health,
+    stats: &Stats,
+    plant: &Plant,
+    inverters: &Bytes,
+    meters: &Bytes,
+) -> Bytes {
     let mut message = Vec::with_capacity(inverters.len() + meters.len() + 2048);
     message.extend_from_slice(br#"{"type":"update","data":{"health":"#);
     message.extend_from_slice(&to_bytes(health));
     message.extend_from_slice(br#","stats":"#);
     message.extend_from_slice(&to_bytes(stats));
+    message.extend_from_slice(br#","plant":"#);
+    message.extend_from_slice(&to_bytes(plant));
     message.extend_from_slice(br#","inverters":"#);
     message.extend_from_slice(inverters);
     message.extend_from_slice(br#","meters":"#);

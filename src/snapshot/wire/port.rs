@@ -24,6 +24,9 @@ pub struct Port {
     pub pv_power: Option<f64>,
     /// Wh since local midnight, from the ledger.
     pub today_production: Option<u64>,
+    /// RFC 3339, the local midnight since which `today_production` counts.
+    #[serde(default)]
+    pub today_since: Option<String>,
     /// Wh, from the ledger.
     pub total_production: Option<u64>,
     /// Wh, the device's own daily counter as it came.
@@ -53,6 +56,7 @@ fn port_object(serial_number: &str, number: u8, port: &PortState, zone: &TimeZon
         pv_current: port.pv_current.map(Amperes::as_f64),
         pv_power: port.pv_power.map(Watts::as_f64),
         today_production: port.today.map(WattHours::get),
+        today_since: port.today_since.map(|at| time(at, zone)),
         total_production: port.total.map(WattHours::get),
         device_today_production: port.device_today.map(WattHours::get),
         device_total_production: port.device_total.map(WattHours::get),
