@@ -58,3 +58,51 @@ pub enum DtuError {
     #[error("the DTU's answer could not be decrypted; it may have restarted just now")]
     Unauthentic,
 }
+
+impl DtuError {
+    /// Whether nobody answered, as when the DTU has no power. Its name may be gone as well: routers
+    /// forget the names of devices that are off.
+    pub const fn is_silence(&self) -> bool {
+        match self {
+            Self::Name { .. }
+            | Self::Unreachable { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::Timeout(_)
+            | Self::Closed(_) => true,
+            Self::Refused(_) | Self::NotMapped | Self::Malformed(_) | Self::Unauthentic => false,
+        }
+    }
+
+    /// Whether it tells the same as `other`, but for the bytes that came.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let what_happened = std::mem::discriminant(self) == std::mem::discriminant(other);
+        what_happened && words(&self.to_string()).eq(words(&other.to_string()))
+    }
+}
+
+/// Without numbers in any notation.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.chars().all(|c| c.is_ascii_hexdigit()))
+        .filter(|word| !word.chars().any(|c| c.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_alike_if_only_bytes_differ() {
+        let malformed = |text: &str| DtuError::Malformed(text.to_owned());
+        let check = |one: DtuError, other: DtuError, expected: bool| {
+            assert_eq!(one.is_like(&other), expected, "{one} | {other}");
+        };
+        let [one, other] = ["a frame begins with [00, ff]", "a frame begins with [be, ef, 17]"];
+        check(malformed(one), malformed(other), true);
+        let [one, other] = ["the checksum of A211 is 91ab", "the checksum of A201 is cafe"];
+        check(malformed(one), malformed(other), true);
+        check(malformed(one), malformed("a frame of A211 says it is 3 bytes long"), false);
+        check(DtuError::NotMapped, DtuError::Unauthentic, false);
+        check(DtuError::Timeout(Duration::from_secs(3)), malformed(one), false);
+    }
+}

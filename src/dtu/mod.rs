@@ -32,6 +32,13 @@ pub struct PollError {
     pub partial: DtuReading,
 }
 
+impl PollError {
+    /// Whether nobody answered at all.
+    pub fn is_silence(&self) -> bool {
+        self.partial.inverters.is_empty() && self.error.is_silence()
+    }
+}
+
 impl From<DtuError> for PollError {
     fn from(error: DtuError) -> Self {
         Self { error, partial: DtuReading::default() }

@@ -27,13 +27,13 @@ pub struct MeterReading {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MeterPhase {
     /// Signed.
-    pub power: Watts,
+    pub power: Option<Watts>,
     /// Phase to neutral.
-    pub voltage: MeterVolts,
+    pub voltage: Option<MeterVolts>,
     /// Never negative: the power carries the direction.
-    pub current: Amperes,
+    pub current: Option<Amperes>,
     /// Signed.
-    pub power_factor: PowerFactor,
+    pub power_factor: Option<PowerFactor>,
     /// Lifetime counter.
     pub exported: WattHours,
     /// Lifetime counter.

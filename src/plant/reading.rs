@@ -25,6 +25,11 @@ pub struct DtuReading {
 }
 
 impl DtuReading {
+    /// Whether the DTU has live values of any inverter.
+    pub fn is_live(&self) -> bool {
+        self.inverters.iter().any(InverterReading::is_live)
+    }
+
     /// How many ports all inverters have together.
     pub fn port_count(&self) -> usize {
         self.inverters.iter().map(|inverter| inverter.ports.len()).sum()

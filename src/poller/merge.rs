@@ -20,36 +20,42 @@ pub(super) struct Moment {
     pub(super) now: Timestamp,
     /// For how long values outlive a dropout.
     pub(super) hold: Duration,
-    /// Whether the DTU reaches none of its inverters: it is night.
-    pub(super) all_dark: bool,
+    /// The DTU reaches none of its inverters, and they had faded before.
+    pub(super) is_night: bool,
 }
 
 impl Moment {
     /// Whether values of `timestamp` have outlived the hold time.
-    fn is_over(&self, timestamp: Timestamp) -> bool {
+    pub(super) fn is_over(self, timestamp: Timestamp) -> bool {
         let age = self.now.duration_since(timestamp);
         age.is_positive() && age.unsigned_abs() > self.hold
     }
+
+    /// What an inverter delivers of which there is no value any more.
+    fn power_without_value(self) -> Option<Watts> {
+        self.is_night.then_some(Watts::default())
+    }
 }
 
-/// Takes over what `reading` says; energies are the ledger's matter.
+/// Takes over what `reading` says; energies are the ledger's matter. What has outlived the hold
+/// time is to be dropped before, by [`expire`].
 pub(super) fn merge(state: &mut InverterState, reading: &InverterReading, moment: Moment) {
-    state.last_seen = moment.now;
     if reading.is_live() {
         state.timestamp = moment.now;
         state.link_status = reading.link_status;
-        state.operating_status = reading.operating_status;
+        // The ports tell it, and they may be in a packet that did not come.
+        state.operating_status = reading.operating_status.or(state.operating_status);
         state.alarm_code = reading.alarm_code;
-        state.alarm_count = reading.alarm_count;
+        state.alarm_count = reading.alarm_count.or(state.alarm_count);
         state.grid_voltage = reading.grid_voltage;
         state.grid_frequency = reading.grid_frequency;
         state.temperature = reading.temperature;
+        let firmware_version = state.ac.firmware_version.take();
         state.ac = reading.ac.clone();
+        state.ac.firmware_version = state.ac.firmware_version.take().or(firmware_version);
     } else if moment.is_over(state.timestamp) {
-        let dark_power = moment.all_dark.then_some(Watts::default());
         state.link_status = reading.link_status;
         state.operating_status = reading.operating_status;
-        forget_measurements(state, dark_power);
     }
     for port in &reading.ports {
         merge_port(state, port, moment);
@@ -63,21 +69,20 @@ fn merge_port(state: &mut InverterState, reading: &PortReading, moment: Moment) 
         port.pv_voltage = reading.pv_voltage;
         port.pv_current = reading.pv_current;
         port.pv_power = reading.pv_power;
-    } else if moment.is_over(port.timestamp) {
-        forget_port(port, moment.all_dark.then_some(Watts::default()));
     }
     port.device_today = reading.today.or(port.device_today);
     port.device_total = reading.total.or(port.device_total);
 }
 
-/// Drops the measurements of an inverter of which the DTU has said nothing for longer than the
-/// hold time; energies and times stand.
+/// Drops the measurements of which the DTU has said nothing for longer than the hold time, whether
+/// it does not answer, or leaves the inverter or the port out; energies and times stand.
 pub(super) fn expire(state: &mut InverterState, moment: Moment) {
+    let power = moment.power_without_value();
     if moment.is_over(state.timestamp) {
-        forget_measurements(state, None);
-        for port in state.ports.values_mut() {
-            forget_port(port, None);
-        }
+        forget_measurements(state, power);
+    }
+    for port in state.ports.values_mut().filter(|port| moment.is_over(port.timestamp)) {
+        forget_port(port, power);
     }
 }
 
@@ -90,6 +95,9 @@ pub(super) fn darken(state: &mut InverterState) {
 }
 
 fn forget_measurements(state: &mut InverterState, power: Option<Watts>) {
+    state.link_status = None;
+    state.operating_status = None;
+    state.alarm_code = None;
     state.grid_voltage = None;
     state.grid_frequency = None;
     state.temperature = None;
@@ -148,7 +156,7 @@ mod tests {
     }
 
     /// Merges readings at their seconds; the power and the grid voltage that are known at the end.
-    fn after(readings: &[(i64, InverterReading)], all_dark: bool) -> (Option<f64>, Option<f64>) {
+    fn after(readings: &[(i64, InverterReading)], is_night: bool) -> (Option<f64>, Option<f64>) {
         let mut state = InverterState {
             serial: serial(),
             dtu_name: Arc::from("DTU"),
@@ -166,7 +174,8 @@ mod tests {
             ports: BTreeMap::new(),
         };
         for (second, reading) in readings {
-            let moment = Moment { now: at(*second), hold: HOLD, all_dark };
+            let moment = Moment { now: at(*second), hold: HOLD, is_night };
+            expire(&mut state, moment);
             merge(&mut state, reading, moment);
         }
         (state.pv_power().map(Watts::as_f64), state.grid_voltage.map(Volts::as_f64))

@@ -6,9 +6,13 @@ pub mod keeper;
 
 mod merge;
 
+mod meters;
+
 mod night;
 
 pub mod restore;
+
+mod row;
 
 mod schedule;
 
@@ -18,18 +22,13 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
 
 use self::keeper::Keeper;
+use self::row::Row;
 use crate::clock::WallClock;
 use crate::dtu::{Dtu, PollError};
 use crate::plant::reading::DtuReading;
 use crate::telemetry::metrics::Metrics;
-
-/// A DTU that sleeps is asked this often whether it is up.
-const PROBE_EVERY: Duration = Duration::from_secs(300);
-/// A failure that lasts is told again after so many polls.
-const REMIND_AFTER: u32 = 60;
 
 /// Asks one DTU. A poll never overlaps itself, since one task does them all.
 #[derive(Debug)]
@@ -71,25 +70,24 @@ impl<D: Dtu> Poller<D> {
         row: &mut Row,
     ) -> Duration {
         let now = self.clock.now();
-        self.metrics.poll_finished(&self.name, outcome.is_ok(), spent.as_secs_f64());
+        let told = |is_ok| self.metrics.poll_finished(&self.name, is_ok, spent.as_secs_f64());
         match outcome {
             Ok(reading) => {
+                told(true);
                 let refused = self.keeper.succeeded(&self.name, &reading, now);
                 self.count_refused(refused);
                 row.tell_success(&self.name, &reading, spent);
                 schedule::wait_after_success(self.interval, spent)
             }
-            Err(failure)
-                if failure.partial.inverters.is_empty()
-                    && self.keeper.fell_asleep(&self.name, now) =>
-            {
-                row.tell_sleep(&self.name);
-                PROBE_EVERY
+            // Sleep is neither a success nor a failure.
+            Err(failure) if failure.is_silence() && self.keeper.fell_asleep(&self.name, now) => {
+                row.tell_sleep(&self.name, self.interval)
             }
             Err(failure) => {
+                told(false);
                 let refused = self.keeper.failed(&self.name, &failure, now);
                 self.count_refused(refused);
-                row.tell_failure(&self.name, &failure, self.interval)
+                row.tell_failure(&self.name, failure, self.interval)
             }
         }
     }
@@ -98,58 +96,6 @@ impl<D: Dtu> Poller<D> {
         if refused > 0 {
             self.metrics.readings_refused(&self.name, u64::try_from(refused).unwrap_or(u64::MAX));
         }
-    }
-}
-
-/// The failures in a row, so that each is told once and not every minute.
-#[derive(Debug, Default)]
-struct Row {
-    failures: u32,
-    is_asleep: bool,
-    last_text: String,
-}
-
-impl Row {
-    fn tell_success(&mut self, name: &str, reading: &DtuReading, spent: Duration) {
-        if self.failures > 0 {
-            info!("{name}: the DTU answers again, after {} failed polls", self.failures);
-        }
-        if self.is_asleep {
-            info!("{name}: the DTU is awake again");
-        }
-        *self = Self::default();
-        info!(
-            "{name}: {} ports of {} inverters in {:.1} s",
-            reading.port_count(),
-            reading.inverters.len(),
-            spent.as_secs_f64()
-        );
-    }
-
-    fn tell_sleep(&mut self, name: &str) {
-        if !self.is_asleep {
-            info!("{name}: the DTU sleeps: its plant had stopped producing before it went silent");
-        }
-        *self = Self { is_asleep: true, ..Self::default() };
-    }
-
-    fn tell_failure(&mut self, name: &str, failure: &PollError, interval: Duration) -> Duration {
-        self.failures = self.failures.saturating_add(1);
-        let wait = schedule::wait_after_failure(interval, self.failures);
-        let text = failure.error.to_string();
-        let read = match failure.partial.port_count() {
-            0 => String::new(),
-            ports => format!(", after {ports} ports were read"),
-        };
-        let tries = self.failures;
-        let is_news = text != self.last_text || tries.is_multiple_of(REMIND_AFTER);
-        if is_news {
-            warn!("{name}: poll failed{read}: {text} (failure {tries}, next try in {wait:?})");
-        } else {
-            debug!("{name}: poll failed{read}: {text} (failure {tries}, next try in {wait:?})");
-        }
-        self.last_text = text;
-        wait
     }
 }
 
@@ -167,3 +113,6 @@ pub async fn turn_days(keeper: Keeper, clock: WallClock, zone: TimeZone, stop: C
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

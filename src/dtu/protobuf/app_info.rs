@@ -38,7 +38,7 @@ impl AppInfo {
         Ok(Self {
             serial: dtu_serial(&message.dtu_serial),
             firmware: dtu.and_then(|dtu| version::dtu(dtu.sw)),
-            enc_rand: dtu.and_then(enc_rand),
+            enc_rand: dtu.map(enc_rand).transpose()?.flatten(),
             inverter_firmware: message
                 .inverters
                 .iter()
@@ -50,11 +50,16 @@ impl AppInfo {
     }
 }
 
-fn enc_rand(dtu: &DtuInfo) -> Option<EncRand> {
+/// `None` if the DTU sends plain text.
+fn enc_rand(dtu: &DtuInfo) -> Result<Option<EncRand>, DtuError> {
     if dtu.dfs & ENCRYPTS == 0 {
-        return None;
+        return Ok(None);
     }
-    dtu.enc_rand.as_slice().try_into().ok()
+    let no_key = |_| {
+        let length = dtu.enc_rand.len();
+        DtuError::Malformed(format!("app info: it encrypts, but with {length} bytes for its key"))
+    };
+    dtu.enc_rand.as_slice().try_into().map(Some).map_err(no_key)
 }
 
 /// Whether a text can be a DTU's serial number. Not all of them are hexadecimal, but all are there,

@@ -21,6 +21,7 @@ use super::session::Session;
 use super::upload;
 use crate::clock::WallClock;
 use crate::config::DtuConfig;
+use crate::config::dtu::PROTOBUF_INTERVAL;
 use crate::dtu::dial::{Dial, TcpDialer};
 use crate::dtu::{Dtu, DtuError, PollError};
 use crate::plant::reading::DtuReading;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub retries: u32,
     /// Pause between the end of one request and the start of the next.
     pub request_gap: Duration,
+    /// How long after it was asked for values the next poll may ask for them again.
+    pub refresh: Duration,
     /// Ask the DTU to read its inverters all the time.
     pub performance_mode: bool,
     /// Leave the DTU alone while it sends to the cloud.
@@ -79,6 +82,7 @@ impl ProtobufDtu {
             timeout: config.timeout,
             retries: config.retries,
             request_gap: config.request_gap.unwrap_or(DEFAULT_REQUEST_GAP),
+            refresh: PROTOBUF_INTERVAL,
             performance_mode: config.performance_mode,
             avoid_cloud_upload: config.avoid_cloud_upload,
             exclude: config.exclude.iter().filter_map(|serial| serial.parse().ok()).collect(),
@@ -92,7 +96,7 @@ impl<D: Dial> ProtobufDtu<D> {
     /// Over connections of another kind than TCP.
     pub fn with_dialer(dialer: D, settings: Settings, clock: WallClock) -> Self {
         Self {
-            pace: Pace::new(settings.request_gap),
+            pace: Pace::new(settings.request_gap, settings.refresh),
             sequence: Sequence::starting_at(clock.now()),
             settings,
             clock,
@@ -178,6 +182,9 @@ impl<D: Dial> ProtobufDtu<D> {
             Ok(Progress::Told)
         } else {
             let packet = packets.next();
+            if packet == 0 {
+                self.pace.asks_for_values();
+            }
             let request = request(Command::REAL_DATA, request::real_data(&now, packet));
             let accept = |message: &[u8]| real_data(message, packet);
             Ok(packets.push(connection.ask(&request, limit, accept).await?))
@@ -232,6 +239,7 @@ impl<D: Dial> ProtobufDtu<D> {
 
 impl<D: Dial> Dtu for ProtobufDtu<D> {
     async fn poll(&mut self) -> Result<DtuReading, PollError> {
+        self.pace.wait_for_values().await;
         let mut packets = PacketSet::default();
         let outcome = self.collect(&mut packets).await;
         if let Err(error) = outcome {
@@ -251,12 +259,13 @@ fn accepted_command(message: &[u8]) -> Result<Option<CommandReq>, DtuError> {
     CommandReq::decode(message).map(Some).map_err(malformed)
 }
 
-/// The answer to the request for that packet. Without a serial number in plain text it is none:
-/// ciphertext that happens to be a message has not even that.
+/// The answer to the request for that packet. A first one without a serial number in plain text is
+/// none: ciphertext that happens to be a message has not even that.
 fn real_data(message: &[u8], packet: i32) -> Result<Option<RealDataNewReq>, DtuError> {
     let data = RealDataNewReq::decode(message)
         .map_err(|error| DtuError::Malformed(format!("real data: {error}")))?;
-    if !app_info::is_serial(&data.dtu_serial) {
+    let is_later = packet > 0 && data.dtu_serial.is_empty();
+    if !is_later && !app_info::is_serial(&data.dtu_serial) {
         return Err(DtuError::Malformed("real data without a serial number".to_owned()));
     }
     Ok((data.cp == packet).then_some(data))

@@ -1,4 +1,5 @@
-//! The pause between two requests to one DTU, over all its connections.
+//! The pauses that a DTU needs: between two requests, and between two looks at its values; over all
+//! its connections.
 
 use std::time::Duration;
 
@@ -8,13 +9,16 @@ use tokio::time::{Instant, sleep_until};
 #[derive(Debug)]
 pub(super) struct Pace {
     gap: Duration,
+    refresh: Duration,
     free_at: Option<Instant>,
+    fresh_at: Option<Instant>,
 }
 
 impl Pace {
-    /// With that pause between the end of one request and the start of the next.
-    pub(super) const fn new(gap: Duration) -> Self {
-        Self { gap, free_at: None }
+    /// With that gap between the end of one request and the start of the next, and that time from
+    /// one question for values to the first one of the next poll.
+    pub(super) const fn new(gap: Duration, refresh: Duration) -> Self {
+        Self { gap, refresh, free_at: None, fresh_at: None }
     }
 
     /// Waits until the next request may start.
@@ -29,5 +33,18 @@ impl Pace {
     /// A request has ended just now, however it did.
     pub(super) fn ended(&mut self) {
         self.free_at = Some(Instant::now() + self.gap);
+    }
+
+    /// Waits until the DTU can have read its inverters anew since it was last asked for values: who
+    /// asks sooner gets the old ones once more, and begins the DTU's wait anew.
+    pub(super) async fn wait_for_values(&self) {
+        if let Some(fresh_at) = self.fresh_at {
+            sleep_until(fresh_at).await;
+        }
+    }
+
+    /// The DTU is asked for values just now.
+    pub(super) fn asks_for_values(&mut self) {
+        self.fresh_at = Some(Instant::now() + self.refresh);
     }
 }

@@ -23,6 +23,7 @@ fn settings() -> Settings {
         timeout: Duration::from_secs(3),
         retries: 1,
         request_gap: GAP,
+        refresh: Duration::ZERO,
         performance_mode: false,
         avoid_cloud_upload: false,
         exclude: Vec::new(),
@@ -103,6 +104,21 @@ async fn requests_are_never_closer_than_the_gap() {
     let times: Vec<Instant> = pair.dtu.asked.iter().map(|asked| asked.at).collect();
     assert!(times.len() > 10);
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= GAP), "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_are_not_asked_for_again_before_the_dtu_can_have_new_ones() {
+    let refresh = Duration::from_secs(35);
+    let mut pair = Pair::with(&ONE, Settings { refresh, ..settings() });
+    pair.poll().await.unwrap();
+    // An answer that is lost has begun the DTU's wait anew as well.
+    drop(pair.poll_with(&[const { Fault::BadCrc }; 3]).await.unwrap_err());
+    let lost = pair.dtu.asked.iter().rfind(|asked| asked.packet == 0).unwrap().at;
+    pair.dtu.faults.clear();
+    pair.poll().await.unwrap();
+    let asked: Vec<_> = pair.dtu.asked.iter().filter(|asked| asked.packet == 0).collect();
+    // Its key is asked for before, since the connection failed.
+    assert_eq!(asked.last().unwrap().at - lost, refresh + GAP);
 }
 
 #[tokio::test(start_paused = true)]

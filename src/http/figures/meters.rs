@@ -6,7 +6,7 @@ use super::page::{Figure, Page, Value, seconds};
 use crate::entities::Subject::Meter;
 use crate::entities::about;
 use crate::plant::meter::MeterPhase;
-use crate::plant::units::{PowerFactor, WattHours, Watts};
+use crate::plant::units::{Amperes, MeterVolts, PowerFactor, WattHours, Watts};
 use crate::snapshot::state::MeterState;
 
 const METER: [Figure<MeterState>; 5] = [
@@ -41,17 +41,17 @@ const PHASE: [Figure<MeterPhase>; 3] = [
     Figure {
         name: "meter_phase_power_watts",
         help: "Power of the phase, signed as the meter's.",
-        value: Value::Gauge(|phase| Some(phase.power.as_f64())),
+        value: Value::Gauge(|phase| phase.power.map(Watts::as_f64)),
     },
     Figure {
         name: "meter_phase_voltage_volts",
         help: "Voltage of the phase to neutral.",
-        value: Value::Gauge(|phase| Some(phase.voltage.as_f64())),
+        value: Value::Gauge(|phase| phase.voltage.map(MeterVolts::as_f64)),
     },
     Figure {
         name: "meter_phase_current_amperes",
         help: "Current of the phase, never negative.",
-        value: Value::Gauge(|phase| Some(phase.current.as_f64())),
+        value: Value::Gauge(|phase| phase.current.map(Amperes::as_f64)),
     },
 ];
 

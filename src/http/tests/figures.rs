@@ -85,10 +85,10 @@ async fn dtus_and_the_bridge_say_how_they_are() {
 #[tokio::test]
 async fn meters_are_told_by_phase() {
     let phase = MeterPhase {
-        power: Watts::from_tenths(-1205),
-        voltage: MeterVolts::from_hundredths(23012),
-        current: Amperes::from_hundredths(52),
-        power_factor: PowerFactor::from_thousandths(990),
+        power: Some(Watts::from_tenths(-1205)),
+        voltage: Some(MeterVolts::from_hundredths(23012)),
+        current: Some(Amperes::from_hundredths(52)),
+        power_factor: Some(PowerFactor::from_thousandths(990)),
         exported: WattHours::new(1),
         imported: WattHours::new(2),
     };

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::time;
 use crate::plant::meter::MeterPhase;
-use crate::plant::units::{PowerFactor, WattHours, Watts};
+use crate::plant::units::{Amperes, MeterVolts, PowerFactor, WattHours, Watts};
 use crate::snapshot::state::MeterState;
 
 /// One meter object.
@@ -35,13 +35,13 @@ pub struct Meter {
 #[derive(Clone, Debug, Serialize)]
 pub struct Phase {
     /// W, signed.
-    pub power: f64,
+    pub power: Option<f64>,
     /// V.
-    pub voltage: f64,
+    pub voltage: Option<f64>,
     /// A.
-    pub current: f64,
+    pub current: Option<f64>,
     /// -1 to 1.
-    pub power_factor: f64,
+    pub power_factor: Option<f64>,
     /// Wh, lifetime.
     pub energy_exported: u64,
     /// Wh, lifetime.
@@ -69,10 +69,10 @@ impl Meter {
 impl Phase {
     fn of(phase: &MeterPhase) -> Self {
         Self {
-            power: phase.power.as_f64(),
-            voltage: phase.voltage.as_f64(),
-            current: phase.current.as_f64(),
-            power_factor: phase.power_factor.as_f64(),
+            power: phase.power.map(Watts::as_f64),
+            voltage: phase.voltage.map(MeterVolts::as_f64),
+            current: phase.current.map(Amperes::as_f64),
+            power_factor: phase.power_factor.map(PowerFactor::as_f64),
             energy_exported: phase.exported.get(),
             energy_imported: phase.imported.get(),
         }

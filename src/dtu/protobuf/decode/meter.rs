@@ -20,7 +20,8 @@ pub(super) fn meters(messages: &[MeterMo]) -> Vec<MeterReading> {
 /// One meter; `None` without a serial number. One that gives nothing but zeros gives nothing.
 fn meter(message: &MeterMo) -> Option<MeterReading> {
     let phases = phases(message);
-    let is_live = !phases.is_empty();
+    let MeterMo { power, exported, imported, .. } = *message;
+    let is_live = !phases.is_empty() || [power, exported, imported].iter().any(|&raw| raw != 0);
     Some(MeterReading {
         serial: MeterSerial::from_u64(serial_number(message.serial)?),
         kind: u16::try_from(message.device_type).ok().filter(|&kind| kind != 0),
@@ -52,10 +53,10 @@ fn phases(message: &MeterMo) -> Vec<MeterPhase> {
 
 fn phase(&[power, exported, imported, voltage, current, power_factor]: &[i32; 6]) -> MeterPhase {
     MeterPhase {
-        power: tens_of_watts(power),
-        voltage: MeterVolts::from_hundredths(voltage),
-        current: Amperes::from_hundredths(current),
-        power_factor: PowerFactor::from_thousandths(power_factor),
+        power: Some(tens_of_watts(power)),
+        voltage: Some(MeterVolts::from_hundredths(voltage)),
+        current: Some(Amperes::from_hundredths(current)),
+        power_factor: Some(PowerFactor::from_thousandths(power_factor)),
         exported: tens_of_watt_hours(exported),
         imported: tens_of_watt_hours(imported),
     }

@@ -1,6 +1,9 @@
 //! All that is known of the plant, and how the outcome of a poll changes it. Pure: no socket, no
 //! clock, no task.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +11,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::merge::{self, Moment};
 use super::night::Dusk;
+use super::{merge, meters};
 use crate::plant::ledger::{Counters, PortLedger, Verdict};
 use crate::plant::reading::{DtuReading, InverterReading};
 use crate::plant::serial::{InverterSerial, MeterSerial};
 use crate::plant::units::Watts;
+use crate::poller::merge::Moment;
 use crate::snapshot::state::{DtuState, DtuStatus, InverterState, MeterState, PortState};
 
 /// A counter that was not believed, in words for the log.
@@ -86,7 +90,6 @@ impl Book {
 
     /// Enters a poll that reached its end; returns what was not believed.
     pub fn succeeded(&mut self, dtu: &str, reading: &DtuReading, now: Timestamp) -> Vec<Doubt> {
-        let hold = self.dtu(dtu).map_or(Duration::ZERO, |dtu| dtu.silence_limit);
         if let Some(state) = self.dtu_mut(dtu) {
             state.status = DtuStatus::Online;
             state.serial = reading.dtu_serial.or(state.serial);
@@ -94,15 +97,16 @@ impl Book {
             state.last_success = Some(now);
             state.query_count += 1;
         }
-        if reading.stale {
-            // An answer, but the values are those of before: they keep their times.
-            self.expire(dtu, now, hold);
-            return Vec::new();
-        }
-        let doubts = self.enter(dtu, reading, now, hold);
+        // A DTU that reaches no inverter says that none delivers; that is true of the night only.
+        let has_faded = self.dusks.get(dtu).is_none_or(Dusk::has_faded);
+        let is_night = !reading.is_live() && has_faded;
+        let doubts = self.enter(dtu, reading, Moment { now, hold: self.hold(dtu), is_night });
         let (power, ports) = output(&self.inverters, dtu);
-        if let Some(dusk) = self.dusks.get_mut(dtu) {
-            dusk.answered(power, ports, now, &self.zone);
+        match self.dusks.get_mut(dtu) {
+            Some(dusk) if reading.stale => dusk.answered_as_before(now),
+            Some(dusk) if reading.is_live() => dusk.answered(power, ports, now, &self.zone),
+            Some(dusk) => dusk.answered_in_the_dark(now),
+            None => {}
         }
         doubts
     }
@@ -120,6 +124,9 @@ impl Book {
         for state in self.inverters.values_mut().filter(|state| &*state.dtu_name == dtu) {
             merge::darken(state);
         }
+        for meter in self.meters.values_mut().filter(|meter| &*meter.dtu_name == dtu) {
+            meters::forget(meter);
+        }
         self.roll(now);
         true
     }
@@ -132,7 +139,6 @@ impl Book {
         partial: &DtuReading,
         now: Timestamp,
     ) -> Vec<Doubt> {
-        let hold = self.dtu(dtu).map_or(Duration::ZERO, |dtu| dtu.silence_limit);
         if let Some(state) = self.dtu_mut(dtu) {
             state.status = DtuStatus::Error;
             state.query_count += 1;
@@ -140,18 +146,19 @@ impl Book {
             state.last_error = Some(error);
             state.last_error_time = Some(now);
         }
-        let doubts = self.enter(dtu, partial, now, hold);
-        self.expire(dtu, now, hold);
-        doubts
+        self.enter(dtu, partial, Moment { now, hold: self.hold(dtu), is_night: false })
     }
 
     /// Forgets measurements that have outlived the hold time.
-    fn expire(&mut self, dtu: &str, now: Timestamp, hold: Duration) {
-        let moment = Moment { now, hold, all_dark: false };
+    fn expire(&mut self, dtu: &str, moment: Moment) {
         for state in self.inverters.values_mut().filter(|state| &*state.dtu_name == dtu) {
             merge::expire(state, moment);
         }
-        self.roll(now);
+        for meter in self.meters.values_mut().filter(|meter| &*meter.dtu_name == dtu) {
+            if moment.is_over(meter.timestamp) {
+                meters::forget(meter);
+            }
+        }
     }
 
     /// Lets the day turn at local midnight, whether or not a DTU answers.
@@ -166,15 +173,9 @@ impl Book {
         }
     }
 
-    fn enter(
-        &mut self,
-        dtu: &str,
-        reading: &DtuReading,
-        now: Timestamp,
-        hold: Duration,
-    ) -> Vec<Doubt> {
-        let all_dark = !reading.inverters.iter().any(InverterReading::is_live);
-        let moment = Moment { now, hold, all_dark };
+    fn enter(&mut self, dtu: &str, reading: &DtuReading, moment: Moment) -> Vec<Doubt> {
+        let now = moment.now;
+        self.expire(dtu, moment);
         let mut doubts = Vec::new();
         for inverter in &reading.inverters {
             let state = self
@@ -184,13 +185,16 @@ impl Book {
             if &*state.dtu_name != dtu {
                 state.dtu_name = Arc::from(dtu);
             }
-            merge::merge(state, inverter, moment);
-            doubts.extend(self.count(inverter, now));
+            state.last_seen = now;
+            if !reading.stale {
+                merge::merge(state, inverter, moment);
+                doubts.extend(self.count(inverter, now));
+            }
         }
-        for meter in &reading.meters {
-            let state =
-                MeterState { dtu_name: Arc::from(dtu), timestamp: now, reading: meter.clone() };
-            self.meters.insert(meter.serial, state);
+        if !reading.stale {
+            for meter in &reading.meters {
+                meters::enter(&mut self.meters, dtu, meter, now);
+            }
         }
         self.roll(now);
         doubts
@@ -210,8 +214,10 @@ impl Book {
         doubts
     }
 
-    fn dtu(&self, name: &str) -> Option<&DtuState> {
-        self.dtus.iter().find(|dtu| &*dtu.name == name)
+    /// For how long values of that DTU outlive a dropout.
+    fn hold(&self, name: &str) -> Duration {
+        let dtu = self.dtus.iter().find(|dtu| &*dtu.name == name);
+        dtu.map_or(Duration::ZERO, |dtu| dtu.silence_limit)
     }
 
     fn dtu_mut(&mut self, name: &str) -> Option<&mut DtuState> {

@@ -1,0 +1,204 @@
+//! The book against what DTUs say in an evening, at a restart, and when they leave something out.
+
+use super::*;
+use crate::plant::meter::{MeterPhase, MeterReading};
+use crate::plant::reading::PortReading;
+use crate::plant::units::{MeterVolts, WattHours};
+
+const HOLD: Duration = Duration::from_secs(300);
+
+/// So many minutes after 18:00 on a winter evening, UTC.
+fn at(minutes: i64) -> Timestamp {
+    Timestamp::from_second(1_700_157_600 + 60 * minutes).unwrap()
+}
+
+fn new_book() -> Book {
+    let dtu = DtuState {
+        name: Arc::from("Roof"),
+        serial: None,
+        firmware: None,
+        status: DtuStatus::Unknown,
+        silence_limit: HOLD,
+        last_success: None,
+        query_count: 0,
+        error_count: 0,
+        last_error: None,
+        last_error_time: None,
+    };
+    Book::new(TimeZone::UTC, vec![dtu], [], [])
+}
+
+fn serial(number: u8) -> InverterSerial {
+    InverterSerial::from_bytes([0x11, 0x41, 0, 0, 0, number])
+}
+
+/// An inverter with these ports, each delivering so much and having counted 1000 Wh.
+fn live(number: u8, ports: &[u8], watts: i32) -> InverterReading {
+    let port = |&number| PortReading {
+        pv_power: Some(Watts::from_tenths(watts * 10)),
+        today: Some(WattHours::new(100)),
+        total: Some(WattHours::new(1000)),
+        ..PortReading::unknown(number)
+    };
+    InverterReading {
+        link_status: Some(1),
+        operating_status: Some(3),
+        ports: ports.iter().map(port).collect(),
+        ..InverterReading::unknown(serial(number))
+    }
+}
+
+/// An inverter that the DTU lists without reaching it.
+fn dark(number: u8) -> InverterReading {
+    InverterReading {
+        link_status: Some(0),
+        operating_status: Some(0),
+        ports: vec![PortReading::unknown(1), PortReading::unknown(2)],
+        ..InverterReading::unknown(serial(number))
+    }
+}
+
+fn reading(inverters: Vec<InverterReading>) -> DtuReading {
+    DtuReading { inverters, ..DtuReading::default() }
+}
+
+/// The power of each port that is known of, in W.
+fn powers(book: &Book) -> Vec<Option<f64>> {
+    let ports = book.inverters.values().flat_map(|inverter| inverter.ports.values());
+    ports.map(|port| port.pv_power.map(Watts::as_f64)).collect()
+}
+
+#[test]
+fn a_dtu_that_faded_and_went_is_asleep_and_nothing_but_its_power_changes() {
+    let mut book = new_book();
+    book.succeeded("Roof", &reading(vec![live(1, &[1, 2], 300)]), at(-120));
+    book.succeeded("Roof", &reading(vec![live(1, &[1, 2], 4)]), at(0));
+    let before = book.inverters()[0].clone();
+    assert!(book.fell_asleep("Roof", at(1)));
+    let after = &book.inverters()[0];
+    assert_eq!(powers(&book), [Some(0.0), Some(0.0)]);
+    assert_eq!((after.today(), after.total()), (before.today(), before.total()));
+    assert_eq!((after.timestamp, after.last_seen), (at(0), at(0)));
+    assert_eq!(after.ports[&1].timestamp, at(0));
+    assert_eq!((after.operating_status, after.link_status), (None, None));
+    let dtu = &book.dtus()[0];
+    assert_eq!((dtu.status, dtu.error_count, dtu.query_count), (DtuStatus::Asleep, 0, 3));
+    assert_eq!((dtu.last_success, &dtu.last_error), (Some(at(0)), &None));
+}
+
+#[test]
+fn a_dtu_that_went_in_the_midst_of_production_is_not_asleep() {
+    let mut book = new_book();
+    book.succeeded("Roof", &reading(vec![live(1, &[1, 2], 300)]), at(0));
+    assert!(!book.fell_asleep("Roof", at(1)));
+    book.failed("Roof", "gone".to_owned(), &DtuReading::default(), at(1));
+    assert_eq!(powers(&book), [Some(300.0), Some(300.0)], "for a while the last values stand");
+    book.failed("Roof", "gone".to_owned(), &DtuReading::default(), at(6));
+    assert_eq!(powers(&book), [None, None]);
+}
+
+#[test]
+fn inverters_that_are_not_reached_deliver_nothing_if_they_had_faded() {
+    for (watts, expected) in [(4, Some(0.0)), (300, None)] {
+        let mut book = new_book();
+        book.succeeded("Roof", &reading(vec![live(1, &[1, 2], watts)]), at(0));
+        for minute in 1..=10 {
+            book.succeeded("Roof", &reading(vec![dark(1)]), at(minute));
+        }
+        assert_eq!(powers(&book), [expected, expected], "after {watts} W");
+        let inverter = &book.inverters()[0];
+        assert_eq!((inverter.link_status, inverter.operating_status), (Some(0), Some(0)));
+        assert_eq!((inverter.timestamp, inverter.last_seen), (at(0), at(10)));
+        assert_eq!(inverter.total(), Some(WattHours::new(2000)));
+        assert!(!book.fell_asleep("Roof", at(11)) || watts < 5, "{watts} W was no fading");
+    }
+}
+
+#[test]
+fn what_the_dtu_leaves_out_is_not_reported_for_ever() {
+    let mut book = new_book();
+    let whole = reading(vec![live(1, &[1, 2], 300), live(2, &[1, 2], 300)]);
+    book.succeeded("Roof", &whole, at(0));
+    let half = reading(vec![live(1, &[1], 310)]);
+    for minute in 1..=5 {
+        book.succeeded("Roof", &half, at(minute));
+    }
+    assert_eq!(powers(&book), [Some(310.0), Some(300.0), Some(300.0), Some(300.0)]);
+    book.succeeded("Roof", &half, at(6));
+    assert_eq!(powers(&book), [Some(310.0), None, None, None]);
+    let totals: Vec<_> = book.inverters.values().map(InverterState::total).collect();
+    assert_eq!(totals, [Some(WattHours::new(2000)); 2], "energies stand");
+    book.succeeded("Roof", &reading(Vec::new()), at(20));
+    assert_eq!(powers(&book), [None; 4], "an empty list by day is not darkness");
+}
+
+#[test]
+fn values_that_are_repeated_keep_their_times_and_are_forgotten_in_the_end() {
+    let mut book = new_book();
+    let first = reading(vec![live(1, &[1], 300)]);
+    book.succeeded("Roof", &first, at(0));
+    let stale = DtuReading { stale: true, ..first };
+    book.succeeded("Roof", &stale, at(5));
+    let inverter = &book.inverters()[0];
+    assert_eq!((inverter.timestamp, inverter.last_seen), (at(0), at(5)));
+    assert_eq!(powers(&book), [Some(300.0)]);
+    // Half of an old answer is as old as all of it.
+    book.failed("Roof", "cut".to_owned(), &stale, at(6));
+    assert_eq!(powers(&book), [None]);
+    assert_eq!(book.inverters()[0].timestamp, at(0));
+}
+
+#[test]
+fn half_an_answer_takes_nothing_away() {
+    let mut book = new_book();
+    let mut whole = live(1, &[1, 2], 300);
+    whole.alarm_count = Some(2);
+    whole.ac.firmware_version = Some("V01.00.12".to_owned());
+    book.succeeded("Roof", &reading(vec![whole]), at(0));
+    let half = InverterReading { operating_status: None, ..live(1, &[1], 310) };
+    book.failed("Roof", "cut".to_owned(), &reading(vec![half]), at(1));
+    let inverter = &book.inverters()[0];
+    assert_eq!((inverter.operating_status, inverter.alarm_count), (Some(3), Some(2)));
+    assert_eq!(inverter.ac.firmware_version.as_deref(), Some("V01.00.12"));
+    assert_eq!(powers(&book), [Some(310.0), Some(300.0)]);
+}
+
+fn meter(watts: i32, exported: u64, phases: usize) -> MeterReading {
+    let exported = WattHours::new(exported);
+    let phase = MeterPhase {
+        power: Some(Watts::from_tenths(watts * 10)),
+        voltage: Some(MeterVolts::from_hundredths(23_170)),
+        current: None,
+        power_factor: None,
+        exported,
+        imported: WattHours::new(7),
+    };
+    MeterReading {
+        serial: MeterSerial::from_bytes([0x10, 0xC0, 0, 0, 0, 1]),
+        kind: Some(3),
+        power: (phases > 0).then_some(Watts::from_tenths(watts * 10)),
+        power_factor: None,
+        exported: (phases > 0).then_some(exported),
+        imported: (phases > 0).then_some(WattHours::new(7)),
+        phases: vec![phase; phases],
+    }
+}
+
+#[test]
+fn a_meters_counters_stand_while_its_values_come_and_go() {
+    let mut book = new_book();
+    let mut say = |meter: MeterReading, minute: i64| {
+        let meters = vec![meter];
+        book.succeeded("Roof", &DtuReading { meters, ..DtuReading::default() }, at(minute));
+        let state = book.meters().remove(0);
+        let power = state.reading.power.map(Watts::as_f64);
+        let phases: Vec<_> = state.reading.phases.iter().map(|one| one.exported.get()).collect();
+        (power, state.reading.exported.map(WattHours::get), phases, state.timestamp)
+    };
+    assert_eq!(say(meter(0, 0, 0), 0), (None, None, vec![], at(0)));
+    assert_eq!(say(meter(-40, 500, 3), 1), (Some(-40.0), Some(500), vec![500; 3], at(1)));
+    assert_eq!(say(meter(0, 0, 0), 2), (Some(-40.0), Some(500), vec![500; 3], at(1)));
+    assert_eq!(say(meter(0, 0, 0), 9), (None, Some(500), vec![500; 3], at(1)));
+    assert_eq!(say(meter(90, 0, 1), 10), (Some(90.0), Some(500), vec![500; 3], at(10)));
+    assert_eq!(say(meter(90, 501, 3), 11), (Some(90.0), Some(501), vec![501; 3], at(11)));
+}

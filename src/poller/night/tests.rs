@@ -1,0 +1,216 @@
+//! Tables of days as plants have them: what was delivered when, and whether silence is sleep then.
+
+use super::*;
+
+const PORTS: usize = 4;
+
+fn berlin() -> TimeZone {
+    TimeZone::get("Europe/Berlin").unwrap()
+}
+
+fn at(text: &str) -> Timestamp {
+    format!("{text}[Europe/Berlin]").parse::<Zoned>().unwrap().timestamp()
+}
+
+/// What came before: the time, and the watts of all ports; `None` if no inverter was reached.
+type Answer<'a> = (&'a str, Option<i32>);
+
+fn dusk_after(answers: &[Answer<'_>]) -> Dusk {
+    let mut dusk = Dusk::default();
+    for (time, watts) in answers {
+        match watts {
+            Some(watts) => {
+                dusk.answered(Watts::from_tenths(watts * 10), PORTS, at(time), &berlin());
+            }
+            None => dusk.answered_in_the_dark(at(time)),
+        }
+    }
+    dusk
+}
+
+/// Whether silence at each time is sleep.
+#[track_caller]
+fn check(what: &str, answers: &[Answer<'_>], silent_at: &[(&str, bool)]) {
+    let dusk = dusk_after(answers);
+    for (time, expected) in silent_at {
+        assert_eq!(dusk.is_asleep(at(time), &berlin()), *expected, "{what}: silent at {time}");
+    }
+}
+
+#[test]
+fn a_plant_that_had_faded_sleeps_until_the_sun_is_surely_up() {
+    check(
+        "a clear evening",
+        &[
+            ("2026-06-10T13:00", Some(1_400)),
+            ("2026-06-10T21:10", Some(60)),
+            ("2026-06-10T21:20", Some(8)),
+        ],
+        &[
+            ("2026-06-10T21:25", true),
+            ("2026-06-11T03:00", true),
+            ("2026-06-11T09:59", true),
+            ("2026-06-11T10:00", false),
+            ("2026-06-11T18:00", false),
+            ("2026-06-12T01:00", false),
+        ],
+    );
+}
+
+#[test]
+fn silence_in_the_midst_of_production_is_a_failure() {
+    check(
+        "an afternoon",
+        &[("2026-06-10T16:00", Some(900))],
+        &[("2026-06-10T16:05", false), ("2026-06-10T23:30", false)],
+    );
+}
+
+#[test]
+fn faded_is_a_small_part_of_the_days_best() {
+    let evening = |watts| [("2026-06-10T13:00", Some(1_400)), ("2026-06-10T20:00", Some(watts))];
+    check("a twentieth", &evening(70), &[("2026-06-10T20:30", true)]);
+    check("more", &evening(71), &[("2026-06-10T20:30", false)]);
+    check(
+        "yesterday's best is no measure of a dull winter day",
+        &[("2026-12-09T13:00", Some(1_400)), ("2026-12-10T15:40", Some(70))],
+        &[("2026-12-10T15:50", false)],
+    );
+    check(
+        "nor if the DTU answered in the dark meanwhile",
+        &[
+            ("2026-12-09T13:00", Some(1_400)),
+            ("2026-12-10T07:00", None),
+            ("2026-12-10T15:40", Some(70)),
+        ],
+        &[("2026-12-10T15:50", false)],
+    );
+}
+
+#[test]
+fn a_cloud_is_no_evening_once_the_length_of_the_day_is_known() {
+    let cloud = ("2026-06-11T16:00", Some(12));
+    check("nothing is known yet", &[cloud], &[("2026-06-11T16:05", true)]);
+    check(
+        "yesterday it delivered until half past nine",
+        &[("2026-06-10T21:30", Some(5)), ("2026-06-11T13:00", Some(1_400)), cloud],
+        &[
+            ("2026-06-11T16:05", false),
+            ("2026-06-11T19:29", false),
+            // Nor does it become sleep when the evening comes.
+            ("2026-06-11T20:00", false),
+            ("2026-06-12T01:00", false),
+        ],
+    );
+    check(
+        "a dull evening may end earlier than the one before",
+        &[("2026-06-10T21:30", Some(5)), ("2026-06-11T19:40", Some(9))],
+        &[("2026-06-11T19:45", true)],
+    );
+    check(
+        "clocks are set back in autumn",
+        &[("2026-10-24T17:50", Some(5)), ("2026-10-25T16:45", Some(5))],
+        &[("2026-10-25T16:50", true)],
+    );
+    check(
+        "last summer says nothing",
+        &[("2026-06-10T21:30", Some(5)), ("2026-12-10T15:50", Some(5))],
+        &[("2026-12-10T15:55", true)],
+    );
+}
+
+#[test]
+fn fog_and_snow_do_not_hide_an_outage_at_noon() {
+    let fog = [("2026-12-10T09:00", Some(6)), ("2026-12-10T12:00", Some(15))];
+    check(
+        "fog at noon",
+        &fog,
+        &[("2026-12-10T12:05", false), ("2026-12-10T15:00", false), ("2026-12-11T01:00", false)],
+    );
+    check(
+        "a foggy day's end",
+        &[fog[0], fog[1], ("2026-12-10T15:40", Some(10))],
+        &[("2026-12-10T15:45", true), ("2026-12-11T08:00", true)],
+    );
+    check(
+        "the first light in fog, and gone again",
+        &[("2026-12-21T16:10", Some(4)), ("2026-12-22T08:20", Some(4))],
+        &[("2026-12-22T08:30", true), ("2026-12-22T10:00", false)],
+    );
+    check(
+        "snow on the panels: the DTU does not wake up",
+        &[("2026-01-10T16:10", Some(4))],
+        &[("2026-01-11T09:00", true), ("2026-01-11T12:00", false), ("2026-01-12T02:00", false)],
+    );
+    check(
+        "snow on the panels of a DTU with mains power",
+        &[("2026-01-10T16:10", Some(4)), ("2026-01-11T12:00", None), ("2026-01-11T17:00", None)],
+        &[("2026-01-11T17:05", true)],
+    );
+    check(
+        "the same at noon",
+        &[("2026-01-10T16:10", Some(4)), ("2026-01-11T12:00", None)],
+        &[("2026-01-11T12:05", false), ("2026-01-11T20:00", false)],
+    );
+}
+
+#[test]
+fn a_dtu_that_restarts_and_reaches_nothing_yet_has_not_faded() {
+    let restarted = dusk_after(&[("2022-03-18T15:50", Some(900)), ("2022-03-18T15:57", None)]);
+    assert!(!restarted.has_faded());
+    check(
+        "and it goes silent",
+        &[("2022-03-18T15:50", Some(900)), ("2022-03-18T15:57", None)],
+        &[("2022-03-18T16:10", false), ("2022-03-18T23:00", false)],
+    );
+}
+
+/// The night rows of a real DTU with twelve ports, to the minute.
+#[test]
+fn captured_evenings_are_evenings() {
+    let dusk = |watts: i32| {
+        let mut dusk = Dusk::default();
+        dusk.answered(Watts::from_tenths(7_010), 12, at("2022-03-15T12:00"), &berlin());
+        dusk.answered(Watts::from_tenths(watts), 12, at("2022-03-15T18:36"), &berlin());
+        dusk
+    };
+    // At 18:36 the three inverters delivered 6.5, 0 and 0 W; at 18:38 none was reached.
+    let mut evening = dusk(65);
+    assert!(evening.has_faded());
+    evening.answered_in_the_dark(at("2022-03-15T18:38"));
+    assert!(evening.has_faded() && evening.is_asleep(at("2022-03-15T18:40"), &berlin()));
+    assert!(!evening.is_asleep(at("2022-03-16T10:00"), &berlin()));
+    // The first answer ever comes at night, 2022-03-14 20:20: no link, no values.
+    let night = dusk_after(&[("2022-03-14T20:20", None)]);
+    assert!(night.has_faded() && night.is_asleep(at("2022-03-14T20:25"), &berlin()));
+}
+
+#[test]
+fn a_dtu_never_seen_sleeps_only_in_deep_night() {
+    check(
+        "never seen",
+        &[],
+        &[
+            ("2026-06-10T23:00", true),
+            ("2026-06-11T04:59", true),
+            ("2026-06-11T05:00", false),
+            ("2026-06-10T21:59", false),
+        ],
+    );
+}
+
+#[test]
+fn what_was_known_before_a_restart_counts() {
+    let check = |watts: i32, silent_at: &str, expected: bool| {
+        let evening = Some(at("2026-06-10T21:20"));
+        let dusk = Dusk::restored(evening, Watts::from_tenths(watts), PORTS);
+        assert_eq!(dusk.is_asleep(at(silent_at), &berlin()), expected, "{watts}, {silent_at}");
+    };
+    check(0, "2026-06-11T02:00", true);
+    check(9_000, "2026-06-11T02:00", false);
+    check(0, "2026-06-11T12:00", false);
+    // The bridge was away for days: it knows no more than of a DTU that it has never seen.
+    check(0, "2026-06-14T02:00", true);
+    check(9_000, "2026-06-14T02:00", true);
+    check(0, "2026-06-14T07:00", false);
+}

@@ -1,0 +1,84 @@
+//! The failures of one DTU in a row, told so that each is in the log once and not every minute.
+
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use super::schedule;
+use crate::dtu::{DtuError, PollError};
+use crate::plant::reading::DtuReading;
+
+/// A failure that lasts is told again after so many polls.
+const REMIND_AFTER: u32 = 60;
+
+/// What went wrong since the last good poll of one DTU.
+#[derive(Debug, Default)]
+pub(super) struct Row {
+    failures: u32,
+    /// Polls that a sleeping DTU did not answer.
+    sleeps: u32,
+    last_error: Option<DtuError>,
+    is_stale: bool,
+}
+
+impl Row {
+    /// A poll reached its end.
+    pub(super) fn tell_success(&mut self, name: &str, reading: &DtuReading, spent: Duration) {
+        if self.failures > 0 {
+            info!("{name}: the DTU answers again, after {} failed polls", self.failures);
+        } else if self.sleeps > 0 {
+            info!("{name}: the DTU is awake again");
+        }
+        let was_stale = self.is_stale;
+        *self = Self { is_stale: reading.stale, ..Self::default() };
+        let (ports, inverters) = (reading.port_count(), reading.inverters.len());
+        let spent = spent.as_secs_f64();
+        if reading.stale && !was_stale {
+            info!(
+                "{name}: {ports} ports of {inverters} inverters in {spent:.1} s, but the DTU \
+                 repeats what it said before; until there is news, the values keep their times"
+            );
+        } else if reading.stale {
+            debug!("{name}: the DTU repeats what it said before ({spent:.1} s)");
+        } else {
+            info!("{name}: {ports} ports of {inverters} inverters in {spent:.1} s");
+        }
+    }
+
+    /// The DTU did not answer, and that is sleep; returns how long to wait.
+    ///
+    /// At dusk it may come and go, so that it is looked after soon at first, and rarely at last.
+    pub(super) fn tell_sleep(&mut self, name: &str, interval: Duration) -> Duration {
+        if self.sleeps == 0 {
+            info!("{name}: the DTU sleeps: its plant had stopped producing before it went silent");
+        }
+        *self = Self { sleeps: self.sleeps.saturating_add(1), ..Self::default() };
+        schedule::wait_after_failure(interval, self.sleeps)
+    }
+
+    /// A poll failed; returns how long to wait.
+    pub(super) fn tell_failure(
+        &mut self,
+        name: &str,
+        failure: PollError,
+        interval: Duration,
+    ) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        self.sleeps = 0;
+        let wait = schedule::wait_after_failure(interval, self.failures);
+        let PollError { error, partial } = failure;
+        let read = match partial.port_count() {
+            0 => String::new(),
+            ports => format!(", after {ports} ports were read"),
+        };
+        let tries = self.failures;
+        let is_known = self.last_error.as_ref().is_some_and(|last| last.is_like(&error));
+        if is_known && !tries.is_multiple_of(REMIND_AFTER) {
+            debug!("{name}: poll failed{read}: {error} (failure {tries}, next try in {wait:?})");
+        } else {
+            warn!("{name}: poll failed{read}: {error} (failure {tries}, next try in {wait:?})");
+        }
+        self.last_error = Some(error);
+        wait
+    }
+}

@@ -1,0 +1,212 @@
+//! The poller with a DTU that says what the test has planned, in paused time.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::Mutex;
+
+use jiff::Timestamp;
+use tracing::subscriber::DefaultGuard;
+
+use super::book::Book;
+use super::*;
+use crate::dtu::DtuError;
+use crate::plant::reading::{InverterReading, PortReading};
+use crate::plant::serial::InverterSerial;
+use crate::plant::units::Watts;
+use crate::snapshot::SnapshotReader;
+use crate::snapshot::state::{DtuState, DtuStatus};
+use crate::store::Store;
+
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// What it says at each poll, and when it was asked.
+struct ScriptedDtu {
+    says: VecDeque<Result<DtuReading, DtuError>>,
+    asked: Arc<Mutex<Vec<u64>>>,
+    started: Instant,
+    done: CancellationToken,
+}
+
+impl Dtu for ScriptedDtu {
+    async fn poll(&mut self) -> Result<DtuReading, PollError> {
+        let Some(says) = self.says.pop_front() else {
+            self.done.cancel();
+            return std::future::pending().await;
+        };
+        self.asked.lock().unwrap().push(self.started.elapsed().as_secs());
+        says.map_err(PollError::from)
+    }
+}
+
+/// Everything that was logged at info and above, without times.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn listening() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::INFO)
+            .with_ansi(false)
+            .with_target(false)
+            .without_time()
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a DTU's polls led to.
+struct Outcome {
+    /// The seconds at which it was asked.
+    asked: Vec<u64>,
+    log: Vec<String>,
+    snapshot: SnapshotReader,
+}
+
+impl Outcome {
+    fn status(&self) -> DtuStatus {
+        self.snapshot.latest().dtus[0].status
+    }
+}
+
+/// Polls from nine in the evening on.
+async fn run(says: Vec<Result<DtuReading, DtuError>>) -> Outcome {
+    let (log, _listening) = Log::listening();
+    let started = Instant::now();
+    let evening: Timestamp = "2026-06-10T21:00:00Z".parse().unwrap();
+    let clock = WallClock::from_fn(move || evening + started.elapsed());
+    let state = DtuState {
+        name: Arc::from("Roof"),
+        serial: None,
+        firmware: None,
+        status: DtuStatus::Unknown,
+        silence_limit: Duration::from_secs(300),
+        last_success: None,
+        query_count: 0,
+        error_count: 0,
+        last_error: None,
+        last_error_time: None,
+    };
+    let book = Book::new(TimeZone::UTC, vec![state], [], []);
+    let (keeper, snapshot) = Keeper::new(book, Store::in_memory(), clock.now());
+    let (asked, stop) = (Arc::<Mutex<Vec<u64>>>::default(), CancellationToken::new());
+    let dtu =
+        ScriptedDtu { says: says.into(), asked: Arc::clone(&asked), started, done: stop.clone() };
+    let name = Arc::from("Roof");
+    let poller = Poller { name, dtu, interval: INTERVAL, keeper, metrics: Metrics::new(), clock };
+    poller.run(stop).await;
+    let asked = asked.lock().unwrap().clone();
+    Outcome { asked, log: log.lines(), snapshot }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a line of the script")]
+fn delivers(watts: i32) -> Result<DtuReading, DtuError> {
+    let serial = InverterSerial::from_bytes([0x11, 0x21, 0, 0, 0, 1]);
+    let power = Some(Watts::from_tenths(watts * 10));
+    let port = PortReading { pv_power: power, ..PortReading::unknown(1) };
+    let inverter = InverterReading {
+        link_status: Some(1),
+        ports: vec![port],
+        ..InverterReading::unknown(serial)
+    };
+    Ok(DtuReading { inverters: vec![inverter], ..DtuReading::default() })
+}
+
+fn gone() -> Result<DtuReading, DtuError> {
+    Err(DtuError::Timeout(Duration::from_secs(3)))
+}
+
+fn malformed(text: &str) -> Result<DtuReading, DtuError> {
+    Err(DtuError::Malformed(text.to_owned()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn sleep_is_one_line_when_it_begins_and_one_when_it_ends() {
+    let mut says = vec![delivers(3)];
+    says.extend((0..20).map(|_| gone()));
+    let night = run(says).await;
+    assert_eq!(night.status(), DtuStatus::Asleep);
+    assert_eq!(night.log.len(), 2, "{:#?}", night.log);
+    let went = "INFO Roof: the DTU sleeps: its plant had stopped producing before it went silent";
+    assert_eq!(night.log[1], went);
+    let waits: Vec<_> = night.asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(waits[..5], [60, 5, 10, 20, 40], "at dusk it may come back at once");
+    assert_eq!(waits[17..], [300, 300, 300], "then it is left alone");
+
+    let morning = run(vec![delivers(3), gone(), gone(), delivers(4), delivers(5)]).await;
+    assert_eq!(morning.status(), DtuStatus::Online);
+    let lines = [
+        "INFO Roof: 1 ports of 1 inverters in 0.0 s",
+        went,
+        "INFO Roof: the DTU is awake again",
+        "INFO Roof: 1 ports of 1 inverters in 0.0 s",
+        "INFO Roof: 1 ports of 1 inverters in 0.0 s",
+    ];
+    assert_eq!(morning.log, lines);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dtu_that_answers_nonsense_is_not_asleep() {
+    let outcome = run(vec![delivers(3), malformed("app info")]).await;
+    assert_eq!(outcome.status(), DtuStatus::Error);
+    let outcome = run(vec![delivers(300), gone()]).await;
+    assert_eq!(outcome.status(), DtuStatus::Error, "nor one that went in full sun");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_failure_is_told_once_whatever_bytes_came() {
+    let outcome = run(vec![
+        delivers(300),
+        malformed("a frame begins with [12, ff]"),
+        malformed("a frame begins with [be, ef, 34]"),
+        malformed("the checksum is 91ab"),
+        gone(),
+        gone(),
+        delivers(300),
+        gone(),
+    ])
+    .await;
+    let told: Vec<_> = outcome.log.iter().map(|line| line.split(" (").next().unwrap()).collect();
+    let malformed = "WARN Roof: poll failed: the DTU sent a malformed answer: ";
+    let timeout = "WARN Roof: poll failed: the DTU accepted the connection but did not answer \
+                   within 3s; another program may be using it";
+    assert_eq!(
+        told,
+        [
+            "INFO Roof: 1 ports of 1 inverters in 0.0 s",
+            &format!("{malformed}a frame begins with [12, ff]"),
+            &format!("{malformed}the checksum is 91ab"),
+            timeout,
+            "INFO Roof: the DTU answers again, after 5 failed polls",
+            "INFO Roof: 1 ports of 1 inverters in 0.0 s",
+            timeout,
+        ]
+    );
+    assert_eq!(outcome.asked, [0, 60, 65, 75, 95, 135, 195, 255]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dtu_that_repeats_itself_is_told_once() {
+    let stale = || delivers(300).map(|reading| DtuReading { stale: true, ..reading });
+    let outcome = run(vec![delivers(300), stale(), stale(), delivers(310)]).await;
+    assert_eq!(outcome.log.len(), 3, "{:#?}", outcome.log);
+    assert!(outcome.log[1].contains("repeats what it said before"), "{:#?}", outcome.log);
+}
