@@ -9,6 +9,7 @@ use tracing::subscriber::DefaultGuard;
 
 use super::book::Book;
 use super::*;
+use crate::config::Protocol;
 use crate::dtu::DtuError;
 use crate::plant::reading::{InverterReading, PortReading};
 use crate::plant::serial::InverterSerial;
@@ -99,6 +100,7 @@ async fn run(says: Vec<Result<DtuReading, DtuError>>) -> Outcome {
         firmware: None,
         status: DtuStatus::Unknown,
         silence_limit: Duration::from_secs(300),
+        protocol: Protocol::Protobuf,
         last_success: None,
         query_count: 0,
         error_count: 0,

@@ -1,6 +1,7 @@
 //! The book against what DTUs say in an evening, at a restart, and when they leave something out.
 
 use super::*;
+use crate::config::Protocol;
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::reading::PortReading;
 use crate::plant::units::{MeterVolts, WattHours};
@@ -19,6 +20,7 @@ fn new_book() -> Book {
         firmware: None,
         status: DtuStatus::Unknown,
         silence_limit: HOLD,
+        protocol: Protocol::Protobuf,
         last_success: None,
         query_count: 0,
         error_count: 0,
