@@ -4,6 +4,8 @@ mod check;
 
 mod demo;
 
+mod doctor;
+
 mod exit;
 
 pub mod healthcheck;
@@ -53,6 +55,8 @@ enum Command {
     Check,
     /// Poll each configured DTU once, or the one given, and print a table
     Read(read::Arguments),
+    /// Test the bridge, every DTU and every target step by step: what is wrong, and what to try
+    Doctor(doctor::Arguments),
     /// Simulate a DTU for testing
     Simulate(simulate::SimulateArgs),
     /// Ask the running bridge whether it is ready: for a container's HEALTHCHECK
@@ -73,6 +77,7 @@ pub fn main() -> ExitCode {
             Command::Demo => demo::demo(&global).await,
             Command::Check => check::check(&global),
             Command::Read(arguments) => read::read(&global, arguments).await,
+            Command::Doctor(arguments) => doctor::doctor(&global, arguments).await,
             Command::Simulate(arguments) => run::simulate(&global, arguments).await,
             Command::Healthcheck => run::healthcheck(&global).await,
         }

@@ -5,6 +5,7 @@
 //! when there is time, the newest only, and a power cut may lose its last poll.
 
 mod aside;
+mod at_rest;
 mod database;
 mod error;
 mod ledgers;
@@ -27,6 +28,7 @@ use tokio::sync::mpsc::{self, Sender};
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
+pub use self::at_rest::targets_at_rest;
 use self::database::Database;
 pub use self::error::StoreError;
 pub use self::saved::{Saved, SavedPlant, SavedTarget, Usage};

@@ -39,7 +39,12 @@ pub struct ModbusDtu<D = TcpDialer> {
 impl ModbusDtu {
     /// Over TCP, to the host and port of the configuration. Does not connect yet.
     pub fn new(config: &DtuConfig) -> Self {
-        Self::with_dialer(config, TcpDialer::new(config.host.clone(), config.port(), REFUSED))
+        Self::with_dialer(config, Self::dialer(config))
+    }
+
+    /// What dials it.
+    pub fn dialer(config: &DtuConfig) -> TcpDialer {
+        TcpDialer::new(config.host.clone(), config.port(), REFUSED)
     }
 }
 

@@ -20,6 +20,8 @@ pub struct AppInfo {
     pub serial: Option<DtuSerial>,
     /// Version of its program, as `V00.02.08`.
     pub firmware: Option<String>,
+    /// What its clock says, in Unix seconds; it may be wrong.
+    pub time: i64,
     /// From what the key is made, if it encrypts.
     pub enc_rand: Option<EncRand>,
     /// Versions of the inverters' programs, as `V01.00.12`.
@@ -38,6 +40,7 @@ impl AppInfo {
         Ok(Self {
             serial: dtu_serial(&message.dtu_serial),
             firmware: dtu.and_then(|dtu| version::dtu(dtu.sw)),
+            time: i64::from(message.timestamp),
             enc_rand: dtu.map(enc_rand).transpose()?.flatten(),
             inverter_firmware: message
                 .inverters

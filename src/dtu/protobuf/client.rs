@@ -57,6 +57,23 @@ pub struct Settings {
     pub zone: TimeZone,
 }
 
+impl Settings {
+    /// As configured; the zone is the plant's.
+    pub fn of(config: &DtuConfig, zone: TimeZone) -> Self {
+        Self {
+            name: config.name.clone(),
+            timeout: config.timeout,
+            retries: config.retries,
+            request_gap: config.request_gap.unwrap_or(DEFAULT_REQUEST_GAP),
+            refresh: PROTOBUF_INTERVAL,
+            performance_mode: config.performance_mode,
+            avoid_cloud_upload: config.avoid_cloud_upload,
+            exclude: config.exclude.iter().filter_map(|serial| serial.parse().ok()).collect(),
+            zone,
+        }
+    }
+}
+
 /// A DTU that speaks its own protocol.
 #[derive(Debug)]
 pub struct ProtobufDtu<D: Dial = TcpDialer> {
@@ -68,6 +85,8 @@ pub struct ProtobufDtu<D: Dial = TcpDialer> {
     session: Option<Session>,
     /// Whether it encrypted when it was last asked, for the log.
     encrypts: Option<bool>,
+    /// How many seconds its clock was ahead of ours when it was last asked.
+    clock_ahead: Option<i64>,
     freshness: Freshness,
     /// Whether it is to be told once more to read its inverters all the time.
     owes_performance_mode: bool,
@@ -76,19 +95,12 @@ pub struct ProtobufDtu<D: Dial = TcpDialer> {
 impl ProtobufDtu {
     /// As configured; the zone is the plant's.
     pub fn new(config: &DtuConfig, clock: WallClock, zone: TimeZone) -> Self {
-        let dialer = TcpDialer::new(config.host.clone(), config.port(), REFUSED);
-        let settings = Settings {
-            name: config.name.clone(),
-            timeout: config.timeout,
-            retries: config.retries,
-            request_gap: config.request_gap.unwrap_or(DEFAULT_REQUEST_GAP),
-            refresh: PROTOBUF_INTERVAL,
-            performance_mode: config.performance_mode,
-            avoid_cloud_upload: config.avoid_cloud_upload,
-            exclude: config.exclude.iter().filter_map(|serial| serial.parse().ok()).collect(),
-            zone,
-        };
-        Self::with_dialer(dialer, settings, clock)
+        Self::with_dialer(Self::dialer(config), Settings::of(config, zone), clock)
+    }
+
+    /// What dials it.
+    pub fn dialer(config: &DtuConfig) -> TcpDialer {
+        TcpDialer::new(config.host.clone(), config.port(), REFUSED)
     }
 }
 
@@ -103,9 +115,20 @@ impl<D: Dial> ProtobufDtu<D> {
             dialer,
             session: None,
             encrypts: None,
+            clock_ahead: None,
             freshness: Freshness::default(),
             owes_performance_mode: true,
         }
+    }
+
+    /// Whether it encrypts, once it was asked.
+    pub const fn encrypts(&self) -> Option<bool> {
+        self.encrypts
+    }
+
+    /// How many seconds its clock was ahead of ours when it was last asked about itself.
+    pub const fn clock_ahead(&self) -> Option<i64> {
+        self.clock_ahead
     }
 
     /// Asks for packets until the set is complete. A request that fails is tried again on a new
@@ -215,6 +238,7 @@ impl<D: Dial> ProtobufDtu<D> {
             None => tracing::debug!("DTU {name} has firmware {firmware}, encrypts: {encrypts}"),
         }
         self.encrypts = Some(encrypts);
+        self.clock_ahead = Some(info.time.saturating_sub(self.clock.now().as_second()));
         self.sequence.set_key(info.enc_rand);
         self.session = Some(Session::new(info)?);
         Ok(())

@@ -1,0 +1,100 @@
+//! What the running bridge says of a DTU. A DTU serves one client: while the bridge gets its
+//! answers, nobody else should ask.
+
+use std::time::Duration;
+
+use super::super::daemon::{Daemon, DtuTold};
+use super::super::report::{Step, cause_and_cure};
+use super::super::words;
+use crate::config::DtuConfig;
+
+/// An answer within this time, or within three intervals, is a recent one.
+const RECENT: Duration = Duration::from_secs(300);
+
+/// What the running bridge says of a DTU.
+pub(super) struct Told {
+    pub(super) steps: Vec<Step>,
+    /// Whether that is all there is to know.
+    pub(super) is_answered: bool,
+}
+
+/// What `daemon` says of the DTU.
+pub(super) fn of(config: &DtuConfig, daemon: &Daemon, interval: Duration) -> Told {
+    let Some(told) = daemon.health.dtus.get(&config.name) else {
+        return untold(Step::wrong(
+            "bridge",
+            "the running bridge does not know this DTU: it has another configuration",
+            "restart the bridge, or have it read its configuration again (SIGHUP)",
+        ));
+    };
+    let recent = RECENT.max(config.interval_or(interval).saturating_mul(3));
+    let age = told.seconds_since_last_success;
+    let is_recent = age.is_some_and(|age| age.unsigned_abs() <= recent.as_secs());
+    match told.status.as_str() {
+        "online" if is_recent => online(config, told, daemon),
+        "online" => untold(Step::wrong(
+            "bridge",
+            format!("the running bridge has not asked it for {}", words::seconds(age.unwrap_or(0))),
+            "restart the bridge, and report this with its log",
+        )),
+        "asleep" => Told {
+            steps: vec![Step::fine(
+                "bridge",
+                "asleep: the plant had stopped producing before the DTU went silent, as every evening",
+            )],
+            is_answered: true,
+        },
+        "error" => untold(failing(told)),
+        _ => Told {
+            steps: vec![
+                Step::untested("bridge", "the running bridge is asking it for the first time")
+                    .hinting("run doctor again in a minute"),
+            ],
+            is_answered: true,
+        },
+    }
+}
+
+fn untold(step: Step) -> Told {
+    Told { steps: vec![step], is_answered: false }
+}
+
+fn failing(told: &DtuTold) -> Step {
+    let (cause, cure) = cause_and_cure(told.last_error.as_deref().unwrap_or("no reason given"));
+    let since = match told.seconds_since_last_success {
+        Some(seconds) => format!("last answer {} ago", words::seconds(seconds)),
+        None => "no answer yet".to_owned(),
+    };
+    let DtuTold { query_count, error_count, .. } = told;
+    let detail = format!("{cause} ({since}; {error_count} of {query_count} polls failed)");
+    Step::wrong("bridge", detail, cure)
+}
+
+fn online(config: &DtuConfig, told: &DtuTold, daemon: &Daemon) -> Told {
+    let DtuTold { query_count, error_count, .. } = told;
+    let mut steps = vec![
+        Step::fine(
+            "bridge",
+            format!(
+                "the running bridge gets its answers ({error_count} of {query_count} polls failed)"
+            ),
+        )
+        .hinting(
+            "so it is not asked here, for a DTU serves one client; --force asks it all the same",
+        ),
+        Step::fine("protocol", format!("{} is spoken", config.protocol)),
+        match (&told.serial_number, &told.firmware_version) {
+            (None, _) => Step::untested("serial", "the DTU has not told its serial number"),
+            (Some(serial), None) => Step::fine("serial", serial),
+            (Some(serial), Some(firmware)) => {
+                Step::fine("serial", format!("{serial}, firmware {firmware}"))
+            }
+        },
+    ];
+    let mine = || daemon.inverters.iter().filter(|inverter| inverter.dtu_name == config.name);
+    let ports = mine().map(|inverter| inverter.ports.len()).sum();
+    steps.push(super::answer::inverters(mine().count(), ports));
+    let age = told.seconds_since_last_success.unwrap_or(0);
+    steps.push(Step::fine("age", format!("asked {} ago", words::seconds(age))));
+    Told { steps, is_answered: true }
+}

@@ -1,0 +1,46 @@
+//! The bridge itself: its configuration, its state, its port, its clock, its network.
+
+mod clock;
+mod network;
+mod port;
+mod state_dir;
+
+use jiff::Timestamp;
+
+use super::daemon::{AtPort, Daemon};
+use super::report::{Kind, Step, Subject};
+use crate::config::load::Loaded;
+
+/// Looks at the bridge itself.
+pub(super) async fn look(loaded: &Loaded, at_port: &AtPort, now: Timestamp) -> Subject {
+    let config = &loaded.config;
+    let mut steps = vec![configuration(loaded), port::look(config.http.listen, at_port).await];
+    if let AtPort::Bridge(daemon) = at_port {
+        steps.push(running(daemon));
+    }
+    steps.push(state_dir::look(&config.state_dir, at_port));
+    steps.push(clock::zone(&config.timezone, &loaded.zone, now));
+    steps.push(clock::look(&config.state_dir, &loaded.zone, now));
+    steps.push(network::look());
+    Subject { subject: "bridge".to_owned(), kind: Kind::Bridge, steps }
+}
+
+fn configuration(loaded: &Loaded) -> Step {
+    let (dtus, targets) = (loaded.config.dtus.len(), loaded.config.targets.len());
+    let detail = format!("{}: {dtus} × [[dtu]], {targets} × [[target]]", loaded.file.display());
+    let step = Step::fine("configuration", detail);
+    if loaded.warnings.is_empty() { step } else { step.hinting(loaded.warnings.join("; ")) }
+}
+
+fn running(daemon: &Daemon) -> Step {
+    let age = super::words::seconds(daemon.health.uptime_seconds);
+    if daemon.health.healthy {
+        Step::fine("running", format!("for {age}, and healthy"))
+    } else {
+        Step::wrong(
+            "running",
+            format!("for {age}, but no DTU has answered lately"),
+            "what the steps of the DTUs below say",
+        )
+    }
+}

@@ -1,0 +1,141 @@
+//! `doctor`: tests the bridge, every DTU and every target step by step, and says what is wrong and
+//! what to try. It looks and does not touch: while a bridge runs, what that bridge does well is
+//! taken from its own words.
+
+mod daemon;
+mod dtu;
+mod house;
+mod patients;
+mod report;
+mod target;
+mod text;
+mod words;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesOrdered;
+
+use self::daemon::AtPort;
+use self::dtu::Means;
+use self::report::{Kind, Step, Subject};
+use super::{Global, demo, exit, run};
+use crate::clock::WallClock;
+use crate::config::LogFormat;
+use crate::config::load::{ConfigError, Loaded, file_exists};
+use crate::push::connect::tls::Tls;
+use crate::tasks::Tasks;
+use crate::telemetry::logging;
+
+/// Options of `doctor`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Print JSON: a list of subjects with their steps
+    #[arg(long)]
+    json: bool,
+    /// Ask each DTU and connect to each target even where the running bridge does so with success
+    #[arg(long)]
+    force: bool,
+}
+
+/// Looks at everything; 0 if all is well, 1 if something is wrong, 2 for a bad configuration.
+pub(super) async fn doctor(global: &Global, arguments: Arguments) -> ExitCode {
+    // The library wants to know how TLS would be spoken; an error means that it knows already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let (loaded, at_port) = match configuration(global).await {
+        Ok(found) => found,
+        Err(error) => return bad_configuration(&error, arguments.json),
+    };
+    let level = global.log_level.as_deref().unwrap_or("error");
+    if let Err(error) = logging::init_stderr(level, LogFormat::Text) {
+        return exit::failed(&error);
+    }
+    let tasks = Tasks::new();
+    let subjects = look(&loaded, &at_port, &arguments, &tasks).await;
+    tasks.shut_down(Duration::from_secs(1)).await;
+    if arguments.json {
+        print_json(&subjects);
+    } else {
+        exit::print(&text::verdict(&subjects));
+    }
+    exit::status(subjects.iter().all(|subject| subject.wrong().next().is_none()))
+}
+
+/// The configuration, and who is at its port. Without a file, only `demo` can be running.
+async fn configuration(global: &Global) -> Result<(Loaded, AtPort), ConfigError> {
+    let loaded = run::loaded(global);
+    if let (Err(error), None, false) = (&loaded, &global.config, file_exists()) {
+        let demo = demo::loaded()?;
+        let http = &demo.config.http;
+        return match daemon::ask(http.listen, http.token.as_ref()).await {
+            at_port @ AtPort::Bridge(_) => Ok((demo, at_port)),
+            AtPort::Nobody | AtPort::Stranger(_) | AtPort::Silent => Err(error.clone()),
+        };
+    }
+    let loaded = loaded?;
+    let http = &loaded.config.http;
+    let at_port = daemon::ask(http.listen, http.token.as_ref()).await;
+    Ok((loaded, at_port))
+}
+
+/// Everything, all at the same time; people see each subject as soon as it is done.
+async fn look(
+    loaded: &Loaded,
+    at_port: &AtPort,
+    arguments: &Arguments,
+    tasks: &Tasks,
+) -> Vec<Subject> {
+    let clock = WallClock::system();
+    let daemon = match at_port {
+        AtPort::Bridge(daemon) => Some(&**daemon),
+        AtPort::Nobody | AtPort::Stranger(_) | AtPort::Silent => None,
+    };
+    let config = &loaded.config;
+    let means = Means {
+        daemon,
+        force: arguments.force,
+        interval: config.poll.interval,
+        clock: clock.clone(),
+        zone: loaded.zone.clone(),
+        tasks,
+    };
+    let tls = Tls::default();
+    let (patients, of_all) = patients::gather(config, at_port, arguments.force);
+    let mut looking: FuturesOrdered<BoxFuture<'_, Subject>> = FuturesOrdered::new();
+    looking.push_back(Box::pin(async {
+        let mut house = house::look(loaded, at_port, clock.now()).await;
+        house.steps.extend(of_all);
+        house
+    }));
+    for dtu in &config.dtus {
+        looking.push_back(Box::pin(dtu::look(dtu, &means)));
+    }
+    for patient in &patients {
+        looking.push_back(Box::pin(target::look(patient, &tls)));
+    }
+    let mut subjects = Vec::new();
+    while let Some(subject) = looking.next().await {
+        if !arguments.json {
+            exit::print(&text::subject(&subject));
+        }
+        subjects.push(subject);
+    }
+    subjects
+}
+
+fn bad_configuration(error: &ConfigError, json: bool) -> ExitCode {
+    if json {
+        let cure = "correct the file or the variable; `hoymiles-bridge check` looks at it again";
+        let steps = vec![Step::wrong("configuration", error.to_string(), cure)];
+        print_json(&[Subject { subject: "bridge".to_owned(), kind: Kind::Bridge, steps }]);
+    }
+    exit::bad_configuration(error)
+}
+
+fn print_json(subjects: &[Subject]) {
+    // Strings, numbers and booleans cannot fail to become JSON.
+    let json = serde_json::to_string_pretty(subjects).unwrap_or_default();
+    exit::print(&format!("{json}\n"));
+}

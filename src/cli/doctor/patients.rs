@@ -1,0 +1,144 @@
+//! Which targets there are: those of the configuration, and those that registered.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::daemon::{AtPort, Daemon, TargetTold};
+use super::report::Step;
+use super::target::{Depth, Patient};
+use crate::config::target::{default_connect_timeout, default_heartbeat};
+use crate::config::{Config, TargetConfig};
+use crate::store::{SavedTarget, targets_at_rest};
+use crate::targets::allow::Allow;
+use crate::targets::endpoint::Endpoint;
+use crate::targets::target::Settings;
+
+const CONNECTED: &str = "the running bridge is connected; --force connects a second time";
+const TOKEN_UNKNOWN: &str =
+    "its token is known to the running bridge only, which says above how it fares";
+
+/// The targets to look at, and what is to be said of them as a whole.
+pub(super) fn gather(
+    config: &Config,
+    at_port: &AtPort,
+    force: bool,
+) -> (Vec<Patient>, Option<Step>) {
+    let (told, saved, problem) = known(config, at_port);
+    let mut patients: Vec<Patient> = config
+        .targets
+        .iter()
+        .filter_map(|target| configured(target, &told, &saved, force))
+        .collect();
+    let allow = Arc::new(Allow::parse(&config.http.registration.allow));
+    let is_new = |patients: &[Patient], endpoint: &Endpoint| {
+        patients.iter().all(|patient| patient.endpoint.key() != endpoint.key())
+    };
+    for told in told.iter().filter(|told| told.source == "registered") {
+        // The path may be hidden, but host and port are all that is needed.
+        let Ok(endpoint) = Endpoint::parse(&told.url) else { continue };
+        let depth = Depth::Http(if told.state == "connected" { CONNECTED } else { TOKEN_UNKNOWN });
+        patients.push(registered(&told.name, endpoint, &allow, depth, Some(told.clone())));
+    }
+    for saved in saved {
+        let Ok(endpoint) = Endpoint::parse(saved.url.expose_secret()) else { continue };
+        if is_new(&patients, &endpoint) {
+            patients.push(registered(&saved.name, endpoint, &allow, Depth::Token, None));
+        }
+    }
+    let step = problem.or_else(|| patients.is_empty().then(none));
+    (patients, step)
+}
+
+/// From the bridge if it runs, else from its database.
+fn known(config: &Config, at_port: &AtPort) -> (Vec<TargetTold>, Vec<SavedTarget>, Option<Step>) {
+    if let AtPort::Bridge(daemon) = at_port {
+        return match &daemon.targets {
+            Ok(targets) => (targets.clone(), Vec::new(), None),
+            Err(error) => (Vec::new(), Vec::new(), Some(untold(daemon, error))),
+        };
+    }
+    match at_rest(&config.state_dir) {
+        Ok(saved) => (Vec::new(), saved, None),
+        Err(step) => (Vec::new(), Vec::new(), Some(step)),
+    }
+}
+
+fn untold(_daemon: &Daemon, error: &str) -> Step {
+    Step::wrong(
+        "targets",
+        format!("the running bridge does not tell its targets: {error}"),
+        "is http.token the one that the bridge was started with?",
+    )
+}
+
+fn at_rest(state_dir: &Path) -> Result<Vec<SavedTarget>, Step> {
+    targets_at_rest(state_dir).map_err(|error| {
+        Step::wrong(
+            "targets",
+            format!("the registered targets cannot be read: {error}"),
+            "if a bridge runs with this state_dir, http.listen is not where it listens; else see \
+             the step state_dir",
+        )
+    })
+}
+
+fn none() -> Step {
+    Step::untested(
+        "targets",
+        "there are none: nothing has registered, and the configuration names none",
+    )
+    .hinting(
+        "Home Assistant registers when its entry is set up: press Reload on the entry; whether it \
+             reaches this bridge, http://<bridge>:<port>/ready shows when opened on its machine",
+    )
+}
+
+/// `None` never happens: the configuration was checked.
+fn configured(
+    target: &TargetConfig,
+    told: &[TargetTold],
+    saved: &[SavedTarget],
+    force: bool,
+) -> Option<Patient> {
+    let parse = |url: &SecretString| Endpoint::parse(url.expose_secret()).ok();
+    let original = parse(&target.url)?;
+    let original = match &target.token {
+        Some(token) => original.with_token(token),
+        None => original,
+    };
+    let newer = saved.iter().find(|saved| saved.key == original.key());
+    let endpoint = newer.and_then(|saved| parse(&saved.url)).unwrap_or(original);
+    let told = told.iter().find(|told| told.name == target.name).cloned();
+    let is_connected = told.as_ref().is_some_and(|told| told.state == "connected");
+    Some(Patient {
+        name: target.name.clone(),
+        endpoint,
+        settings: Settings {
+            connect_timeout: target.connect_timeout,
+            heartbeat: target.heartbeat,
+            ca_file: target.ca_file.clone(),
+            allow: None,
+        },
+        is_registered: false,
+        told,
+        depth: if is_connected && !force { Depth::Http(CONNECTED) } else { Depth::Token },
+    })
+}
+
+fn registered(
+    name: &str,
+    endpoint: Endpoint,
+    allow: &Arc<Allow>,
+    depth: Depth,
+    told: Option<TargetTold>,
+) -> Patient {
+    let settings = Settings {
+        connect_timeout: default_connect_timeout(),
+        heartbeat: default_heartbeat(),
+        ca_file: None,
+        allow: Some(Arc::clone(allow)),
+    };
+    Patient { name: name.to_owned(), endpoint, settings, is_registered: true, told, depth }
+}
