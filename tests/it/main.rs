@@ -12,6 +12,7 @@ mod support;
 mod commands;
 mod configuration;
 mod container;
+mod doctor;
 mod end_to_end;
 mod registration;
 mod restart;

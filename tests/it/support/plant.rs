@@ -9,7 +9,7 @@ use tokio::process::Child;
 use super::bridge::command;
 use super::within_guard;
 
-/// A running `simulate --modbus`.
+/// A running `simulate`.
 pub(crate) struct Plant {
     pub(crate) address: SocketAddr,
     child: Child,
@@ -22,7 +22,16 @@ impl Plant {
     }
 
     pub(crate) async fn start_at(address: &str, options: &[&str]) -> Self {
-        let arguments = [&["simulate", "--always-day", "--modbus", address], options].concat();
+        Self::speaking("--modbus", address, options).await
+    }
+
+    /// One that speaks the DTUs' own protocol.
+    pub(crate) async fn start_protobuf(options: &[&str]) -> Self {
+        Self::speaking("--protobuf", "127.0.0.1:0", options).await
+    }
+
+    async fn speaking(language: &str, address: &str, options: &[&str]) -> Self {
+        let arguments = [&["simulate", "--always-day", language, address], options].concat();
         let mut child = command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = within_guard("address of the simulated DTU", async {

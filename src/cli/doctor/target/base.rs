@@ -31,23 +31,25 @@ pub(super) struct Base<'a> {
     pub(super) peer: SocketAddr,
     pub(super) tls: ClientConfig,
     pub(super) limit: Duration,
-    /// Whether the WebSocket upgrade succeeded, so that whatever the first page says does not matter.
-    pub(super) is_upgraded: bool,
+    /// Whether it is known to speak WebSocket, so that nothing depends on its first page.
+    pub(super) is_websocket: bool,
 }
 
 /// Asks for the first page.
 pub(super) async fn ask(base: Base<'_>) -> Step {
     let began = Instant::now();
     let step = match get(&base).await {
-        Ok(response) => judge(response, base.is_upgraded).await,
-        Err(error) => {
-            let failure = if error.is_timeout() {
-                let text = format!("no HTTP answer within {:?}", base.limit);
-                return Step::wrong("http", text, "the port is open, but is it Home Assistant's?")
-                    .taking(began.elapsed());
-            } else {
-                Failure::NotHttp
-            };
+        Ok(response) => judge(response, base.is_websocket).await,
+        Err(_) if base.is_websocket => {
+            Step::untested("http", "it has no pages, which a WebSocket does not need")
+        }
+        Err(error) if error.is_timeout() => Step::wrong(
+            "http",
+            format!("no HTTP answer within {:?}", base.limit),
+            "the port is open, but is it the target's? If it is, the target hangs: restart it",
+        ),
+        Err(_) => {
+            let failure = Failure::NotHttp;
             Step::wrong("http", failure.cause(), failure.cure().unwrap_or_default())
         }
     };
@@ -66,7 +68,7 @@ async fn get(base: &Base<'_>) -> reqwest::Result<Response> {
     client.get(format!("{scheme}://{}/", base.endpoint.authority())).send().await
 }
 
-async fn judge(mut response: Response, is_upgraded: bool) -> Step {
+async fn judge(mut response: Response, is_websocket: bool) -> Step {
     let status = response.status().as_u16();
     let header = |name: HeaderName| {
         let value = response.headers().get(name)?.to_str().ok()?;
@@ -80,7 +82,7 @@ async fn judge(mut response: Response, is_upgraded: bool) -> Step {
     let to = location.map(|to| format!(", pointing to {to}")).unwrap_or_default();
     let detail = format!("HTTP {status}{server}{who}{to}");
     let is_refusal = matches!(status, 400 | 403 | 500..);
-    match (is_refusal && !is_upgraded, clock) {
+    match (is_refusal && !is_websocket, clock) {
         (true, _) => Step::wrong("http", detail, failure.cure().unwrap_or_default()),
         (false, Some(hint)) => Step::fine("http", detail).hinting(hint),
         (false, None) => Step::fine("http", detail),

@@ -23,13 +23,14 @@ pub(super) async fn probe(patient: &Patient, tls: &Tls) -> Vec<Step> {
         stages.failed(failure);
     }
     let mut steps = stages.steps;
-    let is_upgraded = matches!(opened, Ok(Some(_)));
+    let is_connected = patient.told.as_ref().is_some_and(|told| told.state == "connected");
+    let is_websocket = is_connected || matches!(opened, Ok(Some(_)));
     if let Some(at) = place_of_http(&steps, endpoint.is_tls()) {
         // It names the same file as the attempt before, which has just been read.
         let client = tls.client_config(settings.ca_file.as_deref()).await;
         if let (Ok(tls), Some(peer)) = (client, stages.peer) {
             let limit = settings.connect_timeout;
-            steps.insert(at, base::ask(Base { endpoint, peer, tls, limit, is_upgraded }).await);
+            steps.insert(at, base::ask(Base { endpoint, peer, tls, limit, is_websocket }).await);
         }
     }
     match (opened, depth) {

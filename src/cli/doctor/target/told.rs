@@ -2,6 +2,7 @@
 
 use super::super::daemon::TargetTold;
 use super::super::report::{Step, cause_and_cure};
+use super::super::words;
 
 /// The state of its connection, and why that is so.
 pub(super) fn step(told: &TargetTold) -> Step {
@@ -20,7 +21,9 @@ pub(super) fn step(told: &TargetTold) -> Step {
         return Step::untested("bridge", "the running bridge has only begun to connect");
     };
     let (cause, cure) = cause_and_cure(error);
-    Step::wrong("bridge", format!("{state} after {attempts} attempts: {cause}"), cure)
+    let attempts =
+        words::count(usize::try_from(*attempts).unwrap_or(usize::MAX), "attempt", "attempts");
+    Step::wrong("bridge", format!("{state} after {attempts}: {cause}"), cure)
 }
 
 #[cfg(test)]

@@ -1,0 +1,93 @@
+//! Healthy and broken DTUs.
+
+use super::{ALONE, doctor};
+use crate::support::bridge::Home;
+use crate::support::plant::Plant;
+
+fn dtu(protocol: &str, port: u16) -> String {
+    format!(
+        "[[dtu]]\nname = \"DTU\"\nprotocol = \"{protocol}\"\nhost = \"127.0.0.1\"\nport = {port}\n\
+         timeout = \"300ms\"\nretries = 0\nrequest_gap = \"1ms\"\n"
+    )
+}
+
+#[tokio::test]
+async fn a_healthy_dtu_is_told_step_by_step() {
+    let plant = Plant::start(&["--inverters", "3", "--ports-per-inverter", "2"]).await;
+    let home = Home::new(&dtu("modbus", plant.address.port()));
+    let found = doctor(&home, ALONE, &[]).await;
+    let expected =
+        ["name+", "tcp+", "protocol+", "serial+", "inverters+", "reach+", "age?", "clock?"];
+    assert_eq!(found.marks("DTU"), expected, "{:#?}", found.subjects);
+    assert!(found.said("DTU", "inverters").contains("3 inverters with 6 ports"));
+    assert_eq!(found.code, 0, "{:#?}", found.subjects);
+    plant.stop().await;
+}
+
+#[tokio::test]
+async fn the_own_protocol_tells_encryption_age_and_clock() {
+    for (options, encryption, clock) in [
+        (&["--encrypted"][..], "on", "differ by 0 s"),
+        (&["--fault", "clock-at-zero"][..], "off", "behind ours"),
+    ] {
+        let plant = Plant::start_protobuf(&[&["--inverters", "2"], options].concat()).await;
+        let home = Home::new(&dtu("protobuf", plant.address.port()));
+        let found = doctor(&home, ALONE, &[]).await;
+        let expected = [
+            "name+",
+            "tcp+",
+            "protocol+",
+            "serial+",
+            "inverters+",
+            "reach+",
+            "encryption+",
+            "age+",
+        ];
+        assert_eq!(found.marks("DTU")[..8], expected, "{:#?}", found.subjects);
+        assert!(found.said("DTU", "encryption").starts_with(encryption), "{options:?}");
+        assert!(found.said("DTU", "clock").contains(clock), "{}", found.said("DTU", "clock"));
+        assert_eq!(found.code, 0);
+        plant.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn each_fault_of_a_dtu_fails_its_step_with_cause_and_cure() {
+    for (fault, marks, said) in [
+        (
+            "silence",
+            &["name+", "tcp+", "protocol-"][..],
+            "did not answer within 300ms | another program",
+        ),
+        ("close", &["name+", "tcp+", "protocol-"], "closed the connection"),
+        ("garbage", &["name+", "tcp+", "protocol-"], "is this the Modbus port?"),
+        ("exception=2", &["name+", "tcp+", "protocol-"], "is `unit_id` right?"),
+        ("not-mapped", &["name+", "tcp+", "protocol+", "inverters-"], "some minutes"),
+    ] {
+        let plant = Plant::start(&["--inverters", "2", "--fault", fault]).await;
+        let home = Home::new(&dtu("modbus", plant.address.port()));
+        let found = doctor(&home, ALONE, &[]).await;
+        assert_eq!(found.marks("DTU"), marks, "{fault}: {:#?}", found.subject("DTU"));
+        let failed = marks.last().unwrap().trim_end_matches('-');
+        assert!(found.said("DTU", failed).contains(said), "{fault}: {}", found.said("DTU", failed));
+        assert_eq!(found.code, 1, "{fault}");
+        plant.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_dtu_that_is_not_there_fails_before_its_protocol() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = gone.local_addr().unwrap().port();
+    drop(gone);
+    let home = Home::new(&dtu("modbus", port));
+    let found = doctor(&home, ALONE, &[]).await;
+    assert_eq!(found.marks("DTU"), ["name+", "tcp-"]);
+    assert!(found.said("DTU", "tcp").contains("Remote Control"), "{}", found.said("DTU", "tcp"));
+
+    home.configure(&dtu("modbus", port).replace("127.0.0.1", "no-such-dtu.invalid"));
+    let found = doctor(&home, ALONE, &[]).await;
+    assert_eq!(found.marks("DTU"), ["name-"]);
+    assert!(found.said("DTU", "name").contains("IP address"), "{}", found.said("DTU", "name"));
+    assert_eq!(found.code, 1);
+}

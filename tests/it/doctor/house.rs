@@ -1,0 +1,69 @@
+//! The bridge itself: configuration, port, state, time, network.
+
+use super::{ALONE, doctor};
+use crate::support::bridge::{Home, command, output};
+use crate::support::within_guard;
+
+const SIMULATED: &str = "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n";
+
+#[tokio::test]
+async fn all_that_is_well_is_told_in_lines_and_exit_0() {
+    let home = Home::new(SIMULATED);
+    let found = doctor(&home, ALONE, &[]).await;
+    let marks = found.marks("bridge");
+    let expected = ["configuration+", "port+", "state_dir+", "time_zone+", "clock+"];
+    assert_eq!(marks[..5], expected, "{:#?}", found.subjects);
+    assert_eq!(marks[6..], ["targets?"], "no target is no fault");
+    assert_eq!(found.code, 0, "{:#?}", found.subjects);
+    assert!(!home.folder.path().join("data").exists(), "it only looks");
+
+    let config = home.config();
+    let arguments = ["doctor", "--config", config.to_str().unwrap()];
+    let (code, text, _) = output(&arguments, None).await;
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("dtu \"DTU\"\n  ✓ name") && text.ends_with("All is well.\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_bad_configuration_is_exit_2_for_scripts_too() {
+    let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"smoke\"\n");
+    let found = doctor(&home, ALONE, &[]).await;
+    assert_eq!((found.code, found.marks("bridge")), (2, vec!["configuration-".to_owned()]));
+    assert!(found.said("bridge", "configuration").contains("dtu[0].protocol"));
+}
+
+#[tokio::test]
+async fn without_a_configuration_nothing_is_made_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut doctor = command(&["doctor"]);
+    doctor.current_dir(folder.path()).env("HOYMILES__HTTP__LISTEN", ALONE);
+    let output = within_guard("end of doctor", doctor.output()).await.unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("there is no such file"), "{message}");
+}
+
+#[tokio::test]
+async fn a_port_that_somebody_else_has_is_told() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let home = Home::new(SIMULATED);
+    let found = doctor(&home, &silent.local_addr().unwrap().to_string(), &[]).await;
+    assert!(found.marks("bridge").contains(&"port-".to_owned()), "{:#?}", found.subjects);
+    assert!(found.said("bridge", "port").contains("does not answer"));
+
+    let stranger =
+        super::targets::Stub::start(b"HTTP/1.1 200 OK\r\nserver: printer\r\n\r\nhello").await;
+    let found = doctor(&home, &stranger.address.to_string(), &[]).await;
+    assert!(found.said("bridge", "port").contains("printer"), "{}", found.said("bridge", "port"));
+    assert_eq!(found.code, 1);
+}
+
+#[tokio::test]
+async fn a_state_dir_that_cannot_be_written_is_told() {
+    let home = Home::new(SIMULATED);
+    // The folder's name is taken by a file: that stops root too, whom rights do not.
+    std::fs::write(home.folder.path().join("data"), "").unwrap();
+    let found = doctor(&home, ALONE, &[]).await;
+    assert!(found.marks("bridge").contains(&"state_dir-".to_owned()), "{:#?}", found.subjects);
+    assert_eq!(found.code, 1);
+}

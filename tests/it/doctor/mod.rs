@@ -1,0 +1,83 @@
+//! `doctor`, as a user and a script run it.
+
+mod dtus;
+mod house;
+mod running;
+mod targets;
+
+use serde_json::Value;
+
+use crate::support::bridge::{Home, command};
+use crate::support::within_guard;
+
+/// What `doctor --json` found.
+struct Findings {
+    code: i32,
+    subjects: Vec<Value>,
+}
+
+impl Findings {
+    /// The steps of a subject, each `name+` if it went well, `name-` if not, `name?` if not tested.
+    #[track_caller]
+    fn marks(&self, subject: &str) -> Vec<String> {
+        let mark = |step: &Value| match step["ok"].as_bool() {
+            Some(true) => '+',
+            Some(false) => '-',
+            None => '?',
+        };
+        let steps = self.subject(subject)["steps"].as_array().unwrap();
+        steps
+            .iter()
+            .map(|step| format!("{}{}", step["step"].as_str().unwrap(), mark(step)))
+            .collect()
+    }
+
+    #[track_caller]
+    fn subject(&self, name: &str) -> &Value {
+        let found = self.subjects.iter().find(|subject| subject["subject"] == name);
+        found.unwrap_or_else(|| panic!("no {name} in {:#?}", self.subjects))
+    }
+
+    /// The detail of a step and what it says to do, as one text.
+    #[track_caller]
+    fn said(&self, subject: &str, step: &str) -> String {
+        let steps = self.subject(subject)["steps"].as_array().unwrap();
+        let step = steps.iter().find(|one| one["step"] == step);
+        let step = step.unwrap_or_else(|| panic!("no {step:?} in {steps:#?}"));
+        format!("{} | {}", step["detail"].as_str().unwrap(), step["cure"].as_str().unwrap_or(""))
+    }
+}
+
+/// Runs `doctor` with the configuration of `home`, as if its HTTP address were `listen`.
+async fn doctor(home: &Home, listen: &str, options: &[&str]) -> Findings {
+    let config = home.config();
+    let arguments = ["doctor", "--json", "--config", config.to_str().unwrap()];
+    let mut command = command(&[&arguments[..], options].concat());
+    command.env("HOYMILES__HTTP__LISTEN", listen);
+    let output = within_guard("end of doctor", command.output()).await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let subjects: Value = serde_json::from_str(&text).unwrap_or_else(|error| {
+        panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr))
+    });
+    assert_keys(&subjects);
+    Findings { code: output.status.code().unwrap(), subjects: subjects.as_array().unwrap().clone() }
+}
+
+/// The keys that scripts rely on are there, with values of their kinds.
+fn assert_keys(subjects: &Value) {
+    for subject in subjects.as_array().unwrap() {
+        assert!(subject["subject"].is_string(), "{subject}");
+        let kind = subject["kind"].as_str().unwrap();
+        assert!(["bridge", "dtu", "target"].contains(&kind), "{subject}");
+        for step in subject["steps"].as_array().unwrap() {
+            assert!(step["step"].is_string() && step["detail"].is_string(), "{step}");
+            assert!(step["ok"].is_boolean() || step["ok"].is_null(), "{step}");
+            assert!(step["millis"].is_u64(), "{step}");
+            let needs_cure = step["ok"] == false;
+            assert!(step["cure"].is_string() || (step["cure"].is_null() && !needs_cure), "{step}");
+        }
+    }
+}
+
+/// No bridge runs.
+const ALONE: &str = "127.0.0.1:0";

@@ -1,0 +1,122 @@
+//! Healthy and broken targets.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{ALONE, Findings, doctor};
+use crate::support::bridge::Home;
+use crate::support::target::Target;
+
+/// Answers each request with the same bytes, and hangs up.
+pub(super) struct Stub {
+    pub(super) address: SocketAddr,
+    _stop: DropGuard,
+}
+
+impl Stub {
+    pub(super) async fn start(answer: &'static [u8]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let serving = stop.clone().run_until_cancelled_owned(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+                        break;
+                    }
+                }
+                drop(stream.write_all(answer).await);
+            }
+        });
+        #[expect(clippy::disallowed_methods, reason = "ends with its guard")]
+        drop(tokio::spawn(serving));
+        Self { address, _stop: stop.drop_guard() }
+    }
+}
+
+/// What `doctor` finds of a target at that URL.
+async fn at(url: &str, more: &str) -> Findings {
+    let home = Home::new(&format!(
+        "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n\
+         [[target]]\nname = \"HA\"\nurl = \"{url}\"\nconnect_timeout = \"500ms\"\n{more}"
+    ));
+    doctor(&home, ALONE, &[]).await
+}
+
+#[tokio::test]
+async fn a_healthy_target_is_told_up_to_its_token_and_sent_nothing() {
+    let target = Target::start("secret").await;
+    let found = at(&target.url("secret"), "").await;
+    let expected = ["name+", "tcp+", "http?", "upgrade+", "message+", "token+"];
+    assert_eq!(found.marks("HA"), expected, "{:#?}", found.subjects);
+    assert_eq!(found.code, 0, "{:#?}", found.subjects);
+    assert!(!format!("{:?}", found.subjects).contains("secret"), "the token is not shown");
+    let received = target.received("good-bye", |received| !received.close_codes.is_empty()).await;
+    assert_eq!(received.close_codes, [1000]);
+    assert!(received.updates().is_empty());
+    target.stop().await;
+}
+
+#[tokio::test]
+async fn each_fault_of_a_target_fails_its_step_with_cause_and_cure() {
+    let target = Target::start("secret").await;
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = gone.local_addr().unwrap();
+    drop(gone);
+    let banned = Stub::start(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
+    let unloaded = Stub::start(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
+    let garbage = Stub::start(b"220 mail.example ESMTP\r\n").await;
+    let plain_tls = format!("wss://{}/ws", target.address);
+    for (url, marks, said) in [
+        (format!("ws://{closed}/ws"), &["name+", "tcp-"][..], "refused"),
+        ("ws://no-such-host.invalid/ws".to_owned(), &["name-"], "use an IP address"),
+        (
+            target.url("old"),
+            &["name+", "tcp+", "http?", "upgrade+", "message+", "token-"],
+            "Invalid authentication token",
+        ),
+        (plain_tls, &["name+", "tcp+", "tls-"], "use ws://"),
+        (
+            format!("ws://{}/ws", banned.address),
+            &["name+", "tcp+", "http-", "upgrade-"],
+            "ip_bans.yaml",
+        ),
+        (
+            format!("ws://{}/ws", unloaded.address),
+            &["name+", "tcp+", "http+", "upgrade-"],
+            "component is not loaded",
+        ),
+        (
+            format!("ws://{}/ws", garbage.address),
+            &["name+", "tcp+", "http-", "upgrade-"],
+            "not HTTP",
+        ),
+    ] {
+        let found = at(&url, "").await;
+        assert_eq!(found.marks("HA"), marks, "{url}: {:#?}", found.subject("HA"));
+        let failed = marks.last().unwrap().trim_end_matches('-');
+        assert!(found.said("HA", failed).contains(said), "{url}: {}", found.said("HA", failed));
+        assert_eq!(found.code, 1, "{url}");
+    }
+    target.stop().await;
+}
+
+#[tokio::test]
+async fn a_target_that_never_answers_is_given_up_in_time() {
+    // The system completes connections that nobody accepts.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let found = at(&format!("ws://{}/ws", mute.local_addr().unwrap()), "").await;
+    assert_eq!(found.marks("HA"), ["name+", "tcp+", "http-", "upgrade-"]);
+    assert!(found.said("HA", "upgrade").contains("500ms"), "{}", found.said("HA", "upgrade"));
+    let millis: u64 = found.subject("HA")["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["millis"].as_u64().unwrap())
+        .sum();
+    assert!((900..5_000).contains(&millis), "each limit is used once: {millis} ms");
+}
