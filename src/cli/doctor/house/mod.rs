@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::daemon::{AtPort, Daemon};
 use super::report::{Kind, Step, Subject};
+use super::words;
 use crate::config::load::Loaded;
 
 /// Looks at the bridge itself.
@@ -26,14 +27,15 @@ pub(super) async fn look(loaded: &Loaded, at_port: &AtPort, now: Timestamp) -> S
 }
 
 fn configuration(loaded: &Loaded) -> Step {
-    let (dtus, targets) = (loaded.config.dtus.len(), loaded.config.targets.len());
-    let detail = format!("{}: {dtus} × [[dtu]], {targets} × [[target]]", loaded.file.display());
+    let dtus = words::count(loaded.config.dtus.len(), "DTU", "DTUs");
+    let targets = words::count(loaded.config.targets.len(), "target", "targets");
+    let detail = format!("{}: {dtus}, {targets} of its own", loaded.file.display());
     let step = Step::fine("configuration", detail);
     if loaded.warnings.is_empty() { step } else { step.hinting(loaded.warnings.join("; ")) }
 }
 
 fn running(daemon: &Daemon) -> Step {
-    let age = super::words::seconds(daemon.health.uptime_seconds);
+    let age = words::seconds(daemon.health.uptime_seconds);
     if daemon.health.healthy {
         Step::fine("running", format!("for {age}, and healthy"))
     } else {
