@@ -1,0 +1,224 @@
+//! Random lives of a port: dropouts, zeros, stale replies, restarts, midnights, outages, exchanges.
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_oneof, proptest};
+use proptest::test_runner::TestCaseError;
+
+use super::{Counters, PortLedger, WattHours, berlin};
+
+/// What happens to a port and its DTU from one poll to the next.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    /// A good reading after so many seconds at so many watts.
+    Reading { seconds: u16, watts: u16 },
+    /// The DTU says 0, as when it sleeps, wakes or restarts.
+    Zero,
+    /// The DTU says nothing of this port.
+    Missing,
+    /// The DTU repeats its last reply.
+    Stale,
+    /// One value far off, of those that overloaded DTUs send.
+    Garbage(u32),
+    /// The bridge restarts.
+    Restart,
+    /// Nobody asks for so many minutes, while the port goes on producing.
+    Outage { minutes: u16, watts: u16 },
+    /// The device sets its daily counter to 0.
+    DailyReset,
+    /// A new inverter takes the place of the old one.
+    New,
+    /// A used one does.
+    Used(u32),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let reading = (20_u16..400, 150_u16..700);
+    let outage = (30_u16..1_500, 0_u16..400);
+    prop_oneof![
+        60 => reading.prop_map(|(seconds, watts)| Event::Reading { seconds, watts }),
+        6 => proptest::strategy::Just(Event::Zero),
+        6 => proptest::strategy::Just(Event::Missing),
+        5 => proptest::strategy::Just(Event::Stale),
+        3 => any::<u32>().prop_map(Event::Garbage),
+        5 => proptest::strategy::Just(Event::Restart),
+        3 => outage.prop_map(|(minutes, watts)| Event::Outage { minutes, watts }),
+        3 => proptest::strategy::Just(Event::DailyReset),
+        1 => proptest::strategy::Just(Event::New),
+        1 => (5_000_u32..3_000_000).prop_map(Event::Used),
+    ]
+}
+
+/// The device as it is, and what the bridge ought to know of it.
+struct Life {
+    now: Timestamp,
+    ledger: PortLedger,
+    /// Energy of the present device, exact, in milliwatt hours.
+    energy_mwh: u64,
+    daily: u64,
+    last_reply: Counters,
+    /// What was good and read: the energy of all devices since each one's first reading.
+    truth: u64,
+    last_good: u64,
+    /// Good readings since the last exchange or outage.
+    good: u32,
+    /// Where the device before it stood.
+    predecessor: u64,
+    published: Option<(Timestamp, u64, u64)>,
+}
+
+impl Life {
+    fn new(first: u32, start: i64) -> Self {
+        let mut life = Self {
+            now: Timestamp::from_second(1_772_000_000 + start).unwrap(),
+            ledger: PortLedger::new(),
+            energy_mwh: u64::from(first) * 1_000,
+            daily: 0,
+            last_reply: Counters::default(),
+            truth: u64::from(first),
+            last_good: u64::from(first),
+            good: 0,
+            predecessor: u64::MAX,
+            published: None,
+        };
+        life.read(0, 0);
+        // Three readings make it well known.
+        life.read(60, 300);
+        life.read(60, 300);
+        life
+    }
+
+    fn pass(&mut self, seconds: u64, watts: u64) {
+        let energy = seconds * watts * 1_000 / 3_600;
+        self.energy_mwh += energy;
+        self.daily += energy / 1_000;
+        self.now += SignedDuration::from_secs(i64::try_from(seconds).unwrap());
+    }
+
+    fn read(&mut self, seconds: u64, watts: u64) {
+        self.pass(seconds, watts);
+        let counter = self.energy_mwh / 1_000;
+        self.truth += counter - self.last_good;
+        self.last_good = counter;
+        self.good += 1;
+        let daily = WattHours::new(self.daily);
+        self.reply(Counters { total: Some(WattHours::new(counter)), today: Some(daily) });
+    }
+
+    fn reply(&mut self, reply: Counters) {
+        self.last_reply = reply;
+        self.ledger.record(reply, self.now, &berlin());
+    }
+
+    /// Whether the last exchange or outage is behind us, so that nothing is in doubt.
+    fn is_settled(&self) -> bool {
+        self.good >= 3
+    }
+
+    fn exchange(&mut self, counter: u64) {
+        self.predecessor = self.energy_mwh / 1_000;
+        self.energy_mwh = counter * 1_000;
+        self.daily = 0;
+        self.last_good = counter;
+        self.good = 0;
+        // The first poll after the exchange, before it has counted.
+        if counter > 0 {
+            self.read(30, 0);
+        }
+        self.read(60, 300);
+        self.read(60, 300);
+        self.read(60, 300);
+    }
+
+    fn live(&mut self, event: Event) {
+        match event {
+            Event::Reading { seconds, watts } => self.read(seconds.into(), watts.into()),
+            Event::Zero => {
+                self.pass(60, 100);
+                let zero = Some(WattHours::new(0));
+                self.reply(Counters { total: zero, today: zero });
+            }
+            Event::Missing => {
+                self.pass(60, 100);
+                self.reply(Counters::default());
+            }
+            Event::Stale => {
+                self.pass(60, 100);
+                self.reply(self.last_reply);
+            }
+            Event::Garbage(value) => {
+                self.pass(60, 100);
+                let (value, counter) = (u64::from(value), self.energy_mwh / 1_000);
+                // What lies near the truth is no garbage that anybody could tell.
+                if value.abs_diff(counter) > 200_000 && value > 200_000 {
+                    self.reply(Counters { total: Some(WattHours::new(value)), today: None });
+                }
+                self.read(60, 300);
+            }
+            Event::Restart => {
+                self.ledger = PortLedger::from_record(self.ledger.to_record());
+            }
+            Event::Outage { minutes, watts } => {
+                self.pass(u64::from(minutes) * 60, watts.into());
+                // What follows is a step, of which nobody knows at first whether it is true.
+                self.good = 0;
+            }
+            Event::DailyReset => self.daily = 0,
+            // A new device after a new one stands where that one stood.
+            Event::New if self.is_settled() && self.last_good.min(self.predecessor) > 1_000 => {
+                self.exchange(0);
+            }
+            Event::Used(counter) if self.is_settled() => {
+                let (now, counter) = (self.energy_mwh / 1_000, u64::from(counter));
+                // A device that stands where one of the last two stood cannot be told from it.
+                let is_another = |known: u64| counter.abs_diff(known) > 200_000;
+                if is_another(now) && is_another(self.predecessor) {
+                    self.exchange(counter);
+                }
+            }
+            Event::New | Event::Used(_) => {}
+        }
+    }
+
+    /// The total never falls, nor does today's production within a day.
+    fn check(&mut self) -> Result<(), TestCaseError> {
+        let total = self.ledger.total().unwrap_or_default().get();
+        let today = self.ledger.today().unwrap_or_default().get();
+        let since = self.ledger.today_since(&berlin()).unwrap_or_default();
+        if let Some((day, total_before, today_before)) = self.published {
+            prop_assert!(total >= total_before, "the total fell from {total_before} to {total}");
+            if day == since {
+                prop_assert!(today >= today_before, "today fell from {today_before} to {today}");
+            }
+            let growth = total - total_before;
+            if day != since {
+                prop_assert!(today <= growth, "a day began with {today} Wh, grown by {growth}");
+            }
+        }
+        self.published = Some((since, total, today));
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn the_total_never_falls_and_ends_at_the_truth(
+        first in 5_000_u32..3_000_000,
+        // Half a year: both changes of the clock lie in it.
+        start in 0_i64..22_000_000,
+        events in proptest::collection::vec(event(), 1..250),
+    ) {
+        let mut life = Life::new(first, start);
+        for event in events {
+            life.live(event);
+            life.check()?;
+        }
+        for _ in 0..4 {
+            life.read(300, 300);
+            life.check()?;
+        }
+        let total = life.ledger.total().unwrap_or_default().get();
+        prop_assert!(total.abs_diff(life.truth) <= 1, "{total} Wh, in truth {}", life.truth);
+    }
+}

@@ -1,0 +1,126 @@
+//! The ledger against tables from the field, days of all lengths, and random lives of a port.
+
+mod days;
+
+mod life;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{Counters, LedgerRecord, PortLedger, Verdict};
+use crate::plant::units::WattHours;
+
+fn berlin() -> TimeZone {
+    TimeZone::get("Europe/Berlin").unwrap()
+}
+
+/// A reading a minute from ten in the morning; each row is what the device says (0: zero; -1:
+/// nothing) and the total that is published then.
+#[track_caller]
+fn check(rows: &[(i64, u64)]) {
+    let start: Timestamp = "2026-06-10T08:00:00Z".parse().unwrap();
+    let mut ledger = PortLedger::new();
+    for (row, &(seen, total)) in rows.iter().enumerate() {
+        let at = start + jiff::SignedDuration::from_mins(i64::try_from(row).unwrap());
+        let total_seen = u64::try_from(seen).ok().map(WattHours::new);
+        ledger.record(Counters { total: total_seen, today: None }, at, &berlin());
+        assert_eq!(ledger.total().unwrap_or_default().get(), total, "row {row}: {seen}");
+        let again = PortLedger::from_record(ledger.to_record());
+        assert_eq!(again, again_without_old_time(&ledger), "row {row} written down");
+    }
+}
+
+/// The time of a superseded line is not written down: nothing reads it.
+fn again_without_old_time(ledger: &PortLedger) -> PortLedger {
+    let mut ledger = ledger.clone();
+    if let (Some(old), Some(line)) = (ledger.old.as_mut(), ledger.line) {
+        old.since = line.since;
+    }
+    ledger
+}
+
+#[test]
+fn zeros_and_gaps_do_not_count() {
+    check(&[(0, 0), (60_633, 60_633), (0, 60_633), (-1, 60_633), (60_634, 60_634)]);
+}
+
+#[test]
+fn a_new_device_counts_from_zero() {
+    check(&[(1000, 1000), (1001, 1001), (0, 1001), (5, 1001), (6, 1001), (7, 1008), (8, 1009)]);
+}
+
+#[test]
+fn an_empty_record_is_an_empty_ledger() {
+    assert_eq!(PortLedger::from_record(LedgerRecord::default()), PortLedger::new());
+    let mut ledger = PortLedger::new();
+    let verdict = ledger.record(Counters::default(), Timestamp::UNIX_EPOCH, &TimeZone::UTC);
+    assert_eq!((verdict, ledger.total(), ledger.today()), (Verdict::NotGiven, None, None));
+}
+
+#[test]
+fn an_inverter_of_a_restarting_dtu_comes_with_zeros_and_stale_replies() {
+    // A capture of a DTU-Pro, 2022-03-18: the same reply 54 times, ports of it at zero. The
+    // lifetime counters are those of its ports 1.1 and 1.3.
+    let mut rows = vec![(60_620, 60_620), (60_633, 60_633)];
+    rows.extend([(60_633, 60_633); 54]);
+    rows.extend([(0, 60_633), (60_700, 60_700)]);
+    check(&rows);
+    let mut rows = vec![(61_000, 61_000)];
+    rows.extend([(0, 61_000); 54]);
+    rows.push((61_040, 61_040));
+    check(&rows);
+}
+
+#[test]
+fn a_night_at_zero_or_at_the_last_value_changes_nothing() {
+    // Captures: firmware V00.02.08 sends lifetime 0 at night, newer ones keep it.
+    check(&[(52_611, 52_611), (0, 52_611), (0, 52_611), (0, 52_611), (52_612, 52_612)]);
+    check(&[(52_611, 52_611), (52_611, 52_611), (52_611, 52_611), (52_612, 52_612)]);
+}
+
+#[test]
+fn a_counter_that_steps_down_for_a_while_and_back_counts_nothing_twice() {
+    // Reported by a user: 400 kWh down for a day, then back.
+    check(&[
+        (912_345, 912_345),
+        (512_345, 912_345),
+        (512_350, 912_345),
+        (512_355, 912_355),
+        (512_360, 912_360),
+        (912_380, 912_380),
+        (912_385, 912_385),
+    ]);
+}
+
+#[test]
+fn garbage_that_comes_alone_does_not_count() {
+    check(&[
+        (5_000, 5_000),
+        (4_000_000_000, 5_000),
+        (16_777_216, 5_000),
+        (5_001, 5_001),
+        (3, 5_001),
+        (5_002, 5_002),
+        (900_000, 5_002),
+        (900_000, 5_002),
+        (900_000, 5_002),
+        (5_003, 5_003),
+    ]);
+}
+
+#[test]
+fn a_used_device_counts_from_its_first_reading() {
+    check(&[
+        (70_000, 70_000),
+        (30_000, 70_000),
+        (30_004, 70_000),
+        (30_009, 70_009),
+        (30_015, 70_015),
+    ]);
+}
+
+#[test]
+fn a_first_value_that_no_port_has_needs_three_witnesses() {
+    check(&[(60_000_000, 0), (60_000_004, 0), (60_000_009, 60_000_009)]);
+    check(&[(60_000_000, 0), (5_000, 5_000), (5_001, 5_001)]);
+}
