@@ -1,5 +1,6 @@
 //! One open WebSocket: is it accepted, send the newest, ping, notice silence.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -248,7 +249,11 @@ fn broken(error: Error) -> Failure {
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
         | Error::ConnectionClosed
         | Error::AlreadyClosed => Failure::Broken("the target hung up".to_owned()),
+        Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Failure::Broken("the target hung up".to_owned())
+        }
         Error::Io(error) => Failure::Broken(error.to_string()),
+        Error::Protocol(error) => Failure::Protocol(error.to_string()),
         Error::WriteBufferFull(_) => Failure::Broken("it has not read for long".to_owned()),
         Error::Utf8(_) => Failure::Protocol("a text message that is not UTF-8".to_owned()),
         other => Failure::Protocol(other.to_string()),

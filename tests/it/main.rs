@@ -17,3 +17,4 @@ mod end_to_end;
 mod registration;
 mod restart;
 mod shutdown;
+mod targets;

@@ -97,6 +97,11 @@ impl Bridge {
         self.log.borrow().clone()
     }
 
+    /// The log as it grows.
+    pub(crate) fn follow(&self) -> watch::Receiver<Vec<String>> {
+        self.log.clone()
+    }
+
     /// GET: status and body.
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         let response = client().get(format!("{}{path}", self.api)).send().await.unwrap();

@@ -1,0 +1,9 @@
+//! What can go wrong between the bridge and a target, as data: each fault with the cause that the
+//! log must name, on real sockets, against the real binary.
+
+mod certificates;
+mod faulty;
+mod journal;
+mod matrix;
+mod rows;
+mod step;

@@ -1,0 +1,43 @@
+//! Faults before anybody has spoken. Those that need a network of their own are tested there.
+
+use super::Row;
+use crate::targets::step::Step;
+
+pub(super) fn rows() -> Vec<Row> {
+    vec![
+        Row {
+            listens: false,
+            ..Row::fails("refused", &[], "refused", "connection refused by {address}")
+        },
+        Row::fails(
+            "says-nothing",
+            &[],
+            "upgrade_timeout",
+            "{address} did not answer the WebSocket upgrade within 1s",
+        ),
+        Row::fails(
+            "reads-nothing",
+            &[Step::Freeze],
+            "upgrade_timeout",
+            "{address} did not answer the WebSocket upgrade within 1s",
+        ),
+        Row::fails(
+            "hangs-up-at-once",
+            &[Step::HangUp],
+            "upgrade_hung_up",
+            "hung up during the WebSocket upgrade",
+        ),
+        Row::fails(
+            "hangs-up-on-the-request",
+            &[Step::Request, Step::HangUp],
+            "upgrade_hung_up",
+            "hung up during the WebSocket upgrade",
+        ),
+        Row::fails(
+            "resets-the-request",
+            &[Step::Request, Step::Reset],
+            "upgrade_hung_up",
+            "hung up during the WebSocket upgrade",
+        ),
+    ]
+}

@@ -1,0 +1,86 @@
+//! Faults of TLS.
+
+use super::Row;
+use crate::targets::certificates::Shows;
+use crate::targets::step::Step;
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+pub(super) fn rows() -> Vec<Row> {
+    let certificate = |name: &str, shows, label, cause: &str| {
+        Row::fails(name, &[Step::Request], label, cause).showing(shows)
+    };
+    let plain = |name: &str, script, label, cause: &str| Row {
+        speaks_tls: false,
+        ..Row::fails(name, script, label, cause).showing(Shows::Good)
+    };
+    let late = |name: &str, script, cause: &str| {
+        Row::breaks(name, script, "broken", cause).showing(Shows::Good)
+    };
+    let untrusted = "TLS: the certificate's issuer is not trusted here";
+    let out_of_time = "TLS: the certificate is not valid now";
+    let no_tls = "the other side does not speak TLS";
+    vec![
+        Row { connections: 0, ..Row::well("tls-known", &[]).showing(Shows::Good) },
+        certificate("tls-unknown", Shows::UnknownAuthority, "tls_unknown_issuer", untrusted),
+        certificate("tls-expired", Shows::Expired, "tls_expired", out_of_time),
+        certificate("tls-not-yet", Shows::NotYet, "tls_expired", out_of_time),
+        certificate(
+            "tls-wrong-host",
+            Shows::OtherHost,
+            "tls_wrong_host",
+            "TLS: the certificate is not for 127.0.0.1",
+        ),
+        certificate(
+            "tls-own-authority",
+            Shows::ItsOwnAuthority,
+            "tls_authority",
+            "TLS: the certificate is an authority's, not a server's",
+        ),
+        plain(
+            "tls-spoken-to-http",
+            &[Step::Say(b"HTTP/1.1 400 Bad Request\r\n\r\n")],
+            "not_tls",
+            no_tls,
+        ),
+        plain("tls-spoken-to-ssh", &[Step::Say(b"SSH-2.0-OpenSSH_9.6\r\n")], "not_tls", no_tls),
+        plain("tls-silent", &[], "tls_timeout", "{address} did not complete TLS within 1s"),
+        plain("tls-hangs-up", &[Step::HangUp], "tls_hung_up", "hung up during the TLS handshake"),
+        plain(
+            "tls-too-old",
+            &[Step::Say(&[21, 3, 1, 0, 2, 2, 70])],
+            "tls",
+            "TLS failed: received fatal alert: ProtocolVersion",
+        ),
+        Row::fails(
+            "tls-then-silent",
+            &[Step::Request],
+            "upgrade_timeout",
+            "{address} did not answer the WebSocket upgrade within 1s",
+        )
+        .showing(Shows::Good),
+        Row::fails(
+            "tls-then-403",
+            &[Step::Request, Step::Say(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")],
+            "http_403",
+            "HTTP 403 instead of a WebSocket",
+        )
+        .showing(Shows::Good),
+        certificate(
+            "tls-wants-ours",
+            Shows::WantsOurs,
+            "tls",
+            "TLS failed: received fatal alert: CertificateRequired",
+        ),
+        late("tls-then-hangs-up", HANGS_UP, "the connection broke (1006): the target hung up"),
+        late("tls-then-cut", CUTS, "the connection broke (1006): the target hung up"),
+        late(
+            "tls-then-reset",
+            RESETS,
+            "the connection broke (1006): Connection reset by peer (os error 104)",
+        ),
+    ]
+}
+
+const HANGS_UP: &[Step] = &[Step::Upgrade, Step::Welcome, Step::Take(2_000), Step::HangUp];
+const CUTS: &[Step] = &[Step::Upgrade, Step::Welcome, Step::Take(2_000), Step::Cut];
+const RESETS: &[Step] = &[Step::Upgrade, Step::Welcome, Step::Take(2_000), Step::Reset];
