@@ -28,8 +28,9 @@ const SILENCE_IS_CONSENT: Duration = Duration::from_secs(1);
 const CLOSING: Duration = Duration::from_millis(800);
 /// Time for a target that accepts and hangs up at once to do so, before it is given an update: one
 /// that it never reads must not count as delivered.
-const SETTLING: Duration = Duration::from_millis(25);
-/// When a write fails, what the target said before may still tell why.
+const SETTLING: Duration = Duration::from_millis(100);
+/// What the target said before a write failed may still tell why; and who refused us is told
+/// good-bye, but not waited for.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// An open WebSocket that has not been refused.
@@ -77,7 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Err(_) => Ok(session),
             Ok(Err(failure)) => {
                 // The outcome of an attempt does not wait for the answer of who refused it.
-                drop(timeout(SETTLING, session.say_good_bye(CloseCode::Normal, "")).await);
+                drop(timeout(LAST_WORDS, session.say_good_bye(CloseCode::Normal, "")).await);
                 Err(failure)
             }
         }

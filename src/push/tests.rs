@@ -184,6 +184,26 @@ async fn a_target_that_answers_pings_is_kept_and_one_that_does_not_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_target_that_talks_but_takes_nothing_is_left() {
+    let (mut session, far, writer, reader) = open(1_024).await;
+    let (mut talking, _unread) = far.split();
+    let (counted, stop) = (Counted::default(), CancellationToken::new());
+    let running = session.run(reader, HEARTBEAT, &counted, &stop);
+    let target = async {
+        loop {
+            sleep(Duration::from_secs(1)).await;
+            talking.send(Message::text("all is well")).await.unwrap();
+            writer.publish(snapshot(&"1".repeat(1_000)));
+        }
+    };
+    let ended = tokio::select! {
+        ended = running => ended,
+        () = target => None,
+    };
+    assert_eq!(ended, Some(Failure::NotReading(HEARTBEAT * 2)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_target_does_wrong_is_named() {
     for (message, expected) in [
         (

@@ -37,6 +37,13 @@ pub(crate) struct Fault {
     pub(crate) script: &'static [Step],
 }
 
+impl Fault {
+    /// Without TLS, for ever.
+    pub(crate) fn plain(script: &'static [Step]) -> Self {
+        Self { tls: None, speaks_tls: false, listens: true, connections: usize::MAX, script }
+    }
+}
+
 impl Faulty {
     /// On a free port.
     pub(crate) fn start(fault: Fault) -> Self {

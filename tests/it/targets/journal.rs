@@ -54,6 +54,19 @@ impl Journal {
         self.events.get(name).into_iter().flatten().map(|(_, event)| event)
     }
 
+    /// The waits between attempts at this target, in seconds.
+    pub(crate) fn waits(&self, name: &str) -> Vec<u64> {
+        let waits = self.of(name).filter_map(|event| match event {
+            Event::Reconnecting { seconds, .. } => Some(*seconds),
+            Event::Connecting
+            | Event::Connected
+            | Event::Failed { .. }
+            | Event::Disconnected { .. }
+            | Event::Sent => None,
+        });
+        waits.collect()
+    }
+
     /// That each attempt of a target has one outcome, within `limit`.
     pub(crate) fn check_attempts(&self, name: &str, limit: Duration) {
         let events = self.events.get(name).expect("something is logged of each target");

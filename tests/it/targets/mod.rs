@@ -3,6 +3,7 @@
 
 mod certificates;
 mod faulty;
+mod hostile;
 mod journal;
 mod matrix;
 mod rows;

@@ -23,10 +23,14 @@ pub(crate) enum Step {
     Frame(u8, usize),
     /// Sends a close frame.
     Close(u16, &'static str),
-    /// Sends a frame again and again: first byte, length of the payload, how often.
+    /// Sends a frame again and again: first byte, length of the payload, how often. Reads meanwhile.
     Flood(u8, usize, usize),
+    /// The same, and reads nothing.
+    DeafFlood(u8, usize, usize),
     /// Sends one byte of a header again and again, without end.
     Babble,
+    /// Reads one byte now and then, and pings as if all were well.
+    Sip,
     /// Reads nothing any more.
     Freeze,
     /// Ends the connection in order.
@@ -67,14 +71,22 @@ where
                 stream.write_all(&frame(0x88, &payload)).await?;
             }
             Step::Flood(first, length, times) => {
-                let frames = frame(first, &vec![b'x'; length]).repeat(1_000);
-                for _ in 0..times.div_ceil(1_000) {
-                    stream.write_all(&frames).await?;
+                let (mut reader, mut writer) = tokio::io::split(&mut *stream);
+                let mut sink = tokio::io::sink();
+                tokio::select! {
+                    flooded = flood(&mut writer, first, length, times) => flooded?,
+                    read = tokio::io::copy(&mut reader, &mut sink) => drop(read?),
                 }
             }
+            Step::DeafFlood(first, length, times) => flood(stream, first, length, times).await?,
             Step::Babble => loop {
                 stream.write_all(b"x").await?;
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            },
+            Step::Sip => loop {
+                take(stream, 1).await?;
+                stream.write_all(&frame(0x89, b"still here")).await?;
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             },
             Step::Freeze => std::future::pending().await,
             Step::HangUp => {
@@ -112,6 +124,21 @@ async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> std::io::
         derive_accept_key(key.as_bytes())
     );
     stream.write_all(answer.as_bytes()).await
+}
+
+async fn flood<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    first: u8,
+    length: usize,
+    times: usize,
+) -> std::io::Result<()> {
+    let frame = frame(first, &vec![b'x'; length]);
+    let at_once = (65_536 / frame.len()).max(1);
+    let frames = frame.repeat(at_once);
+    for _ in 0..times.div_ceil(at_once) {
+        stream.write_all(&frames).await?;
+    }
+    Ok(())
 }
 
 async fn take<S: AsyncRead + Unpin>(stream: &mut S, count: usize) -> std::io::Result<()> {
