@@ -11,6 +11,8 @@ use tracing::{Instrument, info_span};
 pub struct Tasks {
     stop: CancellationToken,
     tracker: TaskTracker,
+    /// Of a group: the whole it is part of.
+    whole: Option<Box<Self>>,
 }
 
 impl Tasks {
@@ -24,29 +26,47 @@ impl Tasks {
         self.stop.clone()
     }
 
-    /// Starts `task`, which lasts as long as the daemon.
+    /// Tasks of this daemon that may end before the others, all together.
+    #[must_use]
+    pub fn group(&self) -> Self {
+        let stop = self.stop.child_token();
+        Self { stop, tracker: TaskTracker::new(), whole: Some(Box::new(self.clone())) }
+    }
+
+    /// Starts `task`, which lasts as long as the daemon, or as its group.
     ///
-    /// If it ends or panics before the daemon does, the daemon ends with it: a bridge without its
-    /// poller is worse than one that its supervisor restarts.
+    /// If it ends or panics before that, the daemon ends with it: a bridge without its poller is
+    /// worse than one that its supervisor restarts.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let ends_with_task = EndsDaemon { name, stop: self.stop.clone(), is_armed: true };
+        let ends_with_task = self.ends_daemon(name);
         let task = async move {
             let _ends_with_task = ends_with_task;
             task.await;
         };
-        drop(self.tracker.spawn(task.instrument(info_span!("task", name))));
+        self.track(task.instrument(info_span!("task", name)));
     }
 
     /// Starts `task`, which may end before the daemon does, but not by a panic: one target.
     pub fn spawn_short(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let ends_with_panic =
-            EndsDaemon { name: "of one connection", stop: self.stop.clone(), is_armed: true };
+        let ends_with_panic = self.ends_daemon("of one connection");
         let task = async move {
             let mut ends_with_panic = ends_with_panic;
             task.await;
             ends_with_panic.is_armed = false;
         };
-        drop(self.tracker.spawn(task));
+        self.track(task);
+    }
+
+    fn ends_daemon(&self, name: &'static str) -> EndsDaemon {
+        let daemon = self.whole.as_ref().map_or(&self.stop, |whole| &whole.stop).clone();
+        EndsDaemon { name, stop: self.stop.clone(), daemon, is_armed: true }
+    }
+
+    fn track(&self, task: impl Future<Output = ()> + Send + 'static) {
+        match &self.whole {
+            Some(whole) => drop(self.tracker.spawn(whole.tracker.track_future(task))),
+            None => drop(self.tracker.spawn(task)),
+        }
     }
 
     /// Tells all tasks to end and waits for them, at most for `grace`; whether all of them did.
@@ -57,10 +77,11 @@ impl Tasks {
     }
 }
 
-/// Stops the daemon when its task goes, however it goes.
+/// Stops the daemon when its task goes, however it goes, unless the task was told to.
 struct EndsDaemon {
     name: &'static str,
     stop: CancellationToken,
+    daemon: CancellationToken,
     is_armed: bool,
 }
 
@@ -68,7 +89,7 @@ impl Drop for EndsDaemon {
     fn drop(&mut self) {
         if self.is_armed && !self.stop.is_cancelled() {
             tracing::error!("task {} ended unexpectedly; the bridge stops", self.name);
-            self.stop.cancel();
+            self.daemon.cancel();
         }
     }
 }
@@ -103,6 +124,22 @@ mod tests {
         tasks.tracker.reopen();
         tasks.spawn_short(async { panic!("planted") });
         tokio::time::timeout(Duration::from_secs(5), stop.cancelled()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_group_ends_alone_but_a_panic_in_it_ends_all() {
+        let tasks = Tasks::new();
+        let (one, other) = (tasks.group(), tasks.group());
+        for group in [&one, &other] {
+            let stop = group.stop();
+            group.spawn("member", async move { stop.cancelled().await });
+        }
+        assert!(one.shut_down(Duration::from_secs(5)).await);
+        assert!(!tasks.stop().is_cancelled() && !other.stop().is_cancelled());
+        other.spawn("broken", async { panic!("planted") });
+        tokio::time::timeout(Duration::from_secs(5), tasks.stop().cancelled()).await.unwrap();
+        assert!(other.stop().is_cancelled());
+        assert!(tasks.shut_down(Duration::from_secs(5)).await, "it waits for its groups too");
     }
 
     #[tokio::test(start_paused = true)]

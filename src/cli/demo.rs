@@ -19,7 +19,7 @@ protocol = "simulated"
 /// Runs the daemon with a built-in simulated plant. Its energies are not kept: they are not real.
 pub(super) async fn demo(global: &Global) -> ExitCode {
     match loaded() {
-        Ok(loaded) => run::run_loaded(global, loaded, Memory::Forgotten).await,
+        Ok(demo) => run::run_loaded(global, demo, Memory::Forgotten, loaded).await,
         Err(error) => exit::bad_configuration(&error),
     }
 }

@@ -14,6 +14,8 @@ mod read;
 
 mod run;
 
+mod signals;
+
 pub mod simulate;
 
 use std::path::PathBuf;

@@ -2,12 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::mpsc;
 
-use super::{Global, exit, healthcheck, simulate};
-use crate::app::{self, Memory};
+use super::{Global, exit, healthcheck, signals, simulate};
+use crate::app::{self, Memory, Orders};
 use crate::config::LogFormat;
 use crate::config::load::{ConfigError, Loaded, file_exists, load};
 use crate::telemetry::logging;
@@ -15,17 +13,26 @@ use crate::telemetry::logging;
 /// Runs the daemon.
 pub(super) async fn run(global: &Global) -> ExitCode {
     match loaded(global) {
-        Ok(loaded) => run_loaded(global, loaded, Memory::Kept).await,
+        Ok(found) => run_loaded(global, found, Memory::Kept, || loaded(global)).await,
         Err(error) => exit::bad_configuration(&error),
     }
 }
 
-/// Runs the daemon with this configuration.
-pub(super) async fn run_loaded(global: &Global, loaded: Loaded, memory: Memory) -> ExitCode {
+/// Runs the daemon with this configuration, and with what `reload` finds at each SIGHUP.
+pub(super) async fn run_loaded(
+    global: &Global,
+    loaded: Loaded,
+    memory: Memory,
+    reload: impl Fn() -> Result<Loaded, ConfigError>,
+) -> ExitCode {
     let level = global.log_level.as_ref().unwrap_or(&loaded.config.log.level);
     let zone = loaded.zone.clone();
     let outcome = match logging::init_in(zone, level, loaded.config.log.format) {
-        Ok(()) => until_told_to_end(|ended| app::run(loaded, memory, ended)).await,
+        Ok(()) => {
+            let (sender, configurations) = mpsc::channel(1);
+            let work = |ended| app::run(loaded, memory, Orders { ended, configurations });
+            signals::until_told_to_end(work, signals::at_each_hangup(reload, sender)).await
+        }
         Err(error) => Err(error),
     };
     outcome.map_or_else(|error| exit::failed(&error), exit::status)
@@ -35,7 +42,10 @@ pub(super) async fn run_loaded(global: &Global, loaded: Loaded, memory: Memory) 
 pub(super) async fn simulate(global: &Global, arguments: simulate::SimulateArgs) -> ExitCode {
     let level = global.log_level.as_deref().unwrap_or("info");
     let outcome = match logging::init(level, LogFormat::Text) {
-        Ok(()) => until_told_to_end(|ended| simulate::simulate(arguments, ended)).await,
+        Ok(()) => {
+            let work = |ended| simulate::simulate(arguments, ended);
+            signals::until_told_to_end(work, std::future::pending()).await
+        }
         Err(error) => Err(error),
     };
     outcome.map_or_else(|error| exit::failed(&error), |()| ExitCode::SUCCESS)
@@ -66,33 +76,4 @@ pub(super) fn loaded(global: &Global) -> Result<Loaded, ConfigError> {
 pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-}
-
-/// Runs `work` until it ends, SIGTERM or SIGINT tell it to, or a second signal forces it to.
-async fn until_told_to_end<T, F>(work: impl FnOnce(CancellationToken) -> F) -> anyhow::Result<T>
-where
-    F: Future<Output = anyhow::Result<T>>,
-{
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let ended = CancellationToken::new();
-    let work = work(ended.clone());
-    tokio::pin!(work);
-    tokio::select! {
-        outcome = &mut work => return outcome,
-        () = either(&mut terminate, &mut interrupt) => ended.cancel(),
-    }
-    tokio::select! {
-        outcome = &mut work => outcome,
-        () = either(&mut terminate, &mut interrupt) => {
-            anyhow::bail!("told twice to end: ended without waiting for the tasks")
-        }
-    }
-}
-
-async fn either(one: &mut Signal, other: &mut Signal) {
-    tokio::select! {
-        _ = one.recv() => (),
-        _ = other.recv() => (),
-    }
 }

@@ -11,7 +11,7 @@ use super::duration;
 pub const PROTOBUF_INTERVAL: Duration = Duration::from_secs(35);
 
 /// One DTU to ask.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DtuConfig {
     /// Names it in the log, in the API and in metrics; unique.

@@ -10,7 +10,7 @@ use super::book::{Book, Doubt};
 use crate::dtu::PollError;
 use crate::plant::reading::DtuReading;
 use crate::snapshot::health::Health;
-use crate::snapshot::state::DtuStatus;
+use crate::snapshot::state::{DtuState, DtuStatus, InverterState};
 use crate::snapshot::{Snapshot, SnapshotReader, SnapshotWriter, channel, wire};
 use crate::store::{SavedPlant, Store};
 
@@ -73,6 +73,19 @@ impl Keeper {
             (Vec::new(), if is_news { Audience::Everyone } else { Audience::WhoAsks })
         });
         is_asleep
+    }
+
+    /// Takes over another list of DTUs, and of their inverters those that `stays` lets.
+    pub fn reconfigure(
+        &self,
+        dtus: Vec<DtuState>,
+        stays: impl Fn(&InverterState) -> bool,
+        now: Timestamp,
+    ) {
+        self.enter(now, |book| {
+            book.reconfigure(dtus, stays);
+            (Vec::new(), Audience::Everyone)
+        });
     }
 
     /// Lets the day turn.

@@ -8,7 +8,13 @@ pub mod target;
 
 mod status;
 
+mod rules;
+
+mod list;
+
 mod registration;
+
+mod reload;
 
 #[cfg(test)]
 mod tests;
@@ -19,12 +25,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tracing::warn;
 
-use self::allow::Allow;
-use self::endpoint::{Endpoint, EndpointError};
+use self::endpoint::EndpointError;
+pub use self::reload::Changes;
+use self::rules::Rules;
 pub use self::status::{ForgetError, RegisterError, TargetStatus};
-use self::target::{Origin, Settings, Target};
+use self::target::{Origin, Target};
 use crate::clock::WallClock;
-use crate::config::target::{default_connect_timeout, default_heartbeat};
 use crate::config::{RegistrationConfig, TargetConfig};
 use crate::store::{SavedTarget, Store};
 
@@ -44,9 +50,7 @@ struct Shared {
     entries: Mutex<Vec<Entry>>,
     /// Grows with each new target.
     arrivals: watch::Sender<u64>,
-    is_open: bool,
-    max_registered: usize,
-    allow: Arc<Allow>,
+    rules: Mutex<Arc<Rules>>,
     /// One change at a time, so that the database and the list tell the same.
     changing: tokio::sync::Mutex<()>,
     store: Store,
@@ -68,38 +72,13 @@ impl Directory {
         store: Store,
         clock: WallClock,
     ) -> Result<Self, EndpointError> {
-        let allow = Arc::new(Allow::parse(&registration.allow));
-        let mut targets = Vec::new();
-        for config in configured {
-            targets.push(configured_target(config, &saved)?);
-        }
-        for saved in saved {
-            let is_known = targets.iter().any(|target: &Target| target.key() == saved.key);
-            match Endpoint::parse(secrecy::ExposeSecret::expose_secret(&saved.url)) {
-                Ok(_) if is_known => {}
-                Ok(endpoint) => {
-                    let origin = Origin::Registered { at: saved.registered_at };
-                    let settings = registered_settings(&allow);
-                    targets.push(Target::new(
-                        free_name(&targets, &saved.name, &endpoint),
-                        endpoint,
-                        origin,
-                        settings,
-                        saved.failing_since,
-                    ));
-                }
-                Err(error) => {
-                    warn!("[WebSocket] Stored target {} is left out: {error}", saved.name);
-                }
-            }
-        }
+        let rules = Rules::of(registration);
+        let targets = list::targets(configured, saved, &rules)?;
         let entries = targets.into_iter().map(|target| Entry { target, is_served: false });
         Ok(Self(Arc::new(Shared {
             entries: Mutex::new(entries.collect()),
             arrivals: watch::Sender::new(0),
-            is_open: registration.enabled,
-            max_registered: registration.max_targets,
-            allow,
+            rules: Mutex::new(Arc::new(rules)),
             changing: tokio::sync::Mutex::new(()),
             store,
             clock,
@@ -190,54 +169,12 @@ impl Directory {
         }
     }
 
+    fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.0.rules.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
         // Nothing panics while it holds the list, and a list is never half changed.
         self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A target of the configuration; with the token of a later registration, if there was one.
-fn configured_target(
-    config: &TargetConfig,
-    saved: &[SavedTarget],
-) -> Result<Target, EndpointError> {
-    let mut original = Endpoint::parse(secrecy::ExposeSecret::expose_secret(&config.url))?;
-    if let Some(token) = &config.token {
-        original = original.with_token(token);
-    }
-    let replaced = saved
-        .iter()
-        .filter(|saved| saved.key == original.key())
-        .find_map(|saved| Endpoint::parse(secrecy::ExposeSecret::expose_secret(&saved.url)).ok());
-    let settings = Settings {
-        connect_timeout: config.connect_timeout,
-        heartbeat: config.heartbeat,
-        ca_file: config.ca_file.clone(),
-        allow: None,
-    };
-    let endpoint = replaced.unwrap_or_else(|| original.clone());
-    let origin = Origin::Configured(Arc::new(original));
-    Ok(Target::new(config.name.clone(), endpoint, origin, settings, None))
-}
-
-fn registered_settings(allow: &Arc<Allow>) -> Settings {
-    Settings {
-        connect_timeout: default_connect_timeout(),
-        heartbeat: default_heartbeat(),
-        ca_file: None,
-        allow: Some(Arc::clone(allow)),
-    }
-}
-
-/// `name`, or with the host added if another target bears it already.
-fn free_name(targets: &[Target], name: &str, endpoint: &Endpoint) -> String {
-    let is_taken = |name: &str| targets.iter().any(|target| target.name() == name);
-    let with_host = format!("{name} ({})", endpoint.host());
-    let with_port = format!("{name} ({})", endpoint.authority());
-    let numbered = (2..).map(|number: u32| format!("{with_port} {number}"));
-    [name.to_owned(), with_host, with_port.clone()]
-        .into_iter()
-        .chain(numbered)
-        .find(|name| !is_taken(name))
-        .unwrap_or(with_port)
 }

@@ -9,9 +9,10 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::endpoint::Endpoint;
+use super::list::{free_name, registered_settings};
 use super::status::{ForgetError, RegisterError};
 use super::target::{Origin, Target};
-use super::{Directory, Entry, free_name, registered_settings};
+use super::{Directory, Entry};
 use crate::store::SavedTarget;
 
 /// A longer name is not one for a log line.
@@ -22,7 +23,7 @@ const LOOK_UP_LIMIT: Duration = Duration::from_secs(3);
 impl Directory {
     /// Registers a target or, if its URL is known, replaces its token. On disk before it returns.
     pub async fn register(&self, url: &str, name: &str) -> Result<(), RegisterError> {
-        if !self.0.is_open {
+        if !self.rules().is_open {
             return Err(RegisterError::Disabled);
         }
         let malformed = |error: String| RegisterError::Malformed(format!("websocket_url: {error}"));
@@ -81,7 +82,7 @@ impl Directory {
             Ok(address) => vec![address],
             Err(_) => look_up(&host, endpoint.port()).await,
         };
-        let checked = self.0.allow.check(&host, &addresses);
+        let checked = self.rules().allow.check(&host, &addresses);
         checked.map_err(|forbidden| {
             warn!("[WebSocket] Registration refused for {}: {forbidden}", endpoint.place());
             RegisterError::NotAllowed(format!("websocket_url: {forbidden}"))
@@ -89,9 +90,10 @@ impl Directory {
     }
 
     fn new_name(&self, name: &str, endpoint: &Endpoint) -> Result<String, RegisterError> {
+        let most = self.rules().max_registered;
         let entries = self.entries();
         let registered = entries.iter().filter(|entry| entry.target.is_registered()).count();
-        if registered >= self.0.max_registered {
+        if registered >= most {
             return Err(RegisterError::TooMany(registered));
         }
         let targets: Vec<Target> = entries.iter().map(|entry| entry.target.clone()).collect();
@@ -99,7 +101,7 @@ impl Directory {
     }
 
     fn add(&self, name: String, endpoint: Endpoint, at: jiff::Timestamp) {
-        let settings = registered_settings(&self.0.allow);
+        let settings = registered_settings(&self.rules().allow);
         let target = Target::new(name, endpoint, Origin::Registered { at }, settings, None);
         self.entries().push(Entry { target, is_served: false });
         self.0.arrivals.send_modify(|arrivals| *arrivals = arrivals.wrapping_add(1));

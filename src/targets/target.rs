@@ -40,7 +40,7 @@ pub(super) enum Origin {
 }
 
 /// How a target is to be dialled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Name look-up, TCP, TLS and upgrade together.
     pub connect_timeout: Duration,

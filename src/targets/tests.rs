@@ -5,6 +5,7 @@ use std::sync::Mutex as StdMutex;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::*;
+use crate::config::target::{default_connect_timeout, default_heartbeat};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const FIRST: Timestamp = Timestamp::constant(1_790_000_000, 0);

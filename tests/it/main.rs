@@ -15,6 +15,7 @@ mod container;
 mod doctor;
 mod end_to_end;
 mod registration;
+mod reload;
 mod restart;
 mod shutdown;
 mod targets;

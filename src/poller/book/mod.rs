@@ -1,6 +1,7 @@
 //! All that is known of the plant, and how the outcome of a poll changes it. Pure: no socket, no
 //! clock, no task.
 
+mod reconfigure;
 #[cfg(test)]
 mod tests;
 

@@ -1,45 +1,41 @@
-//! Builds the daemon from its configuration, runs it, ends it. The only file that knows every room.
+//! Builds the daemon from its configuration, runs it, ends it. The only room that knows all others.
+
+mod before;
+
+mod fixed;
+
+mod fleet;
+
+mod reload;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use self::fixed::Fixed;
+use self::fleet::{Fleet, Parts};
+use self::reload::House;
 use crate::clock::WallClock;
-use crate::config::load::Loaded;
+use crate::config::load::{ConfigError, Loaded};
 use crate::config::{Config, DtuConfig, Protocol};
-use crate::dtu::any::AnyDtu;
 use crate::http::{self, Api, Limits};
-use crate::plant::ledger::PortLedger;
-use crate::poller::book::Book;
+use crate::poller;
 use crate::poller::keeper::Keeper;
-use crate::poller::{self, Poller, restore};
 use crate::push;
 use crate::sim;
-use crate::snapshot::state::{DtuState, DtuStatus};
-use crate::store::{Saved, Store};
+use crate::store::Store;
 use crate::targets::Directory;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
 
 /// How long all tasks together may take to end.
 const GRACE: Duration = Duration::from_millis(1_800);
-/// A DTU without an answer for this long, or for three intervals, does not count as healthy.
-const SILENCE_LIMIT: Duration = Duration::from_secs(300);
-
-/// What pollers share.
-struct Parts {
-    keeper: Keeper,
-    metrics: Metrics,
-    clock: WallClock,
-    zone: TimeZone,
-}
-
 /// Where what must survive a restart is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
@@ -49,10 +45,20 @@ pub enum Memory {
     Forgotten,
 }
 
-/// Runs the daemon until `ended` or until one of its tasks dies.
+/// What the daemon is told from outside.
+#[derive(Debug)]
+pub struct Orders {
+    /// To end.
+    pub ended: CancellationToken,
+    /// To go on with another configuration, or what is wrong with it.
+    pub configurations: mpsc::Receiver<Result<Loaded, ConfigError>>,
+}
+
+/// Runs the daemon until it is told to end or until one of its tasks dies.
 ///
 /// Returns whether it ended because it was told to.
-pub async fn run(loaded: Loaded, memory: Memory, ended: CancellationToken) -> anyhow::Result<bool> {
+pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Result<bool> {
+    let fixed = Fixed::of(&loaded.config);
     let Loaded { config, zone, warnings, file } = loaded;
     let Config { timezone: _, state_dir, poll, dtus, targets, http, log: _ } = config;
     info!("hoymiles-bridge {} with {}", env!("CARGO_PKG_VERSION"), file.display());
@@ -71,8 +77,7 @@ pub async fn run(loaded: Loaded, memory: Memory, ended: CancellationToken) -> an
         Memory::Forgotten => Store::in_memory(),
     };
     let saved = store.load();
-    let states = dtus.iter().map(|dtu| dtu_state(dtu, poll.interval, &saved)).collect();
-    let book = book(&dtus, states, &saved, zone.clone());
+    let book = before::book(&dtus, poll.interval, &saved, zone.clone());
     let (keeper, snapshot) = Keeper::new(book, store.clone(), clock.now());
 
     let tasks = Tasks::new();
@@ -83,7 +88,7 @@ pub async fn run(loaded: Loaded, memory: Memory, ended: CancellationToken) -> an
     let limits = Limits::from(&http);
     let api = Api {
         snapshot,
-        targets: directory,
+        targets: directory.clone(),
         clock: clock.clone(),
         zone: zone.clone(),
         token: http.token,
@@ -96,12 +101,12 @@ pub async fn run(loaded: Loaded, memory: Memory, ended: CancellationToken) -> an
         poller::turn_days(keeper.clone(), clock.clone(), zone.clone(), tasks.stop()),
     );
     let parts = Parts { keeper, metrics, clock, zone };
+    let mut fleet = Fleet::new(tasks.clone(), parts);
     for dtu in dtus {
-        start_dtu(&tasks, &parts, dtu, poll.interval).await?;
+        fleet.start(dtu, poll.interval).await?;
     }
 
-    let died = tasks.stop();
-    let told_to = ended.run_until_cancelled(died.cancelled()).await.is_none();
+    let told_to = serve(orders, &tasks, House { fixed, fleet, directory }).await;
     info!("stopping");
     if !tasks.shut_down(GRACE).await {
         warn!("not every task ended within {GRACE:?}");
@@ -111,24 +116,22 @@ pub async fn run(loaded: Loaded, memory: Memory, ended: CancellationToken) -> an
     Ok(told_to)
 }
 
-/// Starts the task that asks one DTU, and the DTU itself if it is a simulated one.
-async fn start_dtu(
-    tasks: &Tasks,
-    parts: &Parts,
-    config: DtuConfig,
-    interval: Duration,
-) -> anyhow::Result<()> {
-    let config = with_simulated_plant(tasks, config).await.context("cannot simulate a plant")?;
-    let poller = Poller {
-        name: Arc::from(config.name.as_str()),
-        interval: config.interval_or(interval),
-        dtu: AnyDtu::new(&config, parts.clock.clone(), parts.zone.clone()),
-        keeper: parts.keeper.clone(),
-        metrics: parts.metrics.clone(),
-        clock: parts.clock.clone(),
+/// Goes on until the end, with each new configuration that comes; whether the end was ordered.
+async fn serve(orders: Orders, tasks: &Tasks, mut house: House) -> bool {
+    let Orders { ended, mut configurations } = orders;
+    let died = tasks.stop();
+    let changing = async {
+        while let Some(configuration) = configurations.recv().await {
+            house.take_over(configuration).await;
+        }
+        // Nobody will send one any more.
+        std::future::pending::<()>().await;
     };
-    tasks.spawn("poller", poller.run(tasks.stop()));
-    Ok(())
+    tokio::select! {
+        () = ended.cancelled() => true,
+        () = died.cancelled() => false,
+        () = changing => false,
+    }
 }
 
 /// Gives a simulated DTU its plant: a real one on loopback, asked over Modbus-TCP as any other, so
@@ -142,36 +145,4 @@ pub async fn with_simulated_plant(tasks: &Tasks, mut dtu: DtuConfig) -> io::Resu
         dtu.port = Some(address.port());
     }
     Ok(dtu)
-}
-
-fn dtu_state(config: &DtuConfig, interval: Duration, saved: &Saved) -> DtuState {
-    let interval = config.interval_or(interval);
-    DtuState {
-        name: Arc::from(config.name.as_str()),
-        protocol: config.protocol,
-        serial: None,
-        firmware: None,
-        status: DtuStatus::Unknown,
-        silence_limit: SILENCE_LIMIT.max(interval.saturating_mul(3)),
-        last_success: saved.last_success.get(&config.name).copied(),
-        query_count: 0,
-        error_count: 0,
-        last_error: None,
-        last_error_time: None,
-    }
-}
-
-/// What was known before the restart, without what the configuration leaves out now.
-fn book(dtus: &[DtuConfig], states: Vec<DtuState>, saved: &Saved, zone: TimeZone) -> Book {
-    let stored = saved.snapshot_json.as_deref().map(restore::inverters).unwrap_or_default();
-    let known = stored.into_iter().filter(|inverter| {
-        let serial = inverter.serial.to_string();
-        dtus.iter().any(|dtu| {
-            *dtu.name == *inverter.dtu_name
-                && !dtu.exclude.iter().any(|excluded| excluded.eq_ignore_ascii_case(&serial))
-        })
-    });
-    let ledgers =
-        saved.ledgers.iter().map(|(key, record)| (*key, PortLedger::from_record(record.clone())));
-    Book::new(zone, states, known, ledgers)
 }

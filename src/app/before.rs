@@ -1,0 +1,53 @@
+//! What is known of DTUs and plant before the first poll.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::config::DtuConfig;
+use crate::plant::ledger::PortLedger;
+use crate::poller::book::Book;
+use crate::poller::restore;
+use crate::snapshot::state::{DtuState, DtuStatus, InverterState};
+use crate::store::Saved;
+
+/// A DTU without an answer for this long, or for three intervals, does not count as healthy.
+const SILENCE_LIMIT: Duration = Duration::from_secs(300);
+
+/// A DTU of which nothing is known but what was kept.
+pub(super) fn state(config: &DtuConfig, interval: Duration, saved: &Saved) -> DtuState {
+    let interval = config.interval_or(interval);
+    DtuState {
+        name: Arc::from(config.name.as_str()),
+        protocol: config.protocol,
+        serial: None,
+        firmware: None,
+        status: DtuStatus::Unknown,
+        silence_limit: SILENCE_LIMIT.max(interval.saturating_mul(3)),
+        last_success: saved.last_success.get(&config.name).copied(),
+        query_count: 0,
+        error_count: 0,
+        last_error: None,
+        last_error_time: None,
+    }
+}
+
+/// What was known before the restart, without what the configuration leaves out now.
+pub(super) fn book(dtus: &[DtuConfig], interval: Duration, saved: &Saved, zone: TimeZone) -> Book {
+    let states = dtus.iter().map(|dtu| state(dtu, interval, saved)).collect();
+    let stored = saved.snapshot_json.as_deref().map(restore::inverters).unwrap_or_default();
+    let known = stored.into_iter().filter(|inverter| is_wanted(inverter, dtus));
+    let ledgers =
+        saved.ledgers.iter().map(|(key, record)| (*key, PortLedger::from_record(record.clone())));
+    Book::new(zone, states, known, ledgers)
+}
+
+/// Whether the configuration has the inverter's DTU, and does not leave the inverter out.
+pub(super) fn is_wanted(inverter: &InverterState, dtus: &[DtuConfig]) -> bool {
+    let serial = inverter.serial.to_string();
+    dtus.iter().any(|dtu| {
+        *dtu.name == *inverter.dtu_name
+            && !dtu.exclude.iter().any(|excluded| excluded.eq_ignore_ascii_case(&serial))
+    })
+}

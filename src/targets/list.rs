@@ -1,0 +1,90 @@
+//! Which targets there are: those of the configuration, and those that registered.
+
+use std::sync::Arc;
+
+use secrecy::ExposeSecret as _;
+use tracing::warn;
+
+use super::allow::Allow;
+use super::endpoint::{Endpoint, EndpointError};
+use super::rules::Rules;
+use super::target::{Origin, Settings, Target};
+use crate::config::TargetConfig;
+use crate::config::target::{default_connect_timeout, default_heartbeat};
+use crate::store::SavedTarget;
+
+/// All targets. One that is in the configuration and has registered is one of the configuration, with
+/// the token of its registration.
+pub(super) fn targets(
+    configured: &[TargetConfig],
+    saved: Vec<SavedTarget>,
+    rules: &Rules,
+) -> Result<Vec<Target>, EndpointError> {
+    let mut targets = Vec::new();
+    for config in configured {
+        targets.push(configured_target(config, &saved)?);
+    }
+    for saved in saved {
+        let is_known = targets.iter().any(|target: &Target| target.key() == saved.key);
+        match Endpoint::parse(saved.url.expose_secret()) {
+            Ok(_) if is_known => {}
+            Ok(endpoint) => targets.push(Target::new(
+                free_name(&targets, &saved.name, &endpoint),
+                endpoint,
+                Origin::Registered { at: saved.registered_at },
+                registered_settings(&rules.allow),
+                saved.failing_since,
+            )),
+            Err(error) => {
+                warn!("[WebSocket] Stored target {} is left out: {error}", saved.name);
+            }
+        }
+    }
+    Ok(targets)
+}
+
+/// A target of the configuration; with the token of a later registration, if there was one.
+fn configured_target(
+    config: &TargetConfig,
+    saved: &[SavedTarget],
+) -> Result<Target, EndpointError> {
+    let mut original = Endpoint::parse(config.url.expose_secret())?;
+    if let Some(token) = &config.token {
+        original = original.with_token(token);
+    }
+    let replaced = saved
+        .iter()
+        .filter(|saved| saved.key == original.key())
+        .find_map(|saved| Endpoint::parse(saved.url.expose_secret()).ok());
+    let settings = Settings {
+        connect_timeout: config.connect_timeout,
+        heartbeat: config.heartbeat,
+        ca_file: config.ca_file.clone(),
+        allow: None,
+    };
+    let endpoint = replaced.unwrap_or_else(|| original.clone());
+    let origin = Origin::Configured(Arc::new(original));
+    Ok(Target::new(config.name.clone(), endpoint, origin, settings, None))
+}
+
+pub(super) fn registered_settings(allow: &Arc<Allow>) -> Settings {
+    Settings {
+        connect_timeout: default_connect_timeout(),
+        heartbeat: default_heartbeat(),
+        ca_file: None,
+        allow: Some(Arc::clone(allow)),
+    }
+}
+
+/// `name`, or with the host added if another target bears it already.
+pub(super) fn free_name(targets: &[Target], name: &str, endpoint: &Endpoint) -> String {
+    let is_taken = |name: &str| targets.iter().any(|target| target.name() == name);
+    let with_host = format!("{name} ({})", endpoint.host());
+    let with_port = format!("{name} ({})", endpoint.authority());
+    let numbered = (2..).map(|number: u32| format!("{with_port} {number}"));
+    [name.to_owned(), with_host, with_port.clone()]
+        .into_iter()
+        .chain(numbered)
+        .find(|name| !is_taken(name))
+        .unwrap_or(with_port)
+}

@@ -1,0 +1,136 @@
+//! SIGHUP: the configuration is read again, and what is the same notices nothing.
+
+use serde_json::{Value, json};
+
+use crate::support::bridge::{Bridge, Home};
+use crate::support::plant::Plant;
+use crate::support::target::Target;
+
+fn section(name: &str, url: &str) -> String {
+    format!("[[target]]\nname = \"{name}\"\nurl = \"{url}\"\n")
+}
+
+async fn names(bridge: &Bridge, path: &str, key: &str) -> Vec<String> {
+    let (_, list) = bridge.get(path).await;
+    let name = |one: &Value| one[key].as_str().unwrap().to_owned();
+    list.as_array().unwrap().iter().map(name).collect()
+}
+
+/// Has the bridge read its configuration again, and waits until it tells this of it.
+async fn reload(bridge: &Bridge, told: &str) {
+    bridge.signal("HUP").await;
+    bridge.logged(&format!("the new configuration is in effect: {told}")).await;
+}
+
+#[tokio::test]
+async fn targets_that_are_the_same_stay_connected_and_the_others_come_and_go() {
+    let plant = Plant::start(&["--inverters", "1"]).await;
+    let (stays, goes, comes, registers) = (
+        Target::start("a").await,
+        Target::start("b").await,
+        Target::start("c").await,
+        Target::start("d").await,
+    );
+    let with = |name: &str, url: &str| {
+        [plant.dtu("DTU"), section("Stays", &stays.url("a")), section(name, url)].concat()
+    };
+    let home = Home::new(&with("Goes", &goes.url("b")));
+    let bridge = home.run().await;
+    let body = json!({"websocket_url": registers.url("d"), "name": "Registered"});
+    assert_eq!(bridge.post("/api/websocket/register", &body).await.0, 200);
+    for name in ["Stays", "Goes", "Registered"] {
+        bridge.logged(&format!("[WebSocket] ✓ Connected to: {name}")).await;
+    }
+
+    home.configure(&with("Comes", &comes.url("c")));
+    reload(
+        &bridge,
+        "DTUs 1 as before, 0 started, 0 stopped; targets 2 as before, 1 started, 1 stopped",
+    )
+    .await;
+    bridge.logged("[WebSocket] ✓ Connected to: Comes").await;
+    let gone = goes.received("good-bye", |received| !received.close_codes.is_empty()).await;
+    assert_eq!(gone.close_codes, [1000]);
+    assert_eq!(names(&bridge, "/api/targets", "name").await, ["Stays", "Comes", "Registered"]);
+    for target in [&stays, &registers] {
+        let received = target.received("first connection", |_| true).await;
+        assert_eq!(
+            (received.paths.len(), received.close_codes.len()),
+            (1, 0),
+            "it noticed nothing"
+        );
+    }
+    bridge.stop().await;
+    for target in [stays, goes, comes, registers] {
+        target.stop().await;
+    }
+    plant.stop().await;
+}
+
+#[tokio::test]
+async fn dtus_come_change_and_go_and_none_sees_two_clients() {
+    let strict = ["--fault", "refuse-second-client", "--inverters"];
+    let roof = Plant::start(&[&strict[..], &["2"]].concat()).await;
+    let barn = Plant::start(&[&strict[..], &["1", "--seed", "7"]].concat()).await;
+    let home = Home::new(&roof.dtu("Roof"));
+    let bridge = home.run().await;
+    bridge.inverters_when(|all| all.as_array().unwrap().len() == 2).await;
+
+    let both = [roof.dtu("Roof"), barn.dtu("Barn")].concat();
+    home.configure(&both);
+    reload(&bridge, "DTUs 1 as before, 1 started, 0 stopped").await;
+    bridge.inverters_when(|all| all.as_array().unwrap().len() == 3).await;
+
+    // Another interval: a new connection, once the old one is closed.
+    home.configure(&both.replacen("interval = \"5s\"", "interval = \"6s\"", 1));
+    reload(&bridge, "DTUs 1 as before, 1 started, 1 stopped").await;
+    bridge.logged_times("Roof: 8 ports of 2 inverters", 2).await;
+    let (_, health) = bridge.get("/health").await;
+    for dtu in ["Roof", "Barn"] {
+        assert_eq!(health["dtus"][dtu]["error_count"], 0, "{health}");
+        assert_eq!(health["dtus"][dtu]["status"], "online", "{health}");
+    }
+
+    // One that is gone takes its inverters with it.
+    home.configure(&barn.dtu("Barn"));
+    reload(&bridge, "DTUs 1 as before, 0 started, 1 stopped").await;
+    assert_eq!(names(&bridge, "/api/inverters", "dtu_name").await, ["Barn"]);
+    let (_, health) = bridge.get("/health").await;
+    assert!(health["dtus"].get("Roof").is_none(), "{health}");
+    bridge.stop().await;
+    roof.stop().await;
+    barn.stop().await;
+}
+
+#[tokio::test]
+async fn a_bad_configuration_is_refused_and_one_that_needs_a_restart_says_so() {
+    let plant = Plant::start(&["--inverters", "1"]).await;
+    let target = Target::start("a").await;
+    let good = [plant.dtu("DTU"), section("Stays", &target.url("a"))].concat();
+    let home = Home::new(&good);
+    let bridge = home.run().await;
+    bridge.logged("[WebSocket] ✓ Connected to: Stays").await;
+
+    home.configure(&good.replace("protocol = \"modbus\"", "protocol = \"smoke\""));
+    bridge.signal("HUP").await;
+    bridge.logged("the bridge goes on with the one before").await;
+    bridge.logged("dtu[0].protocol").await;
+    assert_eq!(names(&bridge, "/api/targets", "state").await, ["connected"]);
+
+    home.configure(&format!("timezone = \"Europe/Berlin\"\n{good}"));
+    reload(&bridge, "DTUs 1 as before, 0 started, 0 stopped; targets 1 as before").await;
+    bridge.logged("timezone has changed, which has no effect before the bridge is restarted").await;
+
+    // Who may register is in effect at once.
+    home.configure(&format!("{good}[http.registration]\nenabled = false\n"));
+    bridge.signal("HUP").await;
+    bridge.logged_times("the new configuration is in effect", 2).await;
+    let body = json!({"websocket_url": target.url("a"), "name": "Late"});
+    assert_eq!(bridge.post("/api/websocket/register", &body).await.0, 403);
+    let received = target.received("first connection", |_| true).await;
+    assert_eq!((received.paths.len(), received.close_codes.len()), (1, 0), "it noticed nothing");
+    let (status, _) = bridge.stop().await;
+    assert_eq!(status.code(), Some(0));
+    target.stop().await;
+    plant.stop().await;
+}
