@@ -1,0 +1,158 @@
+"""What all entities have in common: identity, device, availability, and when they appear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from homeassistant.const import EntityCategory, Platform
+from homeassistant.core import callback
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.device_registry import DeviceInfo
+from homeassistant.helpers.entity import Entity
+from homeassistant.helpers.entity_platform import AddEntitiesCallback
+from homeassistant.helpers.update_coordinator import CoordinatorEntity
+
+from .const import DOMAIN, MANUFACTURER
+from .coordinator import HoymilesCoordinator
+from .data import BRIDGE, Object, Ref, Snapshot, Subject
+from .row import Flag, Row, Value
+from .table import BY_SUBJECT
+
+
+def unique_id(entry_id: str, ref: Ref, key: str) -> str:
+    """Name an entity for ever: by serial number where there is one."""
+    match ref.subject:
+        case Subject.BRIDGE:
+            return f"{entry_id}_{key}"
+        case Subject.DTU:
+            return f"{entry_id}_dtu_{ref.name}_{key}"
+        case Subject.INVERTER:
+            return f"{ref.name}_{key}"
+        case Subject.PORT:
+            return f"{ref.name}_port{ref.port}_{key}"
+        case Subject.METER:
+            return f"meter_{ref.name}_{key}"
+
+
+def device_id(entry_id: str, ref: Ref) -> tuple[str, str]:
+    """Name a device; a port belongs to its inverter's."""
+    match ref.subject:
+        case Subject.BRIDGE:
+            return (DOMAIN, entry_id)
+        case Subject.DTU:
+            return (DOMAIN, f"{entry_id}_dtu_{ref.name}")
+        case Subject.INVERTER | Subject.PORT:
+            return (DOMAIN, ref.name)
+        case Subject.METER:
+            return (DOMAIN, f"meter_{ref.name}")
+
+
+class HoymilesEntity(CoordinatorEntity[HoymilesCoordinator]):
+    """One row of the table for one subject."""
+
+    _attr_has_entity_name = True
+
+    def __init__(self, coordinator: HoymilesCoordinator, ref: Ref, row: Row) -> None:
+        """Show `row` of the subject that `ref` names."""
+        super().__init__(coordinator)
+        self.ref = ref
+        self.row = row
+        self._attr_unique_id = unique_id(coordinator.entry.entry_id, ref, row.key)
+        self._attr_translation_key = row.translation_key
+        self._attr_entity_registry_enabled_default = row.is_enabled
+        self._attr_entity_category = EntityCategory.DIAGNOSTIC if row.is_diagnostic else None
+        if ref.subject is Subject.PORT:
+            self._attr_translation_placeholders = {"port": str(ref.port)}
+        self._attr_device_info = _device(coordinator, ref)
+
+    @property
+    def found(self) -> Object | None:
+        """The bridge's object of our subject; None while it has none."""
+        return self.coordinator.data.objects.get(self.ref)
+
+    @property
+    def value(self) -> Value:
+        """The value of the moment; None is not known."""
+        found = self.found
+        return None if found is None else self.row.value(found)
+
+    @property
+    def available(self) -> bool:
+        """Whether the bridge can be asked and still has the subject."""
+        return super().available and self.found is not None
+
+
+def _device(coordinator: HoymilesCoordinator, ref: Ref) -> DeviceInfo:
+    entry_id = coordinator.entry.entry_id
+    snapshot = coordinator.data
+    found = snapshot.objects[ref]
+    info = DeviceInfo(identifiers={device_id(entry_id, ref)}, manufacturer=MANUFACTURER)
+    via = BRIDGE
+    match ref.subject:
+        case Subject.BRIDGE:
+            info["name"] = info["model"] = info["manufacturer"] = "Hoymiles bridge"
+            info["configuration_url"] = coordinator.client.url
+            if snapshot.version:
+                info["sw_version"] = snapshot.version
+            return info
+        case Subject.DTU:
+            is_called_so = ref.name.casefold().startswith("dtu")
+            info["name"] = ref.name if is_called_so else f"DTU {ref.name}"
+            info["model"] = "DTU"
+        case Subject.INVERTER | Subject.PORT:
+            found = snapshot.objects.get(Ref(Subject.INVERTER, ref.name), found)
+            info["name"] = f"Inverter {ref.name}"
+            if model := found.get("inverter_type"):
+                info["model"] = str(model)
+            via = _dtu_of(snapshot, found)
+        case Subject.METER:
+            info["name"] = f"Meter {ref.name}"
+            info["model"] = "Energy meter"
+            via = _dtu_of(snapshot, found)
+    if serial := found.get("serial_number"):
+        info["serial_number"] = str(serial)
+    if firmware := found.get("firmware_version"):
+        info["sw_version"] = str(firmware)
+    info["via_device"] = device_id(entry_id, via)
+    return info
+
+
+def _dtu_of(snapshot: Snapshot, found: Object) -> Ref:
+    """Name the DTU that reads a device, or the bridge while it tells of no such DTU."""
+    dtu = Ref(Subject.DTU, str(found.get("dtu_name")))
+    return dtu if dtu in snapshot.objects else BRIDGE
+
+
+@callback
+def async_add_as_they_appear(
+    coordinator: HoymilesCoordinator,
+    platform: Platform,
+    make: Callable[[HoymilesCoordinator, Ref, Row], Entity],
+    add: AddEntitiesCallback,
+) -> None:
+    """Add the entities there are, and later those of inverters and ports that come."""
+    known: set[str] = set()
+    entry_id = coordinator.entry.entry_id
+    registry = er.async_get(coordinator.hass)
+
+    def is_wanted(identity: str, row: Row, found: Object) -> bool:
+        """Whether it has a value, or had one before Home Assistant was restarted."""
+        has_one = not row.is_legacy and (not row.is_given_late or row.value(found) is not None)
+        return has_one or registry.async_get_entity_id(platform, DOMAIN, identity) is not None
+
+    def newcomers() -> Iterator[Entity]:
+        for ref, found in sorted(coordinator.data.objects.items(), key=lambda item: item[0]):
+            for row in BY_SUBJECT[ref.subject]:
+                is_ours = isinstance(row.kind, Flag) == (platform is Platform.BINARY_SENSOR)
+                identity = unique_id(entry_id, ref, row.key)
+                if is_ours and identity not in known and is_wanted(identity, row, found):
+                    known.add(identity)
+                    yield make(coordinator, ref, row)
+
+    @callback
+    def look() -> None:
+        if fresh := list(newcomers()):
+            add(fresh)
+
+    look()
+    coordinator.entry.async_on_unload(coordinator.async_add_listener(look))

@@ -1,0 +1,164 @@
+"""Makes the bridge connect to us, and again whenever it has forgotten us."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Final
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.network import NoURLAvailableError, get_url
+from homeassistant.util import dt as dt_util
+from yarl import URL
+
+from .api import BridgeClient, BridgeError, BridgeRefusedError
+from .const import CONF_CALLBACK_URL, CONF_PUSH_TOKEN, PUSH_PATH, TARGET_NAME
+from .push import PushSockets
+
+_LOGGER = logging.getLogger(__name__)
+
+FIRST_LOOK: Final = 5.0
+"""Seconds; the bridge reconnects by itself, so it gets the time to."""
+LONGEST_WAIT: Final = 30.0
+FORGOTTEN_AFTER: Final = 10
+"""Looks without a connection after which the bridge may have forgotten us without a restart."""
+
+
+class NoAddressError(BridgeError):
+    """Home Assistant does not know where it can be reached."""
+
+
+class Registration:
+    """Our registration with one bridge."""
+
+    def __init__(
+        self, hass: HomeAssistant, entry: ConfigEntry, client: BridgeClient, sockets: PushSockets
+    ) -> None:
+        """Register with the bridge behind `client`."""
+        self._hass = hass
+        self._entry = entry
+        self._client = client
+        self._sockets = sockets
+        self._unsub: CALLBACK_TYPE | None = None
+        self._is_closed = False
+        self._wait = FIRST_LOOK
+        self._looks = 0
+        self._known_start: str | None = None
+        self.down_since: datetime | None = None
+        """Since when the bridge is not connected; None while it is."""
+        self.words: str | None = None
+        """Why it is not, in the bridge's words."""
+
+    @property
+    def websocket_url(self) -> URL:
+        """Where the bridge finds us, token included."""
+        base = self._entry.options.get(CONF_CALLBACK_URL)
+        if not base:
+            try:
+                base = get_url(self._hass, allow_external=False, allow_cloud=False)
+            except NoURLAvailableError as error:
+                raise NoAddressError(
+                    "Home Assistant has no internal URL: set one under Settings, System, Network"
+                ) from error
+        url = URL(base)
+        return url.with_scheme("wss" if url.scheme in ("https", "wss") else "ws").joinpath(
+            *PUSH_PATH.strip("/").split("/")
+        ) % {"token": self._entry.data[CONF_PUSH_TOKEN]}
+
+    async def begin(self, start_time: str | None) -> None:
+        """Register for the first time after a start."""
+        self.down_since = dt_util.utcnow()
+        await self._register(start_time)
+        if not self._sockets.is_connected:
+            self._look_later()
+
+    @callback
+    def connection_changed(self) -> None:
+        """Look after the connection when it is lost, and rest while it is there."""
+        if self._is_closed:
+            return
+        self._stop_looking()
+        self._wait = FIRST_LOOK
+        self._looks = 0
+        if self._sockets.is_connected:
+            self.down_since = None
+            self.words = None
+        else:
+            self.down_since = dt_util.utcnow()
+            self._look_later()
+
+    @callback
+    def close(self) -> None:
+        """Look no more."""
+        self._is_closed = True
+        self._stop_looking()
+
+    async def forget(self) -> None:
+        """Ask the bridge to forget us, as far as it can be asked."""
+        try:
+            ours = str(self.websocket_url.with_query(None))
+            for target in await self._client.targets():
+                if _without_query(target) == ours and target.get("source") == "registered":
+                    await self._client.forget(str(target.get("name")))
+        except BridgeError as error:
+            _LOGGER.debug("The bridge could not be asked to forget us: %s", error)
+
+    @callback
+    def _look_later(self) -> None:
+        if not self._is_closed:
+            self._unsub = async_call_later(self._hass, self._wait, self._look)
+            self._wait = min(self._wait * 2, LONGEST_WAIT)
+
+    @callback
+    def _stop_looking(self) -> None:
+        if self._unsub:
+            self._unsub()
+            self._unsub = None
+
+    async def _look(self, _now: datetime) -> None:
+        """The bridge is not connected: find out why, and register if that can help."""
+        self._unsub = None
+        self._looks += 1
+        try:
+            health = await self._client.health()
+            start_time = health.get("start_time")
+            is_lost = self._looks % FORGOTTEN_AFTER == 0
+            if self._known_start is None or start_time != self._known_start or is_lost:
+                await self._register(start_time)
+            else:
+                self.words = await self._reason()
+        except BridgeError as error:
+            self.words = str(error)
+        if not self._sockets.is_connected:
+            self._look_later()
+
+    async def _register(self, start_time: str | None) -> None:
+        try:
+            await self._client.register(str(self.websocket_url), TARGET_NAME)
+        except (BridgeRefusedError, NoAddressError) as error:
+            if self.words != str(error):
+                _LOGGER.warning("The bridge does not push to us: %s", error)
+            self.words = str(error)
+        except BridgeError as error:
+            self.words = str(error)
+        else:
+            self._known_start = start_time
+            _LOGGER.info("[WebSocket Server] Registered with bridge %s", self._client.url)
+
+    async def _reason(self) -> str | None:
+        """Read why the bridge does not reach us."""
+        ours = str(self.websocket_url.with_query(None))
+        for target in await self._client.targets():
+            if _without_query(target) == ours:
+                error = target.get("last_error")
+                return str(error) if error else None
+        # It answers, and does not list us: it has forgotten us, or tells nobody.
+        self._known_start = None
+        return None
+
+
+def _without_query(target: object) -> str | None:
+    url = target.get("url") if isinstance(target, dict) else None
+    return str(url).partition("?")[0] if url else None

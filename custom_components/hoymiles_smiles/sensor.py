@@ -1,0 +1,71 @@
+"""The rows of the table that are sensors."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from homeassistant.components.sensor import SensorDeviceClass, SensorEntity, SensorStateClass
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddEntitiesCallback
+from homeassistant.helpers.typing import StateType
+from homeassistant.util import dt as dt_util
+
+from .coordinator import HoymilesCoordinator, coordinator_of
+from .data import Ref, Subject, pointed
+from .entity import HoymilesEntity, async_add_as_they_appear
+from .row import Choice, Number, Row, Time, instant
+
+PARALLEL_UPDATES = 0
+
+
+async def async_setup_entry(
+    hass: HomeAssistant, entry: ConfigEntry, async_add_entities: AddEntitiesCallback
+) -> None:
+    """Add the sensors of one bridge."""
+    coordinator = coordinator_of(entry)
+    async_add_as_they_appear(coordinator, Platform.SENSOR, HoymilesSensor, async_add_entities)
+
+
+class HoymilesSensor(HoymilesEntity, SensorEntity):
+    """One value."""
+
+    def __init__(self, coordinator: HoymilesCoordinator, ref: Ref, row: Row) -> None:
+        """Take class, unit and precision from the row."""
+        super().__init__(coordinator, ref, row)
+        match row.kind:
+            case Number() as number:
+                self._attr_native_unit_of_measurement = number.unit
+                self._attr_suggested_display_precision = number.precision
+                if number.device_class:
+                    self._attr_device_class = SensorDeviceClass(number.device_class)
+                if number.state_class:
+                    self._attr_state_class = SensorStateClass(number.state_class)
+            case Choice() as choice:
+                self._attr_device_class = SensorDeviceClass.ENUM
+                self._attr_options = choice.options
+            case Time():
+                self._attr_device_class = SensorDeviceClass.TIMESTAMP
+
+    @property
+    def native_value(self) -> StateType | datetime:
+        """The value of the moment; None is not known."""
+        return self.value
+
+    @property
+    def last_reset(self) -> datetime | None:
+        """The midnight since which the energy of a day counts; the bridge's, not ours."""
+        if self.state_class is not SensorStateClass.TOTAL or self.found is None:
+            return None
+        where = "/plant/today_since" if self.ref.subject is Subject.BRIDGE else "/today_since"
+        since = instant(pointed(self.found, where))
+        return since or dt_util.start_of_local_day(self.coordinator.data.received_at)
+
+    @property
+    def extra_state_attributes(self) -> dict[str, Any] | None:
+        """What stands behind a word: the device's own code, or the bridge's text for it."""
+        if self.row.raw is None or self.found is None:
+            return None
+        return {"raw": pointed(self.found, self.row.raw)}

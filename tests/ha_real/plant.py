@@ -1,0 +1,126 @@
+"""The real bridge, and a simulated plant of 19 inverters and 37 ports behind it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = Path(os.environ.get("HOYMILES_BRIDGE", ROOT / "target/debug/hoymiles-bridge"))
+CONFIGURATION = """\
+timezone = "Europe/Berlin"
+state_dir = "{state}"
+[poll]
+interval = "5s"
+[[dtu]]
+name = "DTU"
+protocol = "modbus"
+host = "127.0.0.1"
+port = {dtu}
+[http]
+listen = "127.0.0.1:{port}"
+"""
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+class Process:
+    """A program of ours in the background."""
+
+    def __init__(self, log: Path, *arguments: str) -> None:
+        """Start the bridge's binary with these arguments."""
+        self._log = log
+        out = log.open("ab")
+        self._process = subprocess.Popen([str(BINARY), *arguments], stdout=out, stderr=out)
+
+    @property
+    def log(self) -> str:
+        """What it and those before it have logged."""
+        return self._log.read_text()
+
+    def stop(self) -> None:
+        """End it in order."""
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(20)
+
+
+class Bridge:
+    """The bridge and its DTU. The DTU goes on when the bridge stops."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start the DTU, and lay out the bridge's folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: Process | None = None
+        arguments = "--inverters 19 --ports 37 --always-day --timezone Europe/Berlin"
+        self._dtu = Process(
+            folder / "dtu.log", "simulate", "--modbus", "127.0.0.1:0", *arguments.split()
+        )
+        self._file = folder / "bridge.toml"
+        self._file.write_text(
+            CONFIGURATION.format(state=folder / "state", dtu=self._dtu_port(), port=self.port)
+        )
+
+    def start(self) -> None:
+        """Start, and wait for the first poll."""
+        self._process = Process(self.folder / "bridge.log", "--config", str(self._file), "run")
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            try:
+                if requests.get(f"{self.url}/ready", timeout=5).ok:
+                    return
+            except requests.ConnectionError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(self._process.log)
+
+    def stop(self) -> None:
+        """End the bridge; its DTU goes on."""
+        if self._process:
+            self._process.stop()
+            self._process = None
+
+    def forget_everything(self) -> None:
+        """Lose what the bridge has on disk: registrations, too."""
+        for file in (self.folder / "state").iterdir():
+            file.unlink()
+
+    def end(self) -> None:
+        """End all."""
+        self.stop()
+        self._dtu.stop()
+
+    def get(self, path: str) -> Any:
+        """Ask the bridge's API."""
+        response = requests.get(self.url + path, timeout=10)
+        assert response.ok or path == "/health", response.text
+        return response.json()
+
+    @property
+    def log(self) -> str:
+        """What the bridge has logged."""
+        return (self.folder / "bridge.log").read_text()
+
+    def _dtu_port(self) -> int:
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            if found := re.search(r"127\.0\.0\.1:(\d+)", self._dtu.log):
+                return int(found[1])
+            time.sleep(0.05)
+        raise AssertionError(self._dtu.log)
