@@ -25,6 +25,7 @@ pub fn is_healthy(dtus: &[DtuState], now: Timestamp) -> bool {
 #[derive(Clone, Debug, Serialize)]
 pub struct Health {
     healthy: bool,
+    version: &'static str,
     uptime_seconds: i64,
     start_time: String,
     dtus: BTreeMap<String, DtuHealth>,
@@ -54,6 +55,7 @@ impl Health {
     pub fn new(dtus: &[DtuState], started_at: Timestamp, now: Timestamp, zone: &TimeZone) -> Self {
         Self {
             healthy: is_healthy(dtus, now),
+            version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: seconds_between(started_at, now),
             start_time: time(started_at, zone),
             dtus: dtus

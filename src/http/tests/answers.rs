@@ -132,6 +132,7 @@ async fn health_and_ready_say_the_same() {
         assert_eq!(health.status, status);
         assert_eq!(health.json()["healthy"], status == 200);
         assert_eq!(health.json()["uptime_seconds"], 60);
+        assert_eq!(health.json()["version"], env!("CARGO_PKG_VERSION"));
         let ready = ask(&api, "GET", "/ready").await;
         assert_eq!(ready.status, status);
         assert!(status != 200 || ready.text == "OK", "{}", ready.text);
