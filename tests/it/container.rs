@@ -4,6 +4,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::bridge::{Bridge, Home, command};
+use crate::support::say;
 
 /// The user of the image.
 const NOBODY: u32 = 65532;
@@ -72,10 +73,4 @@ async fn a_state_directory_that_cannot_be_written_degrades_to_memory_with_a_warn
     let (_, stats) = bridge.get("/stats").await;
     assert_eq!(stats["database_type"], "memory");
     bridge.stop().await;
-}
-
-/// A test that is left out says so.
-#[expect(clippy::print_stderr, reason = "the place where a test can be heard")]
-fn say(text: &str) {
-    eprintln!("{text}");
 }

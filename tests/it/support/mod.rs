@@ -1,9 +1,11 @@
 //! What the tests of the whole house share.
 
 pub(crate) mod bridge;
+pub(crate) mod namespace;
 pub(crate) mod plant;
 pub(crate) mod target;
 
+use std::io::Write as _;
 use std::time::Duration;
 
 /// No event takes longer than this on a slow machine; a test that waits longer has failed.
@@ -21,4 +23,9 @@ pub(crate) fn client() -> reqwest::Client {
     // An error means that it knows already.
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::new()
+}
+
+/// Says something that is heard although the test passes: that it was left out.
+pub(crate) fn say(text: &str) {
+    drop(writeln!(std::io::stderr(), "{text}"));
 }

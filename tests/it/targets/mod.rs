@@ -6,5 +6,6 @@ mod faulty;
 mod hostile;
 mod journal;
 mod matrix;
+mod network;
 mod rows;
 mod step;

@@ -1,0 +1,82 @@
+//! Names that point somewhere else once they are registered.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde_json::json;
+
+use super::dns::{Answer, Dns};
+use super::{DTU, until};
+use crate::support::bridge::Home;
+use crate::support::namespace::{ip, is_inside};
+use crate::support::target::Target;
+use crate::targets::faulty::{Fault, Faulty};
+use crate::targets::journal::{Event, Journal};
+use crate::targets::step::Step;
+
+const HOME: Ipv4Addr = Ipv4Addr::LOCALHOST;
+const ABROAD: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
+const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+
+#[tokio::test]
+async fn a_registered_name_is_checked_at_each_connection_and_redirection() {
+    let test = concat!(
+        "targets::network::rebinding::",
+        "a_registered_name_is_checked_at_each_connection_and_redirection"
+    );
+    if !is_inside(test).await {
+        return;
+    }
+    let at = |addresses: &[Ipv4Addr]| Answer::Addresses(addresses.to_vec());
+    let dns = Dns::start().await;
+    dns.say("home.example", &[at(&[HOME])]);
+    // The first answer is for the registration, and the second for the connection.
+    dns.say("rebound.example", &[at(&[HOME]), at(&[ABROAD])]);
+    dns.say("cloud.example", &[at(&[HOME]), at(&[METADATA])]);
+    dns.say("both.example", &[at(&[HOME, ABROAD])]);
+    dns.say("redirected.example", &[at(&[HOME]), at(&[HOME]), at(&[ABROAD])]);
+    // Where nobody may be led, somebody listens: it would be seen.
+    for address in [ABROAD, METADATA] {
+        ip(&format!("address add {address}/32 dev lo")).await;
+    }
+    let abroad = Target::start_at(SocketAddr::from((ABROAD, 8_123)), "secret").await;
+    let cloud = Target::start_at(SocketAddr::from((METADATA, 8_123)), "secret").await;
+    let target = Target::start_at(SocketAddr::from((HOME, 8_123)), "secret").await;
+    let redirecting = Faulty::start(Fault::plain(&[
+        Step::Request,
+        Step::Say(b"HTTP/1.1 307 Temporary\r\nLocation: /elsewhere\r\n\r\n"),
+    ]));
+    let bridge = Home::new(DTU).run().await;
+
+    let away = redirecting.address.port();
+    for (name, port, expected) in [
+        ("home.example", 8_123, 200),
+        ("rebound.example", 8_123, 200),
+        ("cloud.example", 8_123, 200),
+        ("both.example", 8_123, 403),
+        ("redirected.example", away, 200),
+    ] {
+        let url = format!("ws://{name}:{port}/ws?token=secret");
+        let body = json!({"websocket_url": url, "name": name});
+        let (status, answer) = bridge.post("/api/websocket/register", &body).await;
+        assert_eq!(status, expected, "{name}: {answer}");
+    }
+    let mut journal = Journal::default();
+    until(&bridge, &mut journal, "home.example", |event| *event == Event::Sent).await;
+    for (name, cause) in [
+        ("rebound.example", "203.0.113.7 is not allowed for registered targets"),
+        ("cloud.example", "169.254.169.254 is no address of a target"),
+        ("redirected.example", "203.0.113.7 is not allowed for registered targets"),
+    ] {
+        let failed = until(&bridge, &mut journal, name, Event::is_outcome).await;
+        let reason = failed.reason().unwrap_or_else(|| panic!("{name}: {failed:?}"));
+        assert!(reason.starts_with(cause), "{name}: {reason}");
+    }
+    bridge.stop().await;
+    for elsewhere in [abroad, cloud] {
+        let received = elsewhere.received("nothing", |_| true).await;
+        assert!(received.paths.is_empty(), "{received:?}");
+        elsewhere.stop().await;
+    }
+    target.stop().await;
+    redirecting.stop().await;
+}
