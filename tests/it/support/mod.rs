@@ -3,6 +3,7 @@
 pub(crate) mod bridge;
 pub(crate) mod namespace;
 pub(crate) mod plant;
+pub(crate) mod simulated;
 pub(crate) mod target;
 
 use std::io::Write as _;

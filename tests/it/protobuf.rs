@@ -1,0 +1,248 @@
+//! The real process with DTUs of both languages, one of them encrypted and with a meter.
+
+use std::time::Duration;
+
+use hoymiles_bridge::sim::plant::{PlantShape, SimulatedPlant};
+use hoymiles_bridge::sim::protobuf::Kind;
+use serde_json::Value;
+
+use crate::support::bridge::{Bridge, Home};
+use crate::support::simulated::{PlantClock, SimulatedDtu, Speaks};
+use crate::support::target::Target;
+
+const NOON: &str = "2026-06-10T12:00:00Z";
+
+fn plant(seed: u64, inverters: usize, ports_per_inverter: usize) -> SimulatedPlant {
+    let shape = PlantShape { inverters, ports_per_inverter, seed, ..PlantShape::default() };
+    SimulatedPlant::new(&shape)
+}
+
+fn encrypted_with_meter() -> Kind {
+    Kind { encrypts: true, has_meter: true, ..Kind::default() }
+}
+
+fn sum(inverters: &[Value], key: &str) -> f64 {
+    inverters.iter().map(|inverter| inverter[key].as_f64().unwrap()).sum()
+}
+
+/// What is served of the DTU of that name is the truth of its plant, to the last digit.
+#[track_caller]
+fn check_truth(served: &Value, name: &str, dtu: &SimulatedDtu) {
+    let truth = dtu.simulation.truth();
+    let all = served.as_array().unwrap();
+    let inverters: Vec<Value> = all.iter().filter(|one| one["dtu_name"] == name).cloned().collect();
+    assert_eq!(inverters.len(), truth.inverters.len(), "{name}");
+    for (got, truth) in inverters.iter().zip(&truth.inverters) {
+        assert_eq!(got["serial_number"], truth.serial.to_string(), "{name}");
+        assert_eq!(got["grid_voltage"], truth.grid_voltage.as_f64(), "{name}");
+        assert_eq!(got["temperature"], truth.temperature.as_f64(), "{name}");
+        assert_eq!(got["alarm_count"], truth.alarm_count, "{name}");
+        assert_eq!(got["operating_status_text"], "producing", "{name}");
+        for (got, truth) in got["ports"].as_array().unwrap().iter().zip(&truth.ports) {
+            assert_eq!(got["port_number"], truth.number, "{name}");
+            assert_eq!(got["pv_power"], truth.pv_power.as_f64(), "{name}");
+            assert_eq!(got["total_production"], truth.total.get(), "{name}");
+            assert_eq!(got["device_today_production"], truth.today.get(), "{name}");
+        }
+    }
+    assert!((sum(&inverters, "pv_power") - truth.pv_power().as_f64()).abs() < 0.01, "{name}");
+    let total = inverters.iter().filter_map(|one| one["total_production"].as_u64()).sum::<u64>();
+    assert_eq!(total, truth.total().get(), "{name}");
+}
+
+fn port_count(inverters: &Value) -> usize {
+    inverters.as_array().unwrap().iter().map(|one| one["ports"].as_array().unwrap().len()).sum()
+}
+
+#[tokio::test]
+async fn one_house_reads_both_languages_and_tells_everybody_the_same() {
+    // The plants' time stands, so that the truth is the same whenever it is read.
+    let clock = PlantClock::at(NOON);
+    let wlite = Kind::default();
+    let mut pro = SimulatedDtu::start(plant(1, 4, 2), &clock, Speaks::Modbus).await;
+    let mut lite = SimulatedDtu::start(plant(2, 3, 4), &clock, Speaks::Protobuf(wlite)).await;
+    let kind = Speaks::Protobuf(encrypted_with_meter());
+    let mut hmt = SimulatedDtu::start(plant(3, 2, 6).with_three_phases(), &clock, kind).await;
+    let (one, two) = tokio::join!(Target::start("secret"), Target::start("secret"));
+    let mut config = [pro.dtu("Pro"), lite.dtu("Lite"), hmt.dtu("HMT")].concat();
+    for (name, target) in [("One", &one), ("Two", &two)] {
+        let url = target.url("secret");
+        config.push_str(&format!("[[target]]\nname = \"{name}\"\nurl = \"{url}\"\n"));
+    }
+    let home = Home::new(&config);
+    let bridge = home.run().await;
+
+    let is_whole = |data: &Value| {
+        port_count(&data["inverters"]) == 32 && data["meters"].as_array().unwrap().len() == 1
+    };
+    for target in [&one, &two] {
+        target
+            .received("update with everything", |received| {
+                received.updates().last().is_some_and(|data| is_whole(data))
+            })
+            .await;
+    }
+    let (_, inverters) = bridge.get("/api/inverters").await;
+    let (_, meters) = bridge.get("/api/meters").await;
+    let (_, plant) = bridge.get("/api/plant").await;
+    for target in [&one, &two] {
+        target
+            .received("update equal to what is served", |received| {
+                received.updates().iter().any(|data| {
+                    data["inverters"] == inverters
+                        && data["meters"] == meters
+                        && data["plant"] == plant
+                })
+            })
+            .await;
+    }
+    for (name, dtu) in [("Pro", &pro), ("Lite", &lite), ("HMT", &hmt)] {
+        check_truth(&inverters, name, dtu);
+        bridge.logged(&format!("{name}: {} ports of", dtu.simulation.plant().port_count())).await;
+        let counts = dtu.simulation.observed().counts();
+        assert_eq!((counts.most_open, counts.most_outstanding), (1, 1), "{name}: {counts:?}");
+    }
+    for dtu in [&lite, &hmt] {
+        // App info and two packets: as many pauses as the documented default says.
+        let counts = dtu.simulation.observed().counts();
+        assert!(counts.requests >= 3, "{counts:?}");
+        assert!(counts.shortest_pause >= Some(Duration::from_secs(2)), "{counts:?}");
+    }
+    check_meter(&meters[0], &hmt);
+    check_phases(&inverters);
+    bridge.stop().await;
+    for dtu in [&mut pro, &mut lite, &mut hmt] {
+        dtu.switch_off().await;
+    }
+    one.stop().await;
+    two.stop().await;
+}
+
+fn check_meter(meter: &Value, dtu: &SimulatedDtu) {
+    let produced = dtu.simulation.truth().pv_power().as_f64();
+    let power = meter["power"].as_f64().unwrap();
+    assert!((power + produced - 600.0).abs() <= 10.0, "what the house does not use: {meter}");
+    assert_eq!(meter["dtu_name"], "HMT");
+    assert_eq!(meter["phases"].as_array().unwrap().len(), 3, "{meter}");
+    assert!(meter["energy_exported"].as_u64().unwrap() > 0, "{meter}");
+}
+
+fn check_phases(inverters: &Value) {
+    for inverter in inverters.as_array().unwrap() {
+        let is_hmt = inverter["dtu_name"] == "HMT";
+        let phases = if is_hmt { 3 } else { 0 };
+        assert_eq!(inverter["phase_voltages"].as_array().unwrap().len(), phases, "{inverter}");
+        assert_eq!(inverter["active_power"].is_number(), inverter["dtu_name"] != "Pro");
+        assert_eq!(inverter["firmware_version"].is_string(), inverter["dtu_name"] != "Pro");
+    }
+}
+
+/// A zone in which it is evening now, so that night can come at any hour of the day.
+fn evening_zone() -> String {
+    let hour = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).hour();
+    match i32::from(hour) - 20 {
+        // Signs are turned round in these names: `Etc/GMT-2` is east of Greenwich.
+        0 => "Etc/GMT".to_owned(),
+        ahead @ 1.. => format!("Etc/GMT+{ahead}"),
+        behind if behind >= -14 => format!("Etc/GMT{behind}"),
+        far => format!("Etc/GMT+{}", 24 + far),
+    }
+}
+
+/// Waits until the inverters of all DTUs are there with their power.
+async fn production(bridge: &Bridge, dtus: usize) -> Value {
+    bridge
+        .inverters_when(|inverters| {
+            let inverters = inverters.as_array().unwrap();
+            inverters.len() == dtus && inverters.iter().all(|one| one["pv_power"].is_number())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn dtus_that_live_off_their_panels_sleep_and_wake_up() {
+    let clock = PlantClock::at("2026-06-10T19:40:00Z");
+    let kind =
+        Speaks::Protobuf(Kind { encrypts: true, refresh: Duration::ZERO, ..Kind::default() });
+    let mut barn = SimulatedDtu::start(plant(1, 1, 2), &clock, Speaks::Modbus).await;
+    let mut roof = SimulatedDtu::start(plant(2, 1, 2), &clock, kind).await;
+    for dtu in [&barn, &roof] {
+        dtu.simulation.faults().set(hoymiles_bridge::sim::fault::Fault::PanelPowered);
+    }
+    let home = Home::new(&format!(
+        "timezone = \"{}\"\n{}{}request_gap = \"100ms\"\n",
+        evening_zone(),
+        barn.dtu("Barn"),
+        roof.dtu("Roof")
+    ));
+    let bridge = home.run().await;
+    let dusk = production(&bridge, 2).await;
+    assert!(sum(dusk.as_array().unwrap(), "pv_power") > 0.0, "{dusk}");
+
+    // The sun sets. The one that is asked often is seen to go.
+    clock.set("2026-06-10T21:00:00Z");
+    bridge.logged("Barn: the DTU sleeps").await;
+    let (status, health) = bridge.get("/health").await;
+    assert_eq!((status, &health["dtus"]["Barn"]["status"]), (200, &"asleep".into()), "{health}");
+    bridge.stop().await;
+
+    // Over a restart at night both are known to sleep.
+    let bridge = home.run().await;
+    bridge.logged("Barn: the DTU sleeps").await;
+    bridge.logged("Roof: the DTU sleeps").await;
+    let (status, health) = bridge.get("/health").await;
+    assert_eq!(status, 200, "{health}");
+    for name in ["Barn", "Roof"] {
+        let dtu = &health["dtus"][name];
+        assert_eq!(
+            (&dtu["status"], &dtu["error_count"]),
+            (&"asleep".into(), &0.into()),
+            "{health}"
+        );
+        assert!(dtu["last_error"].is_null() && dtu["last_successful_query"].is_string(), "{dtu}");
+    }
+    check_night(&bridge.get("/api/inverters").await.1, &dusk);
+
+    // The sun rises.
+    clock.set("2026-06-11T07:00:00Z");
+    bridge.logged("Barn: the DTU is awake again").await;
+    bridge.logged("Roof: the DTU is awake again").await;
+    let (_, health) = bridge.get("/health").await;
+    for name in ["Barn", "Roof"] {
+        assert_eq!(health["dtus"][name]["status"], "online", "{health}");
+    }
+    let (_, morning) = bridge.get("/api/inverters").await;
+    assert!(sum(morning.as_array().unwrap(), "pv_power") > 0.0, "{morning}");
+    let (_, log) = bridge.stop().await;
+    for text in [
+        "Barn: the DTU sleeps",
+        "Roof: the DTU sleeps",
+        "Barn: the DTU is awake",
+        "Roof: the DTU is awake",
+    ] {
+        assert_eq!(log.iter().filter(|line| line.contains(text)).count(), 1, "{text}: {log:#?}");
+    }
+    assert!(log.iter().all(|line| !line.contains("poll failed")), "{log:#?}");
+    barn.switch_off().await;
+    roof.switch_off().await;
+}
+
+/// At night powers are 0, and energies and times those of dusk.
+#[track_caller]
+fn check_night(night: &Value, dusk: &Value) {
+    for (night, dusk) in night.as_array().unwrap().iter().zip(dusk.as_array().unwrap()) {
+        assert_eq!(night["pv_power"], 0.0, "{night}");
+        assert!(night["grid_voltage"].is_null() && night["temperature"].is_null(), "{night}");
+        for key in ["serial_number", "timestamp", "today_production", "total_production"] {
+            assert_eq!(night[key], dusk[key], "{key}");
+        }
+        for (night, dusk) in
+            night["ports"].as_array().unwrap().iter().zip(dusk["ports"].as_array().unwrap())
+        {
+            assert_eq!((&night["pv_power"], &night["pv_voltage"]), (&0.0.into(), &Value::Null));
+            for key in ["timestamp", "today_production", "total_production"] {
+                assert_eq!(night[key], dusk[key], "{key}");
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A simulated DTU inside the test, whose clock, faults and counts the test holds in its hands.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use hoymiles_bridge::clock::WallClock;
+use hoymiles_bridge::sim::modbus::Modbus;
+use hoymiles_bridge::sim::plant::SimulatedPlant;
+use hoymiles_bridge::sim::protobuf::{Kind, Protobuf};
+use hoymiles_bridge::sim::server::serve;
+use hoymiles_bridge::sim::simulation::Simulation;
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::within_guard;
+
+/// The time of a simulated plant. Cheap to clone; all clones tell the same.
+#[derive(Clone)]
+pub(crate) struct PlantClock {
+    second: Arc<AtomicI64>,
+    started: Instant,
+    /// So many milliseconds are a minute of the plant; 0 if its time stands.
+    minute: u64,
+}
+
+impl PlantClock {
+    /// Stands at that time, as `2026-06-10T19:45:00Z`.
+    pub(crate) fn at(time: &str) -> Self {
+        let clock = Self { second: Arc::default(), started: Instant::now(), minute: 0 };
+        clock.set(time);
+        clock
+    }
+
+    /// Goes on from that time, from minute to minute, each of which takes so many milliseconds.
+    pub(crate) fn running(time: &str, minute: u64) -> Self {
+        Self { minute, ..Self::at(time) }
+    }
+
+    pub(crate) fn set(&self, time: &str) {
+        let time: Timestamp = time.parse().unwrap();
+        self.second.store(time.as_second(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap();
+        let minutes = elapsed.checked_div(self.minute).unwrap_or_default();
+        let second = self.second.load(Ordering::Relaxed) + 60 * i64::try_from(minutes).unwrap();
+        Timestamp::from_second(second).unwrap()
+    }
+
+    pub(crate) fn as_wall_clock(&self) -> WallClock {
+        let clock = self.clone();
+        WallClock::from_fn(move || clock.now())
+    }
+}
+
+/// Which language it speaks.
+#[derive(Clone, Copy)]
+pub(crate) enum Speaks {
+    Modbus,
+    Protobuf(Kind),
+}
+
+/// A DTU on loopback.
+pub(crate) struct SimulatedDtu {
+    pub(crate) simulation: Simulation,
+    pub(crate) address: SocketAddr,
+    speaks: Speaks,
+    stop: CancellationToken,
+    server: TaskTracker,
+}
+
+impl SimulatedDtu {
+    pub(crate) async fn start(plant: SimulatedPlant, clock: &PlantClock, speaks: Speaks) -> Self {
+        let simulation = Simulation::new(plant, clock.as_wall_clock());
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut dtu = Self {
+            simulation,
+            address: any,
+            speaks,
+            stop: CancellationToken::new(),
+            server: TaskTracker::new(),
+        };
+        dtu.switch_on().await;
+        dtu
+    }
+
+    /// Off, with all its connections and all it remembers, and on again at the same address.
+    pub(crate) async fn restart(&mut self) {
+        self.switch_off().await;
+        self.switch_on().await;
+    }
+
+    pub(crate) async fn switch_off(&mut self) {
+        self.stop.cancel();
+        self.server.close();
+        within_guard("end of the simulated DTU", self.server.wait()).await;
+    }
+
+    pub(crate) async fn switch_on(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.address = listener.local_addr().unwrap();
+        (self.stop, self.server) = (CancellationToken::new(), TaskTracker::new());
+        let (simulation, stop) = (self.simulation.clone(), self.stop.clone());
+        match self.speaks {
+            Speaks::Modbus => drop(self.server.spawn(serve(listener, Modbus, simulation, stop))),
+            Speaks::Protobuf(kind) => {
+                let language = Protobuf::new(kind, &simulation);
+                drop(self.server.spawn(serve(listener, language, simulation, stop)));
+            }
+        }
+    }
+
+    /// The `[[dtu]]` that asks it.
+    pub(crate) fn dtu(&self, name: &str) -> String {
+        let (protocol, interval) = match self.speaks {
+            Speaks::Modbus => ("modbus", "5s"),
+            Speaks::Protobuf(_) => ("protobuf", "35s"),
+        };
+        format!(
+            "[[dtu]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\nhost = \"127.0.0.1\"\n\
+             port = {}\ntimeout = \"1s\"\nretries = 1\ninterval = \"{interval}\"\n",
+            self.address.port()
+        )
+    }
+}
