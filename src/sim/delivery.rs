@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::chance;
@@ -68,7 +69,12 @@ async fn send_slowly(
 ) -> io::Result<()> {
     for byte in bytes {
         send(to, std::slice::from_ref(byte)).await?;
-        sleep(pause).await;
+        if pause.is_zero() {
+            // A sleep of no length would still wait for the timer's next tick.
+            yield_now().await;
+        } else {
+            sleep(pause).await;
+        }
     }
     Ok(())
 }

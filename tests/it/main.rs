@@ -14,6 +14,7 @@ mod configuration;
 mod container;
 mod doctor;
 mod end_to_end;
+mod faults;
 mod protobuf;
 mod registration;
 mod reload;

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use hoymiles_bridge::clock::WallClock;
+use hoymiles_bridge::sim::fault::Fault;
 use hoymiles_bridge::sim::plant::{PlantShape, SimulatedPlant};
 use hoymiles_bridge::sim::protobuf::Kind;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::support::bridge::{Bridge, Home};
@@ -67,7 +70,7 @@ async fn one_house_reads_both_languages_and_tells_everybody_the_same() {
     let mut config = [pro.dtu("Pro"), lite.dtu("Lite"), hmt.dtu("HMT")].concat();
     for (name, target) in [("One", &one), ("Two", &two)] {
         let url = target.url("secret");
-        config.push_str(&format!("[[target]]\nname = \"{name}\"\nurl = \"{url}\"\n"));
+        config += &format!("[[target]]\nname = \"{name}\"\nurl = \"{url}\"\n");
     }
     let home = Home::new(&config);
     let bridge = home.run().await;
@@ -139,7 +142,7 @@ fn check_phases(inverters: &Value) {
 
 /// A zone in which it is evening now, so that night can come at any hour of the day.
 fn evening_zone() -> String {
-    let hour = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).hour();
+    let hour = WallClock::system().now().to_zoned(TimeZone::UTC).hour();
     match i32::from(hour) - 20 {
         // Signs are turned round in these names: `Etc/GMT-2` is east of Greenwich.
         0 => "Etc/GMT".to_owned(),
@@ -167,7 +170,7 @@ async fn dtus_that_live_off_their_panels_sleep_and_wake_up() {
     let mut barn = SimulatedDtu::start(plant(1, 1, 2), &clock, Speaks::Modbus).await;
     let mut roof = SimulatedDtu::start(plant(2, 1, 2), &clock, kind).await;
     for dtu in [&barn, &roof] {
-        dtu.simulation.faults().set(hoymiles_bridge::sim::fault::Fault::PanelPowered);
+        dtu.simulation.faults().set(Fault::PanelPowered);
     }
     let home = Home::new(&format!(
         "timezone = \"{}\"\n{}{}request_gap = \"100ms\"\n",

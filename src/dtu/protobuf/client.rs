@@ -159,6 +159,9 @@ impl<D: Dial> ProtobufDtu<D> {
                     if failed >= tries {
                         return Err(error);
                     }
+                    if failed > 1 {
+                        packets.start_over();
+                    }
                     let name = &self.settings.name;
                     tracing::debug!("DTU {name}: try {failed} of {tries} failed: {error}");
                 }
@@ -245,8 +248,7 @@ impl<D: Dial> ProtobufDtu<D> {
     }
 
     /// The reading of what has come, complete or not.
-    fn reading(&mut self, packets: PacketSet, is_complete: bool) -> DtuReading {
-        let data = packets.into_merged();
+    fn reading(&mut self, data: RealDataNewReq, is_complete: bool) -> DtuReading {
         let no_info = AppInfo::default();
         let info = self.session.as_ref().map_or(&no_info, |session| &session.info);
         let stale = self.freshness.is_stale(&data);
@@ -266,15 +268,12 @@ impl<D: Dial> Dtu for ProtobufDtu<D> {
         self.pace.wait_for_values().await;
         let mut packets = PacketSet::default();
         let outcome = self.collect(&mut packets).await;
-        if let Err(error) = outcome {
-            let partial = if packets.is_empty() {
-                DtuReading::default()
-            } else {
-                self.reading(packets, false)
-            };
-            return Err(PollError { error, partial });
+        let data = packets.into_merged();
+        let reading = data.map(|data| self.reading(data, outcome.is_ok())).unwrap_or_default();
+        match outcome {
+            Ok(()) => Ok(reading),
+            Err(error) => Err(PollError { error, partial: reading }),
         }
-        Ok(self.reading(packets, true))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The packets of one answer, put together. Pure.
 
+use std::mem;
+
 use super::messages::RealDataNewReq;
 
 /// More packets than that no DTU has: ten blocks each, and a DTU serves 100 ports.
@@ -10,7 +12,8 @@ const MOST_PACKETS: i32 = 64;
 pub(super) struct PacketSet {
     merged: RealDataNewReq,
     next: i32,
-    is_second_attempt: bool,
+    /// What came at the first attempt, if this is the second.
+    before: Option<Box<Self>>,
 }
 
 /// What one answer of the DTU has brought.
@@ -30,14 +33,21 @@ impl PacketSet {
         self.next
     }
 
-    /// Whether no packet has come yet.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.next == 0
+    /// What has come so far, as one message: of two attempts the one that came further. `None` if
+    /// nothing has come.
+    pub(super) fn into_merged(self) -> Option<RealDataNewReq> {
+        match self.before {
+            Some(before) if before.next > self.next => Some(before.merged),
+            _ => (self.next > 0).then_some(self.merged),
+        }
     }
 
-    /// What has come so far, as one message.
-    pub(super) fn into_merged(self) -> RealDataNewReq {
-        self.merged
+    /// Begins anew with the first packet: the DTU may have fewer packets now than it announced.
+    /// Only once, lest a poll never end.
+    pub(super) fn start_over(&mut self) {
+        if self.next > 0 && self.before.is_none() {
+            *self = Self { before: Some(Box::new(mem::take(self))), ..Self::default() };
+        }
     }
 
     /// Takes the packet that [`next`](Self::next) asked for.
@@ -48,8 +58,8 @@ impl PacketSet {
     pub(super) fn push(&mut self, packet: RealDataNewReq) -> Progress {
         if self.next == 0 {
             self.merged = packet;
-        } else if self.disagrees(&packet) && !self.is_second_attempt {
-            *self = Self { is_second_attempt: true, ..Self::default() };
+        } else if self.disagrees(&packet) && self.before.is_none() {
+            self.start_over();
             return Progress::Packet;
         } else {
             self.append(packet);
@@ -100,6 +110,22 @@ mod tests {
         let mut endless = vec![Packet; 63];
         endless.push(Complete);
         check(&[(1, i32::MAX); 64], &endless);
+    }
+
+    #[test]
+    fn of_two_attempts_that_fail_the_better_one_counts() {
+        let mut set = PacketSet::default();
+        assert_eq!(set.next(), 0);
+        set.start_over();
+        set.push(packet(1, 3));
+        set.push(packet(1, 3));
+        set.start_over();
+        assert_eq!(set.next(), 0);
+        set.push(packet(2, 3));
+        set.start_over();
+        assert_eq!(set.next(), 1, "there is no third attempt");
+        assert_eq!(set.into_merged().unwrap().timestamp, 1);
+        assert_eq!(PacketSet::default().into_merged(), None);
     }
 
     #[test]

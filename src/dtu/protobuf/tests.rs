@@ -150,6 +150,21 @@ async fn packets_of_different_times_are_read_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_packet_that_does_not_come_is_asked_for_twice_and_then_all_of_them() {
+    let mut pair = Pair::new(&TWO);
+    pair.poll().await.unwrap();
+    let [none, silence] = [Fault::None, Fault::Silence];
+    let faults = [none.clone(), silence.clone(), silence.clone()];
+    let reading = pair.poll_with(&faults).await.unwrap();
+    assert_eq!(reading.port_count(), 12);
+    let packets: Vec<_> = pair.dtu.asked.iter().map(|asked| asked.packet).collect();
+    assert_eq!(packets, [0, 1, -1, 1, -1, 0, 1]);
+    let faults = [none, silence.clone(), silence.clone(), silence];
+    let failed = pair.poll_with(&faults).await.unwrap_err();
+    assert_eq!(failed.partial.port_count(), 7, "what the first attempt brought is not lost");
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_fault_is_survived_within_the_poll() {
     for fault in [
         Fault::Silence,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use hoymiles_bridge::clock::WallClock;
+use hoymiles_bridge::config::Protocol;
 use hoymiles_bridge::sim::modbus::Modbus;
 use hoymiles_bridge::sim::plant::SimulatedPlant;
 use hoymiles_bridge::sim::protobuf::{Kind, Protobuf};
@@ -69,7 +70,7 @@ pub(crate) enum Speaks {
 pub(crate) struct SimulatedDtu {
     pub(crate) simulation: Simulation,
     pub(crate) address: SocketAddr,
-    speaks: Speaks,
+    pub(crate) speaks: Speaks,
     stop: CancellationToken,
     server: TaskTracker,
 }
@@ -115,12 +116,17 @@ impl SimulatedDtu {
         }
     }
 
+    pub(crate) const fn protocol(&self) -> Protocol {
+        match self.speaks {
+            Speaks::Modbus => Protocol::Modbus,
+            Speaks::Protobuf(_) => Protocol::Protobuf,
+        }
+    }
+
     /// The `[[dtu]]` that asks it.
     pub(crate) fn dtu(&self, name: &str) -> String {
-        let (protocol, interval) = match self.speaks {
-            Speaks::Modbus => ("modbus", "5s"),
-            Speaks::Protobuf(_) => ("protobuf", "35s"),
-        };
+        let protocol = self.protocol();
+        let interval = if protocol == Protocol::Modbus { "5s" } else { "35s" };
         format!(
             "[[dtu]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\nhost = \"127.0.0.1\"\n\
              port = {}\ntimeout = \"1s\"\nretries = 1\ninterval = \"{interval}\"\n",

@@ -1,0 +1,216 @@
+//! The rooms of the daemon from DTU to target inside the test, polling more often than any
+//! configuration allows: what happens in a day of a real plant happens in seconds.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hoymiles_bridge::config::{DtuConfig, HttpConfig, Protocol, TargetConfig};
+use hoymiles_bridge::dtu::Dtu;
+use hoymiles_bridge::dtu::dial::TcpDialer;
+use hoymiles_bridge::dtu::modbus::ModbusDtu;
+use hoymiles_bridge::dtu::protobuf::{ProtobufDtu, Settings};
+use hoymiles_bridge::http::{self, Api, Limits};
+use hoymiles_bridge::poller::Poller;
+use hoymiles_bridge::poller::book::Book;
+use hoymiles_bridge::poller::keeper::Keeper;
+use hoymiles_bridge::push;
+use hoymiles_bridge::snapshot::SnapshotReader;
+use hoymiles_bridge::snapshot::state::{DtuState, DtuStatus};
+use hoymiles_bridge::store::Store;
+use hoymiles_bridge::targets::Directory;
+use hoymiles_bridge::tasks::Tasks;
+use hoymiles_bridge::telemetry::metrics::Metrics;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tracing::subscriber::DefaultGuard;
+
+use super::simulated::{PlantClock, SimulatedDtu, Speaks};
+use super::{client, within_guard};
+
+/// From the start of one poll to the start of the next.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
+/// Pause between an answer and the next request.
+pub(crate) const GAP: Duration = Duration::from_millis(10);
+/// For one request; on a machine that does much else, too.
+const TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The rooms from DTU to target.
+pub(crate) struct House {
+    pub(crate) snapshot: SnapshotReader,
+    pub(crate) log: Log,
+    api: String,
+    tasks: Tasks,
+    _listening: DefaultGuard,
+}
+
+impl House {
+    /// Asks these DTUs and serves these targets (names and URLs).
+    pub(crate) async fn start(
+        dtus: &[(&str, &SimulatedDtu)],
+        targets: &[(&str, String)],
+        clock: &PlantClock,
+    ) -> Self {
+        // Whoever makes a client has the library know how TLS would be spoken.
+        drop(client());
+        let (log, listening) = Log::listening();
+        let (clock, zone) = (clock.as_wall_clock(), TimeZone::UTC);
+        let (store, metrics, tasks) = (Store::in_memory(), Metrics::new(), Tasks::new());
+        let states = dtus.iter().map(|(name, dtu)| state(name, dtu.protocol())).collect();
+        let book = Book::new(zone.clone(), states, [], []);
+        let (keeper, snapshot) = Keeper::new(book, store.clone(), clock.now());
+        let http = HttpConfig::default();
+        let configured: Vec<_> = targets.iter().map(|(name, url)| target(name, url)).collect();
+        let directory =
+            Directory::new(&configured, Vec::new(), &http.registration, store, clock.clone());
+        let directory = directory.unwrap();
+        push::start(&tasks, directory.clone(), snapshot.clone(), clock.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let api = Api {
+            snapshot: snapshot.clone(),
+            targets: directory,
+            clock: clock.clone(),
+            zone: zone.clone(),
+            token: None,
+            metrics: metrics.clone(),
+        };
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = http::serve(listener, Arc::new(api), Limits::from(&http), tasks.stop());
+        tasks.spawn("http", serving);
+        let house = Self { snapshot, log, api: url, tasks, _listening: listening };
+        for (name, dtu) in dtus {
+            let port = dtu.address.port();
+            let (keeper, metrics, clock) = (keeper.clone(), metrics.clone(), clock.clone());
+            match dtu.speaks {
+                Speaks::Modbus => {
+                    house.poll(name, modbus(name, port), keeper, metrics, clock);
+                }
+                Speaks::Protobuf(_) => {
+                    let dialer = TcpDialer::new("127.0.0.1", port, "is it started?");
+                    let dtu = ProtobufDtu::with_dialer(dialer, settings(name), clock.clone());
+                    house.poll(name, dtu, keeper, metrics, clock);
+                }
+            }
+        }
+        house
+    }
+
+    fn poll(
+        &self,
+        name: &str,
+        dtu: impl Dtu + 'static,
+        keeper: Keeper,
+        metrics: Metrics,
+        clock: hoymiles_bridge::clock::WallClock,
+    ) {
+        let poller =
+            Poller { name: Arc::from(name), dtu, interval: INTERVAL, keeper, metrics, clock };
+        self.tasks.spawn("poller", poller.run(self.tasks.stop()));
+    }
+
+    /// GET: the body.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let response = client().get(format!("{}{path}", self.api)).send().await.unwrap();
+        serde_json::from_str(&response.text().await.unwrap()).unwrap()
+    }
+
+    /// How asking the DTU of that name went so far.
+    pub(crate) fn dtu(&self, name: &str) -> DtuState {
+        let snapshot = self.snapshot.latest();
+        snapshot.dtus.iter().find(|dtu| &*dtu.name == name).unwrap().clone()
+    }
+
+    /// Ends all tasks.
+    pub(crate) async fn stop(self) {
+        within_guard("end of the house", self.tasks.shut_down(Duration::from_secs(5))).await;
+    }
+}
+
+fn state(name: &str, protocol: Protocol) -> DtuState {
+    DtuState {
+        name: Arc::from(name),
+        protocol,
+        serial: None,
+        firmware: None,
+        status: DtuStatus::Unknown,
+        silence_limit: Duration::from_secs(300),
+        last_success: None,
+        query_count: 0,
+        error_count: 0,
+        last_error: None,
+        last_error_time: None,
+    }
+}
+
+fn target(name: &str, url: &str) -> TargetConfig {
+    TargetConfig {
+        name: name.to_owned(),
+        url: url.into(),
+        token: None,
+        token_file: None,
+        connect_timeout: Duration::from_secs(10),
+        heartbeat: Duration::from_secs(30),
+        ca_file: None,
+    }
+}
+
+fn modbus(name: &str, port: u16) -> ModbusDtu {
+    ModbusDtu::new(&DtuConfig {
+        port: Some(port),
+        timeout: TIMEOUT,
+        retries: 0,
+        request_gap: Some(GAP),
+        ..DtuConfig::new(name, Protocol::Modbus, "127.0.0.1")
+    })
+}
+
+fn settings(name: &str) -> Settings {
+    Settings {
+        name: name.to_owned(),
+        timeout: TIMEOUT,
+        retries: 1,
+        request_gap: GAP,
+        refresh: Duration::ZERO,
+        performance_mode: false,
+        avoid_cloud_upload: false,
+        exclude: Vec::new(),
+        zone: TimeZone::UTC,
+    }
+}
+
+/// What this thread logs at info and above, line by line, without times.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn listening() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::INFO)
+            .with_ansi(false)
+            .with_target(false)
+            .without_time()
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// The lines from the `from`th on.
+    pub(crate) fn lines(&self, from: usize) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().skip(from).map(|line| line.trim().to_owned()).collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
