@@ -67,12 +67,11 @@ async fn one_house_reads_both_languages_and_tells_everybody_the_same() {
     let kind = Speaks::Protobuf(encrypted_with_meter());
     let mut hmt = SimulatedDtu::start(plant(3, 2, 6).with_three_phases(), &clock, kind).await;
     let (one, two) = tokio::join!(Target::start("secret"), Target::start("secret"));
-    let mut config = [pro.dtu("Pro"), lite.dtu("Lite"), hmt.dtu("HMT")].concat();
-    for (name, target) in [("One", &one), ("Two", &two)] {
-        let url = target.url("secret");
-        config += &format!("[[target]]\nname = \"{name}\"\nurl = \"{url}\"\n");
-    }
-    let home = Home::new(&config);
+    let target = |name: &str, target: &Target| {
+        format!("[[target]]\nname = \"{name}\"\nurl = \"{}\"\n", target.url("secret"))
+    };
+    let dtus = [pro.dtu("Pro"), lite.dtu("Lite"), hmt.dtu("HMT")].concat();
+    let home = Home::new(&[dtus, target("One", &one), target("Two", &two)].concat());
     let bridge = home.run().await;
 
     let is_whole = |data: &Value| {

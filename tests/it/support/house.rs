@@ -1,10 +1,10 @@
 //! The rooms of the daemon from DTU to target inside the test, polling more often than any
 //! configuration allows: what happens in a day of a real plant happens in seconds.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::{DtuConfig, HttpConfig, Protocol, TargetConfig};
 use hoymiles_bridge::dtu::Dtu;
 use hoymiles_bridge::dtu::dial::TcpDialer;
@@ -26,6 +26,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tracing::subscriber::DefaultGuard;
 
+use super::log::Log;
 use super::simulated::{PlantClock, SimulatedDtu, Speaks};
 use super::{client, within_guard};
 
@@ -43,6 +44,14 @@ pub(crate) struct House {
     api: String,
     tasks: Tasks,
     _listening: DefaultGuard,
+}
+
+/// What each poller is given.
+#[derive(Clone)]
+struct Helpers {
+    keeper: Keeper,
+    metrics: Metrics,
+    clock: WallClock,
 }
 
 impl House {
@@ -79,33 +88,26 @@ impl House {
         let serving = http::serve(listener, Arc::new(api), Limits::from(&http), tasks.stop());
         tasks.spawn("http", serving);
         let house = Self { snapshot, log, api: url, tasks, _listening: listening };
+        let helpers = Helpers { keeper, metrics, clock };
         for (name, dtu) in dtus {
             let port = dtu.address.port();
-            let (keeper, metrics, clock) = (keeper.clone(), metrics.clone(), clock.clone());
             match dtu.speaks {
-                Speaks::Modbus => {
-                    house.poll(name, modbus(name, port), keeper, metrics, clock);
-                }
+                Speaks::Modbus => house.poll(name, modbus(name, port), helpers.clone()),
                 Speaks::Protobuf(_) => {
                     let dialer = TcpDialer::new("127.0.0.1", port, "is it started?");
-                    let dtu = ProtobufDtu::with_dialer(dialer, settings(name), clock.clone());
-                    house.poll(name, dtu, keeper, metrics, clock);
+                    let clock = helpers.clock.clone();
+                    let dtu = ProtobufDtu::with_dialer(dialer, settings(name), clock);
+                    house.poll(name, dtu, helpers.clone());
                 }
             }
         }
         house
     }
 
-    fn poll(
-        &self,
-        name: &str,
-        dtu: impl Dtu + 'static,
-        keeper: Keeper,
-        metrics: Metrics,
-        clock: hoymiles_bridge::clock::WallClock,
-    ) {
-        let poller =
-            Poller { name: Arc::from(name), dtu, interval: INTERVAL, keeper, metrics, clock };
+    fn poll(&self, name: &str, dtu: impl Dtu + 'static, helpers: Helpers) {
+        let Helpers { keeper, metrics, clock } = helpers;
+        let name = Arc::from(name);
+        let poller = Poller { name, dtu, interval: INTERVAL, keeper, metrics, clock };
         self.tasks.spawn("poller", poller.run(self.tasks.stop()));
     }
 
@@ -176,41 +178,5 @@ fn settings(name: &str) -> Settings {
         avoid_cloud_upload: false,
         exclude: Vec::new(),
         zone: TimeZone::UTC,
-    }
-}
-
-/// What this thread logs at info and above, line by line, without times.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn listening() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::INFO)
-            .with_ansi(false)
-            .with_target(false)
-            .without_time()
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    /// The lines from the `from`th on.
-    pub(crate) fn lines(&self, from: usize) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().skip(from).map(|line| line.trim().to_owned()).collect()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

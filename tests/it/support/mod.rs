@@ -2,6 +2,7 @@
 
 pub(crate) mod bridge;
 pub(crate) mod house;
+pub(crate) mod log;
 pub(crate) mod namespace;
 pub(crate) mod plant;
 pub(crate) mod simulated;

@@ -1,17 +1,13 @@
-//! What DTUs do wrong, one fault after the other, and that no reading is lost or invented by it.
+//! Three DTUs of both languages that can be broken and mended, and who reads them.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use hoymiles_bridge::plant::serial::InverterSerial;
-use hoymiles_bridge::plant::units::{WattHours, Watts};
 use hoymiles_bridge::sim::fault::Fault;
 use hoymiles_bridge::sim::plant::{PlantShape, SimulatedPlant};
 use hoymiles_bridge::sim::protobuf::Kind;
-use hoymiles_bridge::snapshot::SnapshotReader;
-use hoymiles_bridge::snapshot::state::{DtuStatus, PortState};
-use jiff::{SignedDuration, Timestamp};
+use hoymiles_bridge::snapshot::state::DtuStatus;
 
+use super::auditor::Auditor;
 use crate::support::house::{GAP, House};
 use crate::support::simulated::{PlantClock, SimulatedDtu, Speaks};
 use crate::support::target::{Received, Target};
@@ -20,66 +16,19 @@ use crate::support::within_guard;
 const START: &str = "2026-06-10T00:00:00Z";
 /// So many milliseconds are a minute of the plants: between two polls pass two.
 const MINUTE: u64 = 50;
-const NAMES: [&str; 3] = ["Pro", "Lite", "HMT"];
+pub(super) const NAMES: [&str; 3] = ["Pro", "Lite", "HMT"];
 
 /// Three DTUs and who reads them.
-struct Scene {
-    dtus: [SimulatedDtu; 3],
+pub(super) struct Scene {
+    pub(super) dtus: [SimulatedDtu; 3],
     clock: PlantClock,
-    house: House,
+    pub(super) house: House,
     auditor: Auditor,
     targets: [Target; 2],
 }
 
-/// What was true of a port in any minute so far.
-type Truths = BTreeMap<(InverterSerial, u8), (BTreeSet<Watts>, BTreeSet<WattHours>)>;
-
-/// Looks at each snapshot for what was never true, and for what was known before.
-struct Auditor {
-    snapshots: SnapshotReader,
-    plants: Vec<SimulatedPlant>,
-    truths: Truths,
-    known_until: Timestamp,
-    totals: BTreeMap<(InverterSerial, u8), WattHours>,
-}
-
-impl Auditor {
-    fn learn(&mut self, now: Timestamp) {
-        while self.known_until <= now {
-            for plant in &self.plants {
-                for (inverter, port) in plant.at(self.known_until).ports() {
-                    let key = (inverter.serial, port.number);
-                    let (powers, totals) = self.truths.entry(key).or_default();
-                    powers.insert(port.pv_power);
-                    totals.insert(port.total);
-                }
-            }
-            self.known_until += SignedDuration::from_mins(1);
-        }
-    }
-
-    fn audit(&mut self, now: Timestamp) {
-        self.learn(now);
-        for inverter in &self.snapshots.latest().inverters {
-            for (&number, port) in &inverter.ports {
-                let key = (inverter.serial, number);
-                let (powers, totals) = self.truths.get(&key).expect("no port is invented");
-                let PortState { pv_power, total, .. } = port;
-                assert!(pv_power.is_none_or(|power| powers.contains(&power)), "{key:?}: {port:?}");
-                let Some(total) = total else {
-                    assert!(!self.totals.contains_key(&key), "{key:?} lost its total");
-                    continue;
-                };
-                assert!(totals.contains(total), "{key:?}: {port:?}");
-                let last = self.totals.insert(key, *total);
-                assert!(last.is_none_or(|last| last <= *total), "{key:?} fell from {last:?}");
-            }
-        }
-    }
-}
-
 impl Scene {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let clock = PlantClock::running(START, MINUTE);
         let plant = |seed, inverters, ports_per_inverter| {
             let shape = PlantShape { inverters, ports_per_inverter, seed, ..PlantShape::default() };
@@ -99,20 +48,14 @@ impl Scene {
         let urls = [("One", targets[0].url("secret")), ("Two", targets[1].url("secret"))];
         let named: Vec<_> = NAMES.into_iter().zip(&dtus).collect();
         let house = House::start(&named, &urls, &clock).await;
-        let auditor = Auditor {
-            snapshots: house.snapshot.clone(),
-            plants: plants.into(),
-            truths: Truths::new(),
-            known_until: START.parse().unwrap(),
-            totals: BTreeMap::new(),
-        };
+        let auditor = Auditor::new(house.snapshot.clone(), &plants, START.parse().unwrap());
         let mut scene = Self { dtus, clock, house, auditor, targets };
         scene.recovered("the first reading").await;
         scene
     }
 
     /// Audits every snapshot until `is_it` holds.
-    async fn until(&mut self, what: &str, is_it: impl Fn(&House) -> bool) {
+    pub(super) async fn until(&mut self, what: &str, is_it: impl Fn(&House) -> bool) {
         let Self { dtus, clock, house, auditor, .. } = self;
         let news = || async {
             let [one, two, three] = &*dtus;
@@ -155,7 +98,7 @@ impl Scene {
 
     /// Waits until all is read anew, and checks that it took one interval, beside a poll that was
     /// under way.
-    async fn recovered(&mut self, what: &str) {
+    pub(super) async fn recovered(&mut self, what: &str) {
         let since = self.clock.now();
         let counts = NAMES.map(|name| self.house.dtu(name).query_count);
         for (name, before) in NAMES.into_iter().zip(counts) {
@@ -181,7 +124,7 @@ impl Scene {
     }
 
     /// Breaks all DTUs in this way and mends them again.
-    async fn suffer(&mut self, fault: Fault, does_it_fail: [bool; 3]) {
+    pub(super) async fn suffer(&mut self, fault: Fault, does_it_fail: [bool; 3]) {
         let what = fault.name();
         let before = self.house.log.lines(0).len();
         for dtu in &self.dtus {
@@ -199,7 +142,7 @@ impl Scene {
 
     /// Each failure was told once, and its end once.
     #[track_caller]
-    fn check_log(&self, what: &str, name: &str, before: usize, fails: bool) {
+    pub(super) fn check_log(&self, what: &str, name: &str, before: usize, fails: bool) {
         let lines = self.house.log.lines(before);
         let about = |text: &str| -> Vec<String> {
             let start = format!("{name}: {text}");
@@ -214,7 +157,7 @@ impl Scene {
     }
 
     /// What is pushed is what is served, and it is true.
-    async fn ends(self) {
+    pub(super) async fn ends(self) {
         for (path, key) in [("/api/inverters", "inverters"), ("/api/meters", "meters")] {
             let served = self.house.get(path).await;
             assert!(!served.as_array().unwrap().is_empty(), "{path}");
@@ -243,89 +186,4 @@ fn without_numbers(line: &str) -> String {
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.chars().all(|c| c.is_ascii_hexdigit()))
         .collect()
-}
-
-/// Modbus, plain, encrypted.
-const ALL: [bool; 3] = [true; 3];
-const PROTOBUF: [bool; 3] = [false, true, true];
-const NONE: [bool; 3] = [false; 3];
-
-#[tokio::test]
-async fn dtus_that_answer_nothing_or_nonsense_are_told_once_and_back_at_once() {
-    let mut scene = Scene::new().await;
-    for (fault, fails) in [
-        (Fault::Silence, ALL),
-        (Fault::Close, ALL),
-        (Fault::CloseMidFrame, ALL),
-        (Fault::Reset, ALL),
-        (Fault::LateAnswer, ALL),
-        (Fault::Garbage, ALL),
-        (Fault::BadCrc, PROTOBUF),
-        (Fault::WrongLength(u16::MAX), PROTOBUF),
-        (Fault::WrongLength(3), PROTOBUF),
-        (Fault::WrongCommand, PROTOBUF),
-        (Fault::ZeroBytes, PROTOBUF),
-    ] {
-        scene.suffer(fault, fails).await;
-    }
-    scene.ends().await;
-}
-
-#[tokio::test]
-async fn dtus_that_are_slow_talkative_forgetful_or_new_lose_nothing() {
-    let mut scene = Scene::new().await;
-    let soon = Duration::from_millis(20);
-    for fault in [
-        Fault::Slow(soon),
-        Fault::HalfAnswer(soon),
-        Fault::OneByteAtATime(Duration::ZERO),
-        Fault::RefuseSecondClient,
-        Fault::OldReply,
-        Fault::Unsolicited,
-        Fault::SeveralFrames,
-        Fault::BigReply,
-        Fault::NewKey,
-        Fault::PlainText,
-        Fault::ClockAtZero,
-        Fault::HalfThePorts,
-        Fault::OnlyInverters(1),
-        Fault::Night,
-        Fault::NightTotalsKept,
-    ] {
-        scene.suffer(fault, NONE).await;
-    }
-    scene.ends().await;
-}
-
-#[tokio::test]
-async fn dtus_that_restart_come_back_with_another_key() {
-    let mut scene = Scene::new().await;
-    for _ in 0..2 {
-        let before = scene.house.log.lines(0).len();
-        for dtu in &mut scene.dtus {
-            dtu.switch_off().await;
-        }
-        let are_missed =
-            |house: &House| NAMES.iter().all(|name| house.dtu(name).status == DtuStatus::Error);
-        scene.until("failures of DTUs that are off", are_missed).await;
-        for dtu in &mut scene.dtus {
-            dtu.switch_on().await;
-        }
-        scene.recovered("restart").await;
-        for name in NAMES {
-            scene.check_log("restart", name, before, true);
-        }
-        // At once, so that no poll fails: the key has changed under the bridge's hands.
-        let before = scene.house.log.lines(0).len();
-        for dtu in &mut scene.dtus {
-            dtu.restart().await;
-        }
-        scene.recovered("quick restart").await;
-        for name in NAMES {
-            let lines = scene.house.log.lines(before);
-            let failed = lines.iter().filter(|line| line.contains("poll failed")).count();
-            assert!(failed <= 3, "{name}: {lines:#?}");
-        }
-    }
-    scene.ends().await;
 }
