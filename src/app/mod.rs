@@ -60,7 +60,7 @@ pub struct Orders {
 pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Result<bool> {
     let fixed = Fixed::of(&loaded.config);
     let Loaded { config, zone, warnings, file } = loaded;
-    let Config { timezone: _, state_dir, poll, dtus, targets, http, log: _ } = config;
+    let Config { timezone: _, state_dir, poll, dtus, targets, mqtt: _, http, log: _ } = config;
     info!("hoymiles-bridge {} with {}", env!("CARGO_PKG_VERSION"), file.display());
     for warning in warnings {
         warn!("{warning}");

@@ -8,6 +8,8 @@ pub mod http;
 
 pub mod log;
 
+pub mod mqtt;
+
 pub mod target;
 
 pub mod load;
@@ -20,6 +22,7 @@ use serde::Deserialize;
 pub use self::dtu::{DtuConfig, Protocol};
 pub use self::http::{HttpConfig, RegistrationConfig};
 pub use self::log::{LogConfig, LogFormat};
+pub use self::mqtt::MqttConfig;
 pub use self::target::TargetConfig;
 
 /// Everything that a user can set.
@@ -38,6 +41,8 @@ pub struct Config {
     /// The WebSocket endpoints that receive updates.
     #[serde(rename = "target")]
     pub targets: Vec<TargetConfig>,
+    /// The MQTT broker; none unless there is such a section.
+    pub mqtt: Option<MqttConfig>,
     /// The HTTP server.
     pub http: HttpConfig,
     /// The log.
@@ -52,6 +57,7 @@ impl Default for Config {
             poll: PollConfig::default(),
             dtus: Vec::new(),
             targets: Vec::new(),
+            mqtt: None,
             http: HttpConfig::default(),
             log: LogConfig::default(),
         }

@@ -6,11 +6,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::Loaded;
-use crate::config::{Config, DtuConfig, HttpConfig, LogFormat, Protocol, TargetConfig, duration};
+use crate::config::{
+    Config, DtuConfig, HttpConfig, LogFormat, MqttConfig, Protocol, TargetConfig, duration,
+};
 
 /// What `check` prints.
 pub fn describe(loaded: &Loaded) -> String {
-    let Config { timezone, state_dir, poll, dtus, targets, http, log } = &loaded.config;
+    let Config { timezone, state_dir, poll, dtus, targets, mqtt, http, log } = &loaded.config;
     let format = match log.format {
         LogFormat::Text => "text",
         LogFormat::Json => "json",
@@ -29,6 +31,7 @@ pub fn describe(loaded: &Loaded) -> String {
     if targets.is_empty() {
         line("target", "none here; Home Assistant registers itself");
     }
+    line("mqtt", &mqtt.as_ref().map_or_else(|| "off".to_owned(), broker));
     line("http", &server(http));
     line("registration", &registration(http));
     line("log", &format!("{}, {format}", log.level));
@@ -85,6 +88,26 @@ fn target(target: &TargetConfig) -> String {
     if let Some(file) = &target.ca_file {
         parts.push(format!("ca_file {}", file.display()));
     }
+    parts.join(", ")
+}
+
+fn broker(mqtt: &MqttConfig) -> String {
+    let mut parts = vec![mqtt.place()];
+    parts.push(if mqtt.tls { "TLS" } else { "no TLS" }.to_owned());
+    if let Some(file) = &mqtt.ca_file {
+        parts.push(format!("ca_file {}", file.display()));
+    }
+    if let Some(file) = &mqtt.client_cert {
+        parts.push(format!("client_cert {}", file.display()));
+    }
+    parts.push(match (&mqtt.username, &mqtt.password) {
+        (None, _) => "no login".to_owned(),
+        (Some(name), None) => format!("as {name} without a password"),
+        (Some(name), Some(_)) => format!("as {name} with a password"),
+    });
+    parts.push(format!("topics {}/... and {}/...", mqtt.topic_prefix, mqtt.discovery_prefix));
+    parts.push(format!("qos {}", mqtt.qos));
+    parts.push(format!("client_id {}", mqtt.client_id()));
     parts.join(", ")
 }
 

@@ -71,6 +71,7 @@ pub(super) const ROOT: &[Key] = &[
     key("poll", Shape::Section(POLL)),
     key("dtu", Shape::List(DTU)),
     key("target", Shape::List(TARGET)),
+    key("mqtt", Shape::Section(MQTT)),
     key("http", Shape::Section(HTTP)),
     key("log", Shape::Section(LOG)),
 ];
@@ -101,6 +102,23 @@ const TARGET: &[Key] = &[
     duration("connect_timeout", 100, MINUTE),
     duration("heartbeat", 100, 60 * MINUTE),
     value("ca_file", Kind::Text),
+];
+
+const MQTT: &[Key] = &[
+    value("host", Kind::Text),
+    value("port", Kind::Integer(1, 65_535)),
+    value("username", Kind::Text),
+    value("password", Kind::Secret),
+    value("password_file", Kind::Text),
+    value("tls", Kind::Bool),
+    value("ca_file", Kind::Text),
+    value("client_cert", Kind::Text),
+    value("client_key", Kind::Text),
+    value("discovery_prefix", Kind::Text),
+    value("birth_topic", Kind::Text),
+    value("topic_prefix", Kind::Text),
+    value("qos", Kind::Integer(0, 2)),
+    value("client_id", Kind::Text),
 ];
 
 const HTTP: &[Key] = &[

@@ -1,15 +1,15 @@
-//! Tokens that stand in files of their own, and certificates: read once, when the bridge starts,
+//! Tokens and passwords that stand in files of their own, and certificates: read once, when the bridge starts,
 //! so that a missing file is told then and not at the first connection.
 
 use std::fs;
 use std::path::Path;
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::fault::Faults;
-use crate::config::Config;
+use crate::config::{Config, MqttConfig};
 
 /// Puts what each `token_file` holds into `token`; checks that each `ca_file` can be used.
 pub(super) fn read_files(config: &mut Config, faults: &mut Faults) {
@@ -24,11 +24,31 @@ pub(super) fn read_files(config: &mut Config, faults: &mut Faults) {
             faults.add(&format!("{section}.ca_file"), wrong);
         }
     }
+    if let Some(mqtt) = &mut config.mqtt {
+        read_mqtt_files(mqtt, faults);
+    }
+}
+
+fn read_mqtt_files(mqtt: &mut MqttConfig, faults: &mut Faults) {
+    if let Some(file) = &mqtt.password_file {
+        match text(file, "a password") {
+            Ok(password) => mqtt.password = Some(password),
+            Err(wrong) => faults.add("mqtt.password_file", wrong),
+        }
+    }
+    for (key, file) in [("ca_file", &mqtt.ca_file), ("client_cert", &mqtt.client_cert)] {
+        if let Some(Err(wrong)) = file.as_deref().map(certificates) {
+            faults.add(&format!("mqtt.{key}"), wrong);
+        }
+    }
+    if let Some(Err(wrong)) = mqtt.client_key.as_deref().map(key) {
+        faults.add("mqtt.client_key", wrong);
+    }
 }
 
 fn fill(section: &str, file: Option<&Path>, token: &mut Option<SecretString>, faults: &mut Faults) {
     if let Some(file) = file {
-        match text(file) {
+        match text(file, "a token") {
             Ok(text) => *token = Some(text),
             Err(wrong) => return faults.add(&format!("{section}.token_file"), wrong),
         }
@@ -45,16 +65,27 @@ fn is_unusable(c: char) -> bool {
     c.is_whitespace() || c.is_control()
 }
 
-/// The token without the line break that editors put at its end.
-fn text(file: &Path) -> Result<SecretString, String> {
+/// The token or password without the line break that editors put at its end.
+fn text(file: &Path, what: &str) -> Result<SecretString, String> {
     let name = file.display();
     let text = fs::read_to_string(file)
-        .map_err(|error| format!("{name} cannot be read: {error}; expected a file with a token"))?;
+        .map_err(|error| format!("{name} cannot be read: {error}; expected a file with {what}"))?;
     let token = text.trim_end_matches(['\r', '\n']);
     if token.trim().is_empty() {
-        return Err(format!("{name} is empty; expected a file with a token"));
+        return Err(format!("{name} is empty; expected a file with {what}"));
     }
     Ok(SecretString::from(token))
+}
+
+fn key(file: &Path) -> Result<(), String> {
+    let name = file.display();
+    let expected = "expected a private key in PEM form (-----BEGIN PRIVATE KEY-----)";
+    let pem =
+        fs::read(file).map_err(|error| format!("{name} cannot be read: {error}; {expected}"))?;
+    match PrivateKeyDer::from_pem_slice(&pem) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("{name} holds no private key; {expected}")),
+    }
 }
 
 fn certificates(file: &Path) -> Result<(), String> {

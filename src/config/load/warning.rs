@@ -46,19 +46,19 @@ fn is_hasty(dtu: &DtuConfig, interval: Duration) -> bool {
         && dtu.records_per_read == 1
 }
 
-/// Warns of a file that everybody on the machine can read although a token stands in it.
+/// Warns of a file that everybody on the machine can read although a secret stands in it.
 pub(super) fn readable_secret(file: &Path, text: &str) -> Option<String> {
     use std::os::unix::fs::PermissionsExt as _;
     let holds_token = text.lines().any(|line| {
         let line = line.trim_start();
         let key = line.split('=').next().unwrap_or_default().trim();
-        key == "token" || (key == "url" && line.contains("token="))
+        ["token", "password"].contains(&key) || (key == "url" && line.contains("token="))
     });
     let mode = fs::metadata(file).ok()?.permissions().mode();
     (holds_token && mode & 0o004 != 0).then(|| {
         format!(
-            "{} holds a token and everybody on this machine can read it: chmod o-r, or use \
-             token_file",
+            "{} holds a token or password and everybody on this machine can read it: chmod o-r, or \
+             use token_file or password_file",
             file.display()
         )
     })

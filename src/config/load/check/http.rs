@@ -13,7 +13,7 @@ use crate::config::load::kind::shown;
 const LONGEST_HOST: usize = 253;
 
 pub(super) fn check(http: &HttpConfig, faults: &mut Faults) {
-    token("http", http.token.is_some(), http.token_file.is_some(), faults);
+    token("http", "token", http.token.is_some(), http.token_file.is_some(), faults);
     for (index, entry) in http.registration.allow.iter().enumerate() {
         if !is_allowable(entry) {
             faults.add(

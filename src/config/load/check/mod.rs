@@ -2,6 +2,7 @@
 
 mod dtu;
 mod http;
+mod mqtt;
 mod target;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,9 @@ pub(super) fn check(config: &Config, faults: &mut Faults) -> Option<TimeZone> {
     names("target", config.targets.iter().map(|target| target.name.as_str()), faults);
     dtu::check(&config.dtus, faults);
     target::check(&config.targets, faults);
+    if let Some(mqtt) = &config.mqtt {
+        mqtt::check(mqtt, faults);
+    }
     http::check(&config.http, faults);
     if let Err(wrong) = parse_level(&config.log.level) {
         faults.add("log.level", format!("{wrong}; expected {EXPECTED_LEVEL}"));
@@ -67,12 +71,12 @@ fn names<'a>(list: &str, names: impl Iterator<Item = &'a str>, faults: &mut Faul
     }
 }
 
-/// A token is given in one way only.
-fn token(section: &str, has_token: bool, has_file: bool, faults: &mut Faults) {
+/// A token or password, under `key`, is given in one way only.
+fn token(section: &str, key: &str, has_token: bool, has_file: bool, faults: &mut Faults) {
     if has_token && has_file {
         faults.add(
-            &format!("{section}.token_file"),
-            format!("{section}.token is given too; expected only one of the two"),
+            &format!("{section}.{key}_file"),
+            format!("{section}.{key} is given too; expected only one of the two"),
         );
     }
 }

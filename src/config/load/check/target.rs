@@ -15,7 +15,7 @@ pub(super) fn check(targets: &[TargetConfig], faults: &mut Faults) {
     let mut seen = BTreeMap::new();
     for (index, target) in targets.iter().enumerate() {
         let section = format!("target[{index}]");
-        token(&section, target.token.is_some(), target.token_file.is_some(), faults);
+        token(&section, "token", target.token.is_some(), target.token_file.is_some(), faults);
         let path = format!("{section}.url");
         let mut url = match Url::parse(target.url.expose_secret().trim()) {
             Ok(url) => url,

@@ -2,6 +2,7 @@
 
 mod documents;
 mod keys;
+mod mqtt;
 
 use std::time::Duration;
 
