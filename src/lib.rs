@@ -17,6 +17,7 @@ pub mod store;
 pub mod targets;
 
 pub mod http;
+pub mod mqtt;
 pub mod poller;
 pub mod push;
 pub mod sim;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 5] = [
     &["clock", "config", "entities", "link", "plant", "tasks", "telemetry"],
     &["dtu", "snapshot", "store", "targets"],
-    &["http", "poller", "push", "sim"],
+    &["http", "mqtt", "poller", "push", "sim"],
     &["app"],
     &["cli"],
 ];

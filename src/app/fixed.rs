@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::config::{Config, HttpConfig};
+use crate::config::{Config, HttpConfig, MqttConfig};
 
 /// The part of a configuration that is used at the start only.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ impl Fixed {
             expose(one) == expose(other)
         };
         // Taken apart, so that a new key must be thought of here.
-        let Config { timezone, state_dir, poll: _, dtus: _, targets: _, http, log } = new;
+        let Config { timezone, state_dir, poll: _, dtus: _, targets: _, mqtt, http, log } = new;
         let HttpConfig {
             listen,
             token,
@@ -37,6 +37,7 @@ impl Fixed {
         [
             ("timezone", *timezone == old.timezone),
             ("state_dir", *state_dir == old.state_dir),
+            ("mqtt", is_same_broker(mqtt.as_ref(), old.mqtt.as_ref())),
             ("http.listen", *listen == old.http.listen),
             ("http.token", is_same_token(token, &old.http.token)),
             ("http.max_connections", *max_connections == old.http.max_connections),
@@ -50,6 +51,14 @@ impl Fixed {
     }
 }
 
+/// Secrets do not show in the text of a configuration, and are compared by themselves.
+fn is_same_broker(one: Option<&MqttConfig>, other: Option<&MqttConfig>) -> bool {
+    let password = |config: Option<&MqttConfig>| {
+        config.and_then(|it| it.password.as_ref()).map(|it| it.expose_secret().to_owned())
+    };
+    format!("{one:?}") == format!("{other:?}") && password(one) == password(other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,8 +69,12 @@ mod tests {
         let mut new = old.clone();
         new.state_dir = "elsewhere".into();
         new.http.token = Some("hush".into());
+        new.mqtt = Some(MqttConfig::default());
         new.poll.interval *= 2;
-        assert_eq!(Fixed::of(&old).changed(&new), ["state_dir", "http.token"]);
+        assert_eq!(Fixed::of(&old).changed(&new), ["state_dir", "mqtt", "http.token"]);
+        let mut other = new.clone();
+        other.mqtt = Some(MqttConfig { password: Some("hush".into()), ..MqttConfig::default() });
+        assert_eq!(Fixed::of(&new).changed(&other), ["mqtt"], "a password");
         assert!(Fixed::of(&old).changed(&old).is_empty());
     }
 }

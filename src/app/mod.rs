@@ -25,6 +25,7 @@ use crate::clock::WallClock;
 use crate::config::load::{ConfigError, Loaded};
 use crate::config::{Config, DtuConfig, Protocol};
 use crate::http::{self, Api, Limits};
+use crate::mqtt;
 use crate::poller;
 use crate::poller::keeper::Keeper;
 use crate::push;
@@ -60,7 +61,7 @@ pub struct Orders {
 pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Result<bool> {
     let fixed = Fixed::of(&loaded.config);
     let Loaded { config, zone, warnings, file } = loaded;
-    let Config { timezone: _, state_dir, poll, dtus, targets, mqtt: _, http, log: _ } = config;
+    let Config { timezone: _, state_dir, poll, dtus, targets, mqtt, http, log: _ } = config;
     info!("hoymiles-bridge {} with {}", env!("CARGO_PKG_VERSION"), file.display());
     for warning in warnings {
         warn!("{warning}");
@@ -85,6 +86,9 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     let directory =
         Directory::new(&targets, saved.targets, &http.registration, store.clone(), clock.clone())?;
     push::start(&tasks, directory.clone(), snapshot.clone(), clock.clone());
+    if let Some(mqtt) = &mqtt {
+        mqtt::start(&tasks, mqtt, &dtus, snapshot.clone());
+    }
     let limits = Limits::from(&http);
     let api = Api {
         snapshot,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Snapshot;
 use super::state::{DtuState, DtuStatus};
 use super::wire::time;
+use crate::plant::model;
 
 /// Whether some DTU answered within its limit, or is known to be asleep.
 pub fn is_healthy(dtus: &[DtuState], now: Timestamp) -> bool {
@@ -42,6 +43,7 @@ struct DtuHealth {
     last_error: Option<String>,
     last_error_time: Option<String>,
     serial_number: Option<String>,
+    model: Option<&'static str>,
     firmware_version: Option<String>,
 }
 
@@ -77,6 +79,7 @@ fn dtu_health(dtu: &DtuState, now: Timestamp, zone: &TimeZone) -> DtuHealth {
         last_error: dtu.last_error.clone(),
         last_error_time: dtu.last_error_time.map(|at| time(at, zone)),
         serial_number: dtu.serial.map(|serial| serial.to_string()),
+        model: dtu.serial.and_then(model::dtu_name),
         firmware_version: dtu.firmware.clone(),
     }
 }

@@ -1,0 +1,60 @@
+//! Shows the plant to Home Assistant through a broker: MQTT discovery, states, availability.
+//!
+//! What is published is the `data` of the update that WebSocket targets get, entity by entity as
+//! the table in `entities` says. The broker's client library is in `client` alone.
+
+mod topics;
+
+mod device;
+
+mod document;
+
+mod board;
+
+mod connect;
+
+mod failure;
+
+mod client;
+
+mod session;
+
+mod peer;
+
+#[cfg(test)]
+mod fake;
+
+#[cfg(test)]
+mod tests;
+
+use tracing::info;
+
+pub use self::board::{Board, Message};
+pub use self::failure::Failure;
+use self::peer::BrokerPeer;
+use self::topics::Topics;
+use crate::config::{DtuConfig, MqttConfig};
+use crate::link::keep_up::keep_up;
+use crate::snapshot::SnapshotReader;
+use crate::tasks::Tasks;
+
+/// Starts to keep the broker informed, until `tasks` end.
+pub fn start(tasks: &Tasks, config: &MqttConfig, dtus: &[DtuConfig], snapshots: SnapshotReader) {
+    info!("[MQTT] Publishing to {} below {}/", config.place(), config.topic_prefix);
+    let peer = BrokerPeer::new(config.clone(), board(config, dtus), snapshots);
+    tasks.spawn("mqtt", keep_up(peer, tasks.stop()));
+}
+
+/// An empty board for this configuration.
+pub fn board(config: &MqttConfig, dtus: &[DtuConfig]) -> Board {
+    let excluded = dtus.iter().flat_map(|dtu| dtu.exclude.iter());
+    let excluded = excluded.filter_map(|serial| serial.parse().ok()).collect();
+    Board::new(Topics::new(config), config.qos, excluded)
+}
+
+/// Connects to the broker, logs in and leaves: whether that works, and if not, why.
+pub async fn try_out(config: &MqttConfig) -> Result<(), Failure> {
+    let (sender, mut listener) = client::open(config, None).await?;
+    sender.leave(&mut listener).await;
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! The broker as the reconnect loop sees it, and all that is logged of it.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::board::{Board, Message};
+use super::client::{self, Listener, Sender};
+use super::failure::Failure;
+use super::session::{Births, Gone, LONGEST_DELAY, Publish, Tell, talk};
+use crate::config::MqttConfig;
+use crate::link::keep_up::{Peer, Served};
+use crate::link::state::{LinkState, Patience};
+use crate::snapshot::SnapshotReader;
+
+/// The broker.
+#[derive(Debug)]
+pub(super) struct BrokerPeer {
+    config: MqttConfig,
+    board: Board,
+    snapshots: SnapshotReader,
+}
+
+impl BrokerPeer {
+    pub(super) const fn new(config: MqttConfig, board: Board, snapshots: SnapshotReader) -> Self {
+        Self { config, board, snapshots }
+    }
+}
+
+impl Publish for Sender {
+    async fn publish(&self, messages: Vec<Message>) -> Result<(), Gone> {
+        Self::publish(self, messages).await
+    }
+}
+
+impl Peer for BrokerPeer {
+    type Session = (Sender, Listener);
+
+    async fn dial(&mut self, attempt: u32) -> Result<Self::Session, Patience> {
+        let place = self.config.place();
+        let how = if self.config.tls { " over TLS" } else { "" };
+        info!("[MQTT] Connecting to {place}{how}");
+        match client::open(&self.config, Some(self.board.availability())).await {
+            Ok(session) => {
+                info!("[MQTT] ✓ Connected to: {place}");
+                Ok(session)
+            }
+            Err(failure) => {
+                warn!("[MQTT] Connection failed for {place}: {failure} (attempt {attempt})");
+                Err(Patience::Usual)
+            }
+        }
+    }
+
+    fn abandoned(&mut self, attempt: u32) {
+        let place = self.config.place();
+        warn!("[MQTT] Connection failed for {place}: {} (attempt {attempt})", Failure::Stopping);
+    }
+
+    async fn serve(
+        &mut self,
+        (sender, mut listener): Self::Session,
+        stop: &CancellationToken,
+    ) -> Served {
+        let place = self.config.place();
+        let mut teller = Teller { place: &place, has_delivered: false };
+        let births = Births { heard: Notify::new(), dice: delay };
+        let birth_topic = self.config.birth_topic();
+        let (board, snapshots) = (&mut self.board, self.snapshots.clone());
+        let talking = async {
+            if sender.subscribe(&birth_topic).await.is_ok() {
+                talk(&sender, board, snapshots, &births, &mut teller).await;
+            }
+            // Who listens learns why.
+            std::future::pending::<()>().await;
+        };
+        let failure = tokio::select! {
+            () = stop.cancelled() => Failure::Stopping,
+            failure = listen(&mut listener, &birth_topic, &births) => failure,
+            () = talking => Failure::Stopping,
+        };
+        info!("[MQTT] Disconnected from {place}: {failure}");
+        if failure == Failure::Stopping {
+            sender.leave_with(&mut listener, self.board.farewell()).await;
+        }
+        Served { has_delivered: teller.has_delivered, patience: Patience::Usual }
+    }
+
+    fn waits(&mut self, waiting: LinkState) {
+        if let LinkState::Waiting { delay, .. } = waiting {
+            let (place, attempt) = (self.config.place(), waiting.attempt());
+            info!(
+                "[MQTT] Reconnecting to {place} in {} seconds (attempt {attempt})...",
+                delay.as_secs()
+            );
+        }
+    }
+}
+
+/// Listens until the connection ends.
+async fn listen(listener: &mut Listener, birth_topic: &str, births: &Births) -> Failure {
+    loop {
+        match listener.next().await {
+            Ok(heard) if heard.topic == birth_topic && heard.payload == "online" => {
+                births.heard.notify_one();
+            }
+            Ok(heard) => debug!("[MQTT] a message at {} that means nothing here", heard.topic),
+            Err(failure) => return failure,
+        }
+    }
+}
+
+/// A random part of the longest delay.
+fn delay() -> Duration {
+    let random = RandomState::new().hash_one(());
+    let steps = u32::try_from(random % 1_000).unwrap_or_default();
+    LONGEST_DELAY * steps / 1_000
+}
+
+/// Logs what a session publishes.
+struct Teller<'a> {
+    place: &'a str,
+    has_delivered: bool,
+}
+
+impl Tell for Teller<'_> {
+    fn announced(&mut self, devices: usize) {
+        info!("[MQTT] ✓ Announced {devices} devices to {}", self.place);
+        self.has_delivered = true;
+    }
+
+    fn born(&mut self, delay: Duration) {
+        let seconds = delay.as_secs_f64();
+        info!("[MQTT] Home Assistant has started; announcing everything again in {seconds:.1} s");
+    }
+
+    fn changed(&mut self, messages: usize) {
+        debug!("[MQTT] ✓ Sent {messages} messages to {}", self.place);
+        self.has_delivered = true;
+    }
+}
