@@ -88,10 +88,20 @@ impl Board {
         }
         wanted.append(&mut documents);
         wanted.push(word(self.availability(), "online"));
+        let gone = self.gone(&wanted);
         wanted.retain(|message| self.sent.get(&message.topic) != Some(&message.payload));
+        wanted.splice(0..0, gone);
         let sent = wanted.iter().map(|message| (message.topic.clone(), message.payload.clone()));
         self.sent.extend(sent);
         wanted
+    }
+
+    /// What takes away what was sent and is wanted no more: a device that left the configuration.
+    fn gone(&self, wanted: &[Message]) -> Vec<Message> {
+        let is_wanted = |topic: &String| wanted.iter().any(|message| message.topic == *topic);
+        let there = self.sent.iter().filter(|(_, payload)| !payload.is_empty());
+        let gone = there.filter(|(topic, _)| !is_wanted(topic));
+        gone.map(|(topic, _)| word(topic.clone(), "")).collect()
     }
 
     /// What takes inverters away that the owner excludes now. One that another DTU reads stays.

@@ -217,6 +217,27 @@ fn an_excluded_inverter_is_removed_unless_another_dtu_reads_it() {
 }
 
 #[test]
+fn a_device_that_leaves_the_configuration_is_removed_and_may_return() {
+    let mut board = board(&[]);
+    let data = data("modbus", 1);
+    news(&mut board, &data);
+    let mut without = data.clone();
+    without["inverters"] = json!([]);
+    let messages = news(&mut board, &without);
+    assert_eq!(
+        topics(&messages),
+        [
+            INVERTER,
+            "hoymiles/inverter/114172606403/availability",
+            "hoymiles/inverter/114172606403/state",
+        ]
+    );
+    assert!(messages.iter().all(|message| message.payload.is_empty()));
+    assert!(news(&mut board, &without).is_empty(), "once is enough");
+    assert_eq!(news(&mut board, &data).len(), 3);
+}
+
+#[test]
 fn the_documents_of_a_large_inverter_fit_into_a_message() {
     let messages = news(&mut board(&[]), &data("protobuf", 8));
     let longest = messages.iter().map(|message| message.payload.len()).max().unwrap();
