@@ -10,6 +10,8 @@ mod exit;
 
 pub mod healthcheck;
 
+pub mod open_files;
+
 mod read;
 
 mod run;

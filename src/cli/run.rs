@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tokio::sync::mpsc;
 
-use super::{Global, exit, healthcheck, signals, simulate};
+use super::{Global, exit, healthcheck, open_files, signals, simulate};
 use crate::app::{self, Memory, Orders};
 use crate::config::LogFormat;
 use crate::config::load::{ConfigError, Loaded, file_exists, load};
@@ -29,6 +29,7 @@ pub(super) async fn run_loaded(
     let zone = loaded.zone.clone();
     let outcome = match logging::init_in(zone, level, loaded.config.log.format) {
         Ok(()) => {
+            open_files::raise_limit();
             let (sender, configurations) = mpsc::channel(1);
             let work = |ended| app::run(loaded, memory, Orders { ended, configurations });
             signals::until_told_to_end(work, signals::at_each_hangup(reload, sender)).await

@@ -59,7 +59,7 @@ async fn serve(target: Target, parts: Parts) {
     while !parts.house.is_cancelled() {
         let Some(endpoint) = endpoints.borrow_and_update().clone() else { return };
         let life = parts.house.child_token();
-        let up = keep_up(TargetPeer::new(parts.clone(), target.clone(), endpoint), life.clone());
+        let peer = TargetPeer::new(parts.clone(), target.clone(), endpoint);
         let replaced = async {
             // The directory outlives this task, or else nothing can replace the endpoint.
             if endpoints.changed().await.is_err() {
@@ -67,7 +67,7 @@ async fn serve(target: Target, parts: Parts) {
             }
             life.cancel();
         };
-        let ((), ()) = tokio::join!(up, async {
+        let ((), ()) = tokio::join!(keep_up(peer, life.clone()), async {
             tokio::select! {
                 () = replaced => {}
                 () = life.cancelled() => {}

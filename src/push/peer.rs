@@ -47,7 +47,9 @@ impl TargetPeer {
         &self,
     ) -> Result<Session<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>, Failure> {
         let settings = self.target.settings();
-        let socket: Socket = connect(&self.endpoint, settings, &self.parts.tls).await?;
+        // What a TLS handshake needs on its way is large, and no target shall keep room for it.
+        let connecting = Box::pin(connect(&self.endpoint, settings, &self.parts.tls));
+        let socket: Socket = connecting.await?;
         Session::accept(socket, settings.connect_timeout).await
     }
 

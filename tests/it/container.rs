@@ -74,3 +74,21 @@ async fn a_state_directory_that_cannot_be_written_degrades_to_memory_with_a_warn
     assert_eq!(stats["database_type"], "memory");
     bridge.stop().await;
 }
+
+#[tokio::test]
+async fn a_low_limit_of_open_files_is_raised_for_many_targets() {
+    let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
+    let mut run = tokio::process::Command::new("sh");
+    run.args(["-c", r#"ulimit -S -n 64; exec "$BINARY" run --config "$CONFIG""#])
+        .env_clear()
+        .env("BINARY", env!("CARGO_BIN_EXE_hoymiles-bridge"))
+        .env("CONFIG", home.config())
+        .kill_on_drop(true);
+    let bridge = Bridge::start(run).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", bridge.pid())).unwrap();
+    let open_files = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let words: Vec<&str> = open_files.unwrap().split_whitespace().collect();
+    assert_ne!(words[0], "64", "{limits}");
+    assert_eq!(words[0], words[1], "{limits}");
+    bridge.stop().await;
+}

@@ -88,7 +88,8 @@ impl<D: Dial> Link<D> {
     }
 
     async fn attempt(&mut self, read: Read, gap: Duration) -> Result<Vec<u8>, DtuError> {
-        if let Some(last_end) = self.last_end {
+        // A sleep of no length would still wait for the timer's next tick.
+        if let Some(last_end) = self.last_end.filter(|_| !gap.is_zero()) {
             sleep_until(last_end + gap).await;
         }
         let outcome = self.request(read).await;
