@@ -8,6 +8,8 @@ mod fleet;
 
 mod reload;
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +112,9 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
         fleet.start(dtu, poll.interval).await?;
     }
 
-    let told_to = serve(orders, &tasks, House { fixed, fleet, directory }).await;
+    let Orders { ended, configurations } = orders;
+    let work = take_over_all(House { fixed, fleet, directory }, configurations);
+    let told_to = is_told_to_end(ended, tasks.stop(), work).await;
     info!("stopping");
     if !tasks.shut_down(GRACE).await {
         warn!("not every task ended within {GRACE:?}");
@@ -120,21 +124,27 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     Ok(told_to)
 }
 
-/// Goes on until the end, with each new configuration that comes; whether the end was ordered.
-async fn serve(orders: Orders, tasks: &Tasks, mut house: House) -> bool {
-    let Orders { ended, mut configurations } = orders;
-    let died = tasks.stop();
-    let changing = async {
-        while let Some(configuration) = configurations.recv().await {
-            house.take_over(configuration).await;
-        }
-        // Nobody will send one any more.
-        std::future::pending::<()>().await;
-    };
+/// Takes over each configuration that comes.
+async fn take_over_all(
+    mut house: House,
+    mut configurations: mpsc::Receiver<Result<Loaded, ConfigError>>,
+) -> Infallible {
+    while let Some(configuration) = configurations.recv().await {
+        house.take_over(configuration).await;
+    }
+    pending().await
+}
+
+/// Waits for the end, and works meanwhile; whether the end was ordered.
+async fn is_told_to_end(
+    ended: CancellationToken,
+    died: CancellationToken,
+    work: impl Future<Output = Infallible>,
+) -> bool {
     tokio::select! {
         () = ended.cancelled() => true,
         () = died.cancelled() => false,
-        () = changing => false,
+        never = work => match never {},
     }
 }
 
@@ -149,4 +159,18 @@ pub async fn with_simulated_plant(tasks: &Tasks, mut dtu: DtuConfig) -> io::Resu
         dtu.port = Some(address.port());
     }
     Ok(dtu)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_ends_the_daemon_without_an_order() {
+        let (tasks, ended) = (Tasks::new(), CancellationToken::new());
+        tasks.spawn("broken", async { panic!("planted") });
+        assert!(!is_told_to_end(ended.clone(), tasks.stop(), pending()).await);
+        ended.cancel();
+        assert!(is_told_to_end(ended, CancellationToken::new(), pending()).await);
+    }
 }

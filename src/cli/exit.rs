@@ -33,3 +33,14 @@ pub(super) fn say(message: &str) {
     let mut out = std::io::stderr().lock();
     drop(writeln!(out, "error: {message}"));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_nobody_ordered_is_exit_1() {
+        assert_eq!(status(false), ExitCode::from(1));
+        assert_eq!(status(true), ExitCode::SUCCESS);
+    }
+}

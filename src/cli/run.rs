@@ -32,7 +32,9 @@ pub(super) async fn run_loaded(
             open_files::raise_limit();
             let (sender, configurations) = mpsc::channel(1);
             let work = |ended| app::run(loaded, memory, Orders { ended, configurations });
-            signals::until_told_to_end(work, signals::at_each_hangup(reload, sender)).await
+            let hangups = signals::at_each_hangup(reload, sender);
+            // The whole daemon is in this future.
+            Box::pin(signals::until_told_to_end(work, hangups)).await
         }
         Err(error) => Err(error),
     };

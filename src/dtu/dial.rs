@@ -40,10 +40,13 @@ impl TcpDialer {
 
     /// What to look at when a connection fails with that error.
     fn cure(&self, source: &io::Error) -> &'static str {
-        if source.kind() == io::ErrorKind::ConnectionRefused {
-            self.refused
-        } else {
-            "is the DTU switched on, and in a network that this machine reaches?"
+        // EMFILE and ENFILE of every Linux: the DTU has nothing to do with it.
+        match (source.kind(), source.raw_os_error()) {
+            (io::ErrorKind::ConnectionRefused, _) => self.refused,
+            (_, Some(23 | 24)) => {
+                "raise the limit of open files (ulimits: nofile in docker-compose.yml)"
+            }
+            (_, _) => "is the DTU switched on, and in a network that this machine reaches?",
         }
     }
 

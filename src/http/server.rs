@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -16,6 +16,8 @@ use super::{Api, Limits};
 
 /// After the computer ran out of something: long enough not to spin, short enough not to be felt.
 const PAUSE: Duration = Duration::from_millis(100);
+/// That it ran out of something is told so often at most.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// Serves `api` to whoever connects to `listener`, until `stop`.
 ///
@@ -34,22 +36,22 @@ pub async fn serve(listener: TcpListener, api: Arc<Api>, limits: Limits, stop: C
 }
 
 async fn accept(listener: &TcpListener, room: &Room, seats: &mut Seats) {
-    let mut is_out_of_something = false;
+    let mut told = None;
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) if concerns_one_client(&error) => continue,
             Err(error) => {
-                if !is_out_of_something {
+                // While clients come and go, it is over and back again many times a second.
+                if told.is_none_or(|told: Instant| told.elapsed() >= TELL_EVERY) {
                     warn!("no connections can be accepted for the moment: {error}");
+                    told = Some(Instant::now());
                 }
-                is_out_of_something = true;
                 seats.dismiss_one();
                 sleep(PAUSE).await;
                 continue;
             }
         };
-        is_out_of_something = false;
         // Answers are written whole: to wait for more of them would only delay them.
         drop(stream.set_nodelay(true));
         let room = room.clone();

@@ -90,10 +90,18 @@ impl Outcome {
 
 /// Polls from nine in the evening on.
 async fn run(says: Vec<Result<DtuReading, DtuError>>) -> Outcome {
+    let evening: Timestamp = "2026-06-10T21:00:00Z".parse().unwrap();
+    run_by(move |elapsed| evening + elapsed, says).await
+}
+
+/// Polls by a clock that says this so long after the start.
+async fn run_by(
+    time: impl Fn(Duration) -> Timestamp + Send + Sync + 'static,
+    says: Vec<Result<DtuReading, DtuError>>,
+) -> Outcome {
     let (log, _listening) = Log::listening();
     let started = Instant::now();
-    let evening: Timestamp = "2026-06-10T21:00:00Z".parse().unwrap();
-    let clock = WallClock::from_fn(move || evening + started.elapsed());
+    let clock = WallClock::from_fn(move || time(started.elapsed()));
     let state = DtuState {
         name: Arc::from("Roof"),
         serial: None,
@@ -211,4 +219,24 @@ async fn a_dtu_that_repeats_itself_is_told_once() {
     let outcome = run(vec![delivers(300), stale(), stale(), delivers(310)]).await;
     assert_eq!(outcome.log.len(), 3, "{:#?}", outcome.log);
     assert!(outcome.log[1].contains("repeats what it said before"), "{:#?}", outcome.log);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_disturbs_no_schedule() {
+    // A board without battery: 1970, then the time server's, then an hour back.
+    let time = |elapsed: Duration| {
+        let base: Timestamp = match elapsed.as_secs() {
+            ..90 => Timestamp::UNIX_EPOCH,
+            90..150 => "2026-06-10T12:00:00Z".parse().unwrap(),
+            _ => "2026-06-10T11:00:00Z".parse().unwrap(),
+        };
+        base + elapsed
+    };
+    let outcome = run_by(time, (0..5).map(|_| delivers(400)).collect()).await;
+    assert_eq!(outcome.asked, [0, 60, 120, 180, 240]);
+    assert_eq!(outcome.status(), DtuStatus::Online);
+    let snapshot = outcome.snapshot.latest();
+    let health =
+        crate::snapshot::health::is_healthy(&snapshot.dtus, time(Duration::from_secs(241)));
+    assert!(health, "the last answer is recent by any clock");
 }

@@ -1,0 +1,148 @@
+//! What the computer does to the process: no file descriptors, no room on the disk, impatient
+//! owners.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+
+use futures_util::SinkExt as _;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::bridge::{Bridge, Home, command};
+use crate::support::plant::Plant;
+use crate::support::target::Target;
+
+/// The daemon, started by another program that prepares its process.
+async fn run_by(program: &[&str], home: &Home) -> Bridge {
+    let (first, rest) = program.split_first().unwrap();
+    let bridge = command(&["run", "--config", home.config().to_str().unwrap()]);
+    let bridge = bridge.as_std();
+    let mut command = Command::new(first);
+    command.args(rest).arg(bridge.get_program()).args(bridge.get_args());
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    Bridge::start(command).await
+}
+
+#[tokio::test]
+async fn a_lack_of_file_descriptors_is_waited_out() {
+    let plant = Plant::start(&["--inverters", "2"]).await;
+    let target = Target::start("secret").await;
+    let home = Home::new(&format!(
+        "{}[[target]]\nname = \"One\"\nurl = \"{}\"\n",
+        plant.dtu("DTU"),
+        target.url("secret")
+    ));
+    let bridge = run_by(&["prlimit", "--nofile=40:40"], &home).await;
+    bridge.logged("✓ Successfully sent update to One").await;
+    let address: SocketAddr = bridge.api.trim_start_matches("http://").parse().unwrap();
+    let mut crowd = Vec::new();
+    for _ in 0..120 {
+        crowd.push(TcpStream::connect(address).await.unwrap());
+    }
+    bridge.logged("no connections can be accepted for the moment: ").await;
+    let updates = target.received("updates", |_| true).await.updates().len();
+    target.received("more updates", |received| received.updates().len() > updates).await;
+    drop(crowd);
+    let (status, health) = bridge.get("/health").await;
+    assert_eq!((status, &health["dtus"]["DTU"]["error_count"]), (200, &json!(0)), "{health}");
+    let told = bridge.log().iter().filter(|line| line.contains("can be accepted")).count();
+    assert_eq!(told, 1, "it is told once a minute");
+    let (status, _) = bridge.stop().await;
+    assert_eq!(status.code(), Some(0));
+    target.stop().await;
+    plant.stop().await;
+}
+
+/// Starts the daemon with a small disk of its own as `state_dir`, where that is possible.
+async fn run_on_small_disk(home: &Home, options: &str) -> Option<Bridge> {
+    let probe = Command::new("unshare").args(["-rm", "true"]).status().await;
+    if !probe.is_ok_and(|status| status.success()) {
+        #[expect(clippy::print_stderr, reason = "a test that was not made shall be seen")]
+        {
+            eprintln!("SKIPPED: this machine does not let a process have mounts of its own");
+        }
+        return None;
+    }
+    let data = home.folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let script = format!("mount -t tmpfs -o {options} none {} && exec \"$@\"", data.display());
+    Some(run_by(&["unshare", "-rm", "sh", "-c", &script, "sh"], home).await)
+}
+
+/// Where the test sees a path of the daemon's own mounts.
+fn seen_from_here(bridge: &Bridge, path: &Path) -> std::path::PathBuf {
+    Path::new("/proc")
+        .join(bridge.pid().to_string())
+        .join("root")
+        .join(path.strip_prefix("/").unwrap())
+}
+
+#[tokio::test]
+async fn a_full_disk_costs_only_what_would_be_kept() {
+    let plant = Plant::start(&["--inverters", "2"]).await;
+    let target = Target::start("secret").await;
+    let home = Home::new(&format!(
+        "{}[[target]]\nname = \"One\"\nurl = \"{}\"\n",
+        plant.dtu("DTU"),
+        target.url("secret")
+    ));
+    let Some(bridge) = run_on_small_disk(&home, "size=4m").await else { return };
+    bridge.logged("✓ Successfully sent update to One").await;
+    let filler = seen_from_here(&bridge, &home.folder.path().join("data/filler"));
+    std::fs::write(&filler, vec![0; 8 << 20]).unwrap_err();
+
+    bridge.logged("the energy counters are not kept for now: no space is left").await;
+    let updates = target.received("updates", |_| true).await.updates().len();
+    target.received("more updates", |received| received.updates().len() > updates).await;
+    let body = json!({"websocket_url": "ws://127.0.0.1:9/ws", "name": "Late"});
+    let (status, answer) = bridge.post("/api/websocket/register", &body).await;
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("no space is left"), "{answer}");
+
+    std::fs::remove_file(&filler).unwrap();
+    bridge.logged("the energy counters are kept again").await;
+    assert_eq!(bridge.post("/api/websocket/register", &body).await.0, 200);
+    bridge.stop().await;
+    target.stop().await;
+    plant.stop().await;
+}
+
+#[tokio::test]
+async fn on_a_read_only_disk_the_bridge_works_from_memory() {
+    let plant = Plant::start(&["--inverters", "2"]).await;
+    let home = Home::new(&plant.dtu("DTU"));
+    let Some(bridge) = run_on_small_disk(&home, "ro").await else { return };
+    bridge.logged("nothing will survive a restart: cannot write ").await;
+    bridge.inverters_when(|all| all.as_array().unwrap().len() == 2).await;
+    let (_, stats) = bridge.get("/stats").await;
+    assert_eq!(stats["database_type"], "memory");
+    let body = json!({"websocket_url": "ws://127.0.0.1:9/ws", "name": "HA"});
+    assert_eq!(bridge.post("/api/websocket/register", &body).await.0, 200);
+    bridge.stop().await;
+    plant.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once_with_1() {
+    // Accepts the bridge, and does not take part in saying good-bye.
+    let stubborn = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let home = Home::new(&format!(
+        "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n[[target]]\nname = \"Stubborn\"\nurl = \"ws://{}/ws\"\n",
+        stubborn.local_addr().unwrap()
+    ));
+    let bridge = home.run().await;
+    let (stream, _) = stubborn.accept().await.unwrap();
+    let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+    socket.send(Message::text(r#"{"type": "connected"}"#)).await.unwrap();
+    bridge.logged("✓ Connected to: Stubborn").await;
+    // Both at once: signals of one kind would become one.
+    let pid = bridge.pid();
+    let both = format!("kill -TERM {pid} && kill -INT {pid}");
+    assert!(Command::new("sh").args(["-c", &both]).status().await.unwrap().success());
+    let (status, log) = bridge.ended().await;
+    assert_eq!(status.code(), Some(1), "{log:#?}");
+    drop(socket);
+}
