@@ -1,10 +1,15 @@
 //! Who may ask: the bearer token of `/api`, and no changes from foreign web pages. Pure.
 
 use std::hint::black_box;
+use std::net::Ipv4Addr;
 
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use hyper::http::uri::Authority;
 use secrecy::{ExposeSecret as _, SecretString};
+
+/// What names end in that mean something at home only (RFC 6762, RFC 8375, ICANN, custom).
+const LOCAL_NAMES: [&str; 5] = ["local", "home.arpa", "internal", "lan", "fritz.box"];
 
 /// Whether the request carries the token.
 pub(super) fn has_token(headers: &HeaderMap, token: &SecretString) -> bool {
@@ -22,9 +27,20 @@ pub(super) fn is_from_foreign_page(headers: &HeaderMap) -> bool {
     let page = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
     let here = headers.get(HOST).and_then(|host| host.to_str().ok());
     match (page, here) {
-        (Some((_, page)), Some(here)) => !page.eq_ignore_ascii_case(here),
+        (Some((_, page)), Some(here)) => !page.eq_ignore_ascii_case(here) || !is_of_house(here),
         (_, _) => true,
     }
+}
+
+/// Whether the host is an address, or a name that nobody can own on the internet: a page from there
+/// could have its own name point to us, and would then seem to come from here.
+fn is_of_house(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host().trim_end_matches('.').to_ascii_lowercase();
+    let is_address = name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok();
+    let is_local =
+        |suffix: &&str| name.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'));
+    is_address || !name.contains('.') || LOCAL_NAMES.iter().any(is_local)
 }
 
 /// Whether the body is announced as JSON. A browser sends that of a foreign page only after it has
@@ -122,6 +138,22 @@ mod tests {
         ] {
             let headers = headers(&[(ORIGIN, origin), (HOST, "192.168.1.5:8080")]);
             assert_eq!(is_from_foreign_page(&headers), expected, "{origin}");
+        }
+        for (host, expected) in [
+            ("192.168.1.5:8080", false),
+            ("[fd00::5]:8080", false),
+            ("localhost:8080", false),
+            ("hoymiles-smiles:8080", false),
+            ("bridge.local", false),
+            ("bridge.fritz.box:8080", false),
+            ("rebound.example:8080", true),
+            ("notlocal.example", true),
+            ("evillocal", false),
+            ("evil.notlocal", true),
+        ] {
+            let origin = format!("http://{host}").leak();
+            let headers = headers(&[(ORIGIN, origin), (HOST, host)]);
+            assert_eq!(is_from_foreign_page(&headers), expected, "{host}");
         }
         assert!(!is_from_foreign_page(&headers(&[(HOST, "192.168.1.5:8080")])));
     }

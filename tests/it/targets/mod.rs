@@ -2,6 +2,8 @@
 //! log must name, on real sockets, against the real binary.
 
 mod certificates;
+mod door;
+mod ends;
 mod faulty;
 mod hostile;
 mod journal;

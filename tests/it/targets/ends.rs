@@ -1,0 +1,57 @@
+//! Attempts that are broken off, and targets that wait.
+
+use serde_json::json;
+
+use super::faulty::{Fault, Faulty};
+use super::step::Step;
+use crate::support::bridge::{Bridge, Home};
+use crate::support::target::Target;
+
+const DTU: &str = "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n";
+
+async fn register(bridge: &Bridge, url: &str) {
+    let body = json!({"websocket_url": url, "name": "Target"});
+    assert_eq!(bridge.post("/api/websocket/register", &body).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_broken_off_has_its_outcome_too() {
+    let mute = Faulty::start(Fault::plain(&[Step::Freeze]));
+    let bridge = Home::new(DTU).run().await;
+    let url = |token: &str| format!("ws://{}/ws?token={token}", mute.address);
+    let connecting = "Connecting to Target (ws://127.0.0.1:";
+    register(&bridge, &url("first")).await;
+    bridge.logged(connecting).await;
+    register(&bridge, &url("second")).await;
+    let line = bridge.logged("Connection failed for Target: ").await;
+    assert!(line.ends_with("replaced: the target was registered anew or deleted (attempt 1)"));
+    bridge.logged_times(connecting, 2).await;
+    let (_, log) = bridge.stop().await;
+    let outcomes: Vec<&String> =
+        log.iter().filter(|line| line.contains("Connection failed for Target: ")).collect();
+    assert_eq!(outcomes.len(), 2, "{outcomes:#?}");
+    assert!(outcomes.last().unwrap().ends_with("the bridge stops (1001) (attempt 1)"));
+    mute.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_registration_waits_for_the_next_which_ends_the_wait() {
+    let target = Target::start("good").await;
+    let bridge = Home::new(DTU).run().await;
+    register(&bridge, &target.url("dead")).await;
+    bridge.logged("Reconnecting to Target in 300 seconds (attempt 2)...").await;
+    let (_, targets) = bridge.get("/api/targets").await;
+    let shown = targets.get(0).unwrap();
+    assert_eq!((&shown["state"], &shown["attempts"]), (&"rejected".into(), &1.into()));
+    assert_eq!(shown["last_error_cause"], "token_refused");
+    let reason = shown["last_error"].as_str().unwrap();
+    assert!(reason.contains("Home Assistant makes a new one at each start"), "{reason}");
+
+    register(&bridge, &target.url("good")).await;
+    bridge.logged("✓ Connected to: Target").await;
+    target.received("update", |received| !received.updates().is_empty()).await;
+    let (_, targets) = bridge.get("/api/targets").await;
+    assert_eq!(targets.get(0).unwrap()["state"], "connected");
+    bridge.stop().await;
+    target.stop().await;
+}
