@@ -45,8 +45,10 @@ COPY --from=build /hoymiles-bridge /usr/local/bin/hoymiles-bridge
 COPY --from=build --chown=65532:65532 /empty-data /data
 
 # In the PATH, so that `docker exec hoymiles-smiles hoymiles-bridge read` works.
-ENV PATH=/usr/local/bin \
-    HOYMILES__STATE_DIR=/data
+ENV PATH=/usr/local/bin
+
+# Here the default of state_dir, "data", is /data; a configuration file may still name another.
+WORKDIR /
 
 # Nobody's number: not root, and no user of the host. Compose may set another.
 USER 65532:65532

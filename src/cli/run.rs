@@ -66,7 +66,8 @@ pub(super) async fn healthcheck(global: &Global) -> ExitCode {
             Ok(ready) => exit::status(ready),
             Err(error) => exit::failed(&error),
         },
-        Err(error) => exit::bad_configuration(&error),
+        // 2 is not for a container's HEALTHCHECK to say.
+        Err(error) => exit::failed(&anyhow::Error::msg(error.to_string())),
     }
 }
 

@@ -9,6 +9,7 @@ use hyper::{Method, StatusCode};
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use super::figures::format::Format;
 use super::respond::{self, Response};
 use super::router::{self, Misroute, Route};
 use super::{Api, Limits, access, figures, plant, status, targets};
@@ -47,7 +48,7 @@ where
                 "the body must be JSON and say so: Content-Type: application/json",
             )
         }
-        (None, Ok(route)) => handle(api, limits, route, body).await,
+        (None, Ok(route)) => handle(api, limits, request, route, body).await,
         (None, Err(Misroute::NoSuchPath)) => respond::no_such_path(),
         (None, Err(Misroute::WrongMethod(route))) if request.method == Method::OPTIONS => {
             respond::options(&route)
@@ -86,7 +87,13 @@ fn refusal(api: &Api, request: &Parts) -> Option<Response> {
     })
 }
 
-async fn handle<B>(api: &Api, limits: &Limits, route: Route<'_>, body: &mut B) -> Response
+async fn handle<B>(
+    api: &Api,
+    limits: &Limits,
+    request: &Parts,
+    route: Route<'_>,
+    body: &mut B,
+) -> Response
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -95,7 +102,7 @@ where
         Route::Health => status::health(api),
         Route::Ready => status::ready(api),
         Route::Stats => status::stats(api),
-        Route::Metrics => figures::page(api),
+        Route::Metrics => figures::page(api, Format::wanted(&request.headers)),
         Route::Plant => plant::whole(api),
         Route::Inverters => plant::inverters(api),
         Route::Inverter { serial } => plant::inverter(api, serial),

@@ -18,7 +18,6 @@ pub(super) type Response = hyper::Response<Full<Bytes>>;
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// JSON that was made before; it is shared, not copied.
 pub(super) fn json(body: Bytes) -> Response {
@@ -48,8 +47,8 @@ pub(super) fn text(word: &'static str) -> Response {
 }
 
 /// Figures for Prometheus.
-pub(super) fn figures(page: String) -> Response {
-    with_type(StatusCode::OK, OPEN_METRICS, Bytes::from(page))
+pub(super) fn figures(content_type: &'static str, page: String) -> Response {
+    with_type(StatusCode::OK, content_type, Bytes::from(page))
 }
 
 /// Done, and there is nothing to say.

@@ -121,7 +121,8 @@ pub struct PortReading {
     pub pv_power: Option<Watts>,
     /// The device's own daily counter: it resets in the evening, at night or in the morning.
     pub today: Option<WattHours>,
-    /// The device's lifetime counter. A zero of a sleeping or restarting device is `None`.
+    /// The device's lifetime counter. A zero of a sleeping device is `None`; one of a device that
+    /// delivers is no counter's value either, but the ledger refuses and counts it.
     pub total: Option<WattHours>,
 }
 

@@ -24,7 +24,7 @@ impl Incoming {
         let Ok(Value::Object(message)) = serde_json::from_str::<Value>(text) else {
             return Self::Other;
         };
-        if let Some(error) = message.get("error") {
+        if let Some(error) = message.get("error").filter(|error| !error.is_null()) {
             let words = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
             return Self::Refused(quoted(&words));
         }
@@ -60,6 +60,7 @@ mod tests {
             ),
             (r#"{"error": {"code": 7}}"#, refused(r#"{"code":7}"#)),
             (r#"{"error": "two\nlines"}"#, refused("two lines")),
+            (r#"{"type": "connected", "error": null}"#, Incoming::Connected),
             (r#"{"type": "pong"}"#, Incoming::Other),
             (r#"{"type": 7}"#, Incoming::Other),
             ("[]", Incoming::Other),

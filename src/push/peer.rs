@@ -1,5 +1,8 @@
 //! One target as the reconnect loop sees it, and all that is logged of its attempts.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -16,6 +19,9 @@ use crate::snapshot::SnapshotReader;
 use crate::targets::Directory;
 use crate::targets::endpoint::Endpoint;
 use crate::targets::target::Target;
+
+/// How long an old connection is said good-bye to before the new one is dialled.
+const REPLACED: Duration = Duration::from_millis(100);
 
 /// What all targets share.
 #[derive(Clone, Debug)]
@@ -55,14 +61,15 @@ impl TargetPeer {
 
     fn failed(&mut self, failure: &Failure, attempt: u32) {
         let name = self.target.name();
-        warn!("[WebSocket] Connection failed for {name}: {failure} (attempt {attempt})");
-        self.lost(failure, failure.is_rejection());
+        let reason = self.endpoint.redacted(&failure.to_string());
+        warn!("[WebSocket] Connection failed for {name}: {reason} (attempt {attempt})");
+        self.lost(failure, &reason);
         self.is_told = true;
     }
 
-    fn lost(&self, failure: &Failure, is_rejected: bool) {
+    fn lost(&self, failure: &Failure, reason: &str) {
         let now = self.parts.clock.now();
-        self.target.lost(&failure.to_string(), failure.label(), is_rejected, now);
+        self.target.lost(reason, failure.label(), failure.is_rejection(), now);
     }
 
     /// Why we leave.
@@ -105,22 +112,36 @@ impl Peer for TargetPeer {
     }
 
     async fn serve(&mut self, mut session: Self::Session, stop: &CancellationToken) -> Served {
-        let teller = Teller::new(&self.target, &self.parts.clock);
+        let teller = Teller::new(&self.target, &self.endpoint, &self.parts.clock);
         let snapshots = self.parts.snapshots.clone();
         let heartbeat = self.target.settings().heartbeat;
         let ended = session.run(snapshots, heartbeat, &teller, stop).await;
         let failure = ended.unwrap_or_else(|| self.leaving());
         let has_delivered = teller.has_delivered(&failure);
-        info!("[WebSocket] Disconnected from {}: {failure}", self.target.name());
-        self.lost(&failure, false);
+        let reason = self.endpoint.redacted(&failure.to_string());
+        info!("[WebSocket] Disconnected from {}: {reason}", self.target.name());
+        self.lost(&failure, &reason);
         if let Some((code, reason)) = good_bye(&failure) {
-            session.close(code, reason).await;
+            let good_bye = session.close(code, reason);
+            if failure == Failure::Replaced {
+                // The new connection shall not wait for an old socket that may be dead.
+                drop(timeout(REPLACED, good_bye).await);
+            } else {
+                good_bye.await;
+            }
+        }
+        if failure.is_rejection() {
+            self.parts.directory.note_refused_token(&self.target).await;
         }
         Served { has_delivered, patience: failure.patience(self.target.is_registered()) }
     }
 
     fn waits(&mut self, waiting: LinkState) {
-        if let LinkState::Waiting { delay, .. } = waiting {
+        // One that was forgotten or replaced meanwhile is not dialled again at this place.
+        let is_current = self.target.is_at(&self.endpoint);
+        if let LinkState::Waiting { delay, .. } = waiting
+            && is_current
+        {
             let (name, attempt) = (self.target.name(), waiting.attempt());
             info!(
                 "[WebSocket] Reconnecting to {name} in {} seconds (attempt {attempt})...",

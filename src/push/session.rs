@@ -125,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             () = stop.cancelled() => None,
             failure = &mut listening => Some(failure),
             failure = sending => match timeout(LAST_WORDS, listening).await {
-                Ok(closed @ Failure::Closed { .. }) => Some(closed),
+                Ok(closed @ (Failure::Closed { .. } | Failure::TokenRefused(_))) => Some(closed),
                 Ok(_) | Err(_) => Some(failure),
             },
         }
@@ -210,14 +210,25 @@ async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
     tell: &impl Tell,
 ) -> Failure {
     let mut hearing = Hearing::new();
+    let mut objection = None;
     loop {
         let Ok(next) = timeout(silence, reader.next()).await else {
             return Failure::Silent(silence);
         };
         let message = match received(next) {
             Ok(message) => message,
+            // Some take longer than a second to find out that they do not want us.
+            Err(Failure::Closed { code, reason }) => {
+                let closed = Failure::Closed { code, reason };
+                return objection.map_or(closed, Failure::TokenRefused);
+            }
             Err(failure) => return failure,
         };
+        if let Message::Text(text) = &message
+            && let Incoming::Refused(words) = Incoming::read(text)
+        {
+            objection = Some(words);
+        }
         if let Some(number) = hearing.is_worth_telling(&message) {
             tell.said(number, &quoted(&text_of(&message)));
         }

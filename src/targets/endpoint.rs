@@ -127,6 +127,17 @@ impl Endpoint {
         format!("{}:{}", self.url.host_str().unwrap_or_default(), self.port())
     }
 
+    /// `text` without what is secret of this URL: a stranger may quote it to us.
+    pub fn redacted(&self, text: &str) -> String {
+        let decoded = self.url.query_pairs().map(|(_, value)| value.into_owned());
+        let query = self.url.query().unwrap_or_default();
+        let raw = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1.to_owned()));
+        // What is shorter is no secret, and would tear holes into any sentence.
+        let mut secrets: Vec<String> = decoded.chain(raw).filter(|one| one.len() >= 4).collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    }
+
     /// What a log may show: nothing beyond host and port.
     pub fn place(&self) -> String {
         format!("{}://{}/...", self.url.scheme(), self.authority())
@@ -239,6 +250,13 @@ mod tests {
         let endpoint = Endpoint::parse("ws://h:1/p?x=1&token=old").unwrap().with_token(&token);
         assert_eq!(endpoint.secret_url().expose_secret(), "ws://h:1/p?x=1&token=a+b%26c");
         assert_eq!(endpoint.key(), "ws://h:1/p");
+    }
+
+    #[test]
+    fn what_a_stranger_quotes_of_the_url_is_hidden() {
+        let endpoint = Endpoint::parse("ws://h:1/p?token=s3%20cret&x=1").unwrap();
+        let hidden = endpoint.redacted("bad token s3 cret, written s3%20cret, x=1");
+        assert_eq!(hidden, "bad token ***, written ***, x=1");
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::store::SavedTarget;
 
 /// A longer name is not one for a log line.
 const LONGEST_NAME: usize = 64;
+/// What the store says of itself when it has no file.
+const IN_MEMORY: &str = "memory";
 /// Who registers waits for its answer; a name that takes longer is checked at the attempt.
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(3);
 
@@ -49,6 +51,12 @@ impl Directory {
         let stored = self.0.store.save_target(saved).await;
         stored.map_err(|error| RegisterError::Storage(error.to_string()))?;
         info!("[WebSocket] Registered: {name} ({})", endpoint.place());
+        if self.0.store.usage().kind == IN_MEMORY {
+            warn!(
+                "[WebSocket] {name} is kept in memory only and forgotten at the next restart: this \
+                 is the demo, or state_dir could not be written at the start"
+            );
+        }
         match known {
             Some(target) => {
                 target.set_failing_since(None);

@@ -145,6 +145,11 @@ impl Target {
         &self.0.origin
     }
 
+    /// Whether it is still at that place, with that token.
+    pub fn is_at(&self, endpoint: &Arc<Endpoint>) -> bool {
+        self.0.endpoint.borrow().as_ref().is_some_and(|current| Arc::ptr_eq(current, endpoint))
+    }
+
     pub(super) fn endpoint(&self) -> Option<Arc<Endpoint>> {
         self.0.endpoint.borrow().clone()
     }

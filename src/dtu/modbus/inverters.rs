@@ -92,7 +92,8 @@ fn port_reading(record: &PortRecord, scale: CurrentScale) -> PortReading {
         pv_current: (live && pv_current <= MAX_CURRENT).then_some(pv_current),
         pv_power: (live && pv_power <= MAX_POWER).then_some(pv_power),
         today: (live || record.today != 0).then(|| WattHours::new(record.today.into())),
-        total: (record.total != 0).then(|| WattHours::new(record.total.into())),
+        // A zero of one that is awake is for the ledger to refuse and to count.
+        total: (live || record.total != 0).then(|| WattHours::new(record.total.into())),
     }
 }
 
@@ -149,7 +150,7 @@ mod tests {
         let dawn = PortRecord { pv_power: 0, pv_current: 0, today: 0, total: 0, ..record(1, 1) };
         let port = &read(&[dawn])[0].ports[0];
         assert_eq!(port.pv_power, Some(Watts::from_tenths(0)));
-        assert_eq!((port.today, port.total), (Some(WattHours::new(0)), None));
+        assert_eq!((port.today, port.total), (Some(WattHours::new(0)), Some(WattHours::new(0))));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod bridge;
 
+pub(super) mod format;
+
 mod inverters;
 
 mod meters;
@@ -16,6 +18,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry;
 
+use self::format::Format;
 use self::page::Page;
 use super::Api;
 use super::respond::{self, Response};
@@ -26,10 +29,10 @@ use crate::telemetry::metrics::PREFIX;
 use hyper::StatusCode;
 
 /// `GET /metrics`.
-pub(super) fn page(api: &Api) -> Response {
+pub(super) fn page(api: &Api, format: Format) -> Response {
     let mut text = String::new();
     match write(api, &mut text) {
-        Ok(()) => respond::figures(text),
+        Ok(()) => respond::figures(format.content_type(), format.of(text)),
         Err(fmt::Error) => {
             respond::problem(StatusCode::INTERNAL_SERVER_ERROR, "the figures cannot be written")
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http_body_util::BodyExt as _;
 
 use crate::http::fake::{api, api_over, dtu, inverter, noon, snapshot};
+use crate::http::figures::format::Format;
 use crate::http::{Api, figures};
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::serial::MeterSerial;
@@ -13,7 +14,7 @@ use crate::plant::units::{Amperes, MeterVolts, PowerFactor, WattHours, Watts};
 use crate::snapshot::state::{DtuStatus, MeterState};
 
 async fn page(api: &Api) -> String {
-    let response = figures::page(api);
+    let response = figures::page(api, Format::OpenMetrics);
     assert_eq!(
         response.headers()["content-type"],
         "application/openmetrics-text; version=1.0.0; charset=utf-8"

@@ -6,6 +6,9 @@ use jiff::{Timestamp, Unit};
 const MOST_WATTS: f64 = 2500.0;
 /// Beyond the power, in Wh: rounding, and values that a DTU holds back for some seconds.
 const ROUNDING: i64 = 20;
+/// In Wh. A longer step than the best day's production is not believed from one reading: a counter
+/// that stood still all night could else be garbage by as much as its port could have delivered.
+const AT_ONCE: i64 = 10_000;
 /// In Wh. Within it, what no power explains is energy that a DTU held back; beyond it, it is none.
 const HELD_BACK: i64 = 20_000;
 /// In Wh. Without a clock to trust: what a long outage may bring in one step.
@@ -51,10 +54,10 @@ impl Reach {
     pub(super) fn between(since: Timestamp, at: Timestamp) -> Self {
         let hours = (at - since).total(Unit::Hour).unwrap_or(-1.0);
         if !(0.0..=LONGEST_HOURS).contains(&hours) {
-            return Self { usual: HELD_BACK, at_most: WITHOUT_CLOCK };
+            return Self { usual: AT_ONCE, at_most: WITHOUT_CLOCK };
         }
         #[expect(clippy::cast_possible_truncation, reason = "at most 5.4 MWh")]
         let produced = (hours * MOST_WATTS) as i64;
-        Self { usual: produced + ROUNDING, at_most: produced + HELD_BACK }
+        Self { usual: (produced + ROUNDING).min(AT_ONCE), at_most: produced + HELD_BACK }
     }
 }

@@ -163,7 +163,11 @@ impl PortLedger {
             self.before = None;
             return self.follow(line.moved_to(counter, at));
         }
-        if let Some(old) = self.old.filter(|old| self.is_resumed(*old, line, counter, reach)) {
+        // What this line could have reached in the time is no return to an older one.
+        let is_beyond = !(0..=reach.at_most).contains(&growth);
+        let resumed =
+            self.old.filter(|old| is_beyond && self.is_resumed(*old, line, counter, reach));
+        if let Some(old) = resumed {
             self.old = Some(line);
             self.before = None;
             return self.follow(Line { counter, since: at, ..old });

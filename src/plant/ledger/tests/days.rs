@@ -73,8 +73,11 @@ fn an_outage_of_weeks_loses_no_energy() {
     let mut ledger = PortLedger::new();
     let counters = |total| Counters { total: Some(WattHours::new(total)), today: None };
     ledger.record(counters(60_000), at("2026-05-01T16:00"), &berlin());
-    ledger.record(counters(160_000), at("2026-06-10T12:00"), &berlin());
-    assert_eq!(ledger.total(), Some(WattHours::new(160_000)));
+    for (minute, total) in [(0, 160_000), (1, 160_005), (2, 160_010)] {
+        let now = at("2026-06-10T12:00") + SignedDuration::from_mins(minute);
+        ledger.record(counters(total), now, &berlin());
+    }
+    assert_eq!(ledger.total(), Some(WattHours::new(160_010)));
 }
 
 #[test]

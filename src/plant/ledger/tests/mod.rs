@@ -109,6 +109,24 @@ fn garbage_that_comes_alone_does_not_count() {
 }
 
 #[test]
+fn a_long_silence_makes_no_garbage_believable() {
+    let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+    let mut ledger = PortLedger::new();
+    let mut total_after = |time: &str, seen: u64| {
+        let counters = Counters { total: Some(WattHours::new(seen)), today: None };
+        ledger.record(counters, at(time), &berlin());
+        ledger.total().unwrap().get()
+    };
+    assert_eq!(total_after("2026-06-10T19:00:00Z", 100_000), 100_000);
+    assert_eq!(total_after("2026-06-11T05:00:00Z", 124_000), 100_000, "24 kWh of a night");
+    assert_eq!(total_after("2026-06-11T05:01:00Z", 100_005), 100_005);
+    // A week without the bridge is believed when three readings agree, and all of it counts.
+    assert_eq!(total_after("2026-06-18T12:00:00Z", 125_000), 100_005);
+    assert_eq!(total_after("2026-06-18T12:01:00Z", 125_004), 100_005);
+    assert_eq!(total_after("2026-06-18T12:02:00Z", 125_009), 125_009);
+}
+
+#[test]
 fn a_used_device_counts_from_its_first_reading() {
     check(&[
         (70_000, 70_000),
