@@ -1,19 +1,42 @@
 //! What is known of DTUs and plant before the first poll.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tokio_util::sync::CancellationToken;
 
+use super::Memory;
 use crate::config::DtuConfig;
 use crate::plant::ledger::PortLedger;
 use crate::poller::book::Book;
 use crate::poller::restore;
 use crate::snapshot::state::{DtuState, DtuStatus, InverterState};
-use crate::store::Saved;
+use crate::store::{Saved, Store};
 
 /// A DTU without an answer for this long, or for three intervals, does not count as healthy.
 const SILENCE_LIMIT: Duration = Duration::from_secs(300);
+
+/// Opens what was kept; `None` if told to end meanwhile.
+///
+/// Opening waits for a bridge that has not quite ended yet, so it must hold up no signal.
+pub(super) async fn store(
+    memory: Memory,
+    state_dir: PathBuf,
+    now: Timestamp,
+    ended: &CancellationToken,
+) -> anyhow::Result<Option<Store>> {
+    match memory {
+        Memory::Kept => {
+            let opening = tokio::task::spawn_blocking(move || Store::open(&state_dir, now));
+            ended.run_until_cancelled(opening).await.transpose().context("cannot open the store")
+        }
+        Memory::Forgotten => Ok(Some(Store::in_memory())),
+    }
+}
 
 /// A DTU of which nothing is known but what was kept.
 pub(super) fn state(config: &DtuConfig, interval: Duration, saved: &Saved) -> DtuState {

@@ -32,7 +32,6 @@ use crate::poller;
 use crate::poller::keeper::Keeper;
 use crate::push;
 use crate::sim;
-use crate::store::Store;
 use crate::targets::Directory;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
@@ -75,9 +74,8 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     })?;
 
     let clock = WallClock::system();
-    let store = match memory {
-        Memory::Kept => Store::open(&state_dir, clock.now()),
-        Memory::Forgotten => Store::in_memory(),
+    let Some(store) = before::store(memory, state_dir, clock.now(), &orders.ended).await? else {
+        return Ok(true);
     };
     let saved = store.load();
     let book = before::book(&dtus, poll.interval, &saved, zone.clone());
