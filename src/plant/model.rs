@@ -63,13 +63,18 @@ const INVERTERS: &[(u16, &str)] = &[
 /// prefix nobody knows, the prefix and how many ports the data show. `None` without a serial.
 pub fn name(serial: InverterSerial, ports: usize) -> Option<String> {
     let prefix = serial.prefix();
-    let known = INVERTERS.iter().find(|&&(known, _)| known == prefix);
-    match (known, ports) {
-        (Some((_, text)), _) => Some((*text).to_owned()),
+    match (family(serial), ports) {
+        (Some(text), _) => Some(text.to_owned()),
         (None, _) if prefix == 0 => None,
         (None, 1) => Some(format!("Hoymiles {prefix:04X}, 1 port")),
         (None, _) => Some(format!("Hoymiles {prefix:04X}, {ports} ports")),
     }
+}
+
+/// The family of an inverter, if its prefix is known.
+pub fn family(serial: InverterSerial) -> Option<&'static str> {
+    let prefix = serial.prefix();
+    INVERTERS.iter().find(|&&(known, _)| known == prefix).map(|&(_, text)| text)
 }
 
 /// The model of a DTU. One source for most of it, the type table of hoymiles-wifi; that 10F8 is a

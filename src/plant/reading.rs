@@ -30,10 +30,21 @@ impl DtuReading {
         self.inverters.iter().any(InverterReading::is_live)
     }
 
+    /// How much was read, in words.
+    pub fn extent(&self) -> String {
+        extent(self.port_count(), self.inverters.len())
+    }
+
     /// How many ports all inverters have together.
     pub fn port_count(&self) -> usize {
         self.inverters.iter().map(|inverter| inverter.ports.len()).sum()
     }
+}
+
+/// How much was read, in words: `37 ports of 19 inverters`.
+pub fn extent(ports: usize, inverters: usize) -> String {
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    format!("{ports} port{} of {inverters} inverter{}", plural(ports), plural(inverters))
 }
 
 /// One inverter at one instant.

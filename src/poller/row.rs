@@ -31,17 +31,16 @@ impl Row {
         }
         let was_stale = self.is_stale;
         *self = Self { is_stale: reading.stale, ..Self::default() };
-        let (ports, inverters) = (reading.port_count(), reading.inverters.len());
-        let spent = spent.as_secs_f64();
+        let (extent, spent) = (reading.extent(), spent.as_secs_f64());
         if reading.stale && !was_stale {
             info!(
-                "{name}: {ports} ports of {inverters} inverters in {spent:.1} s, but the DTU \
+                "{name}: {extent} in {spent:.1} s, but the DTU \
                  repeats what it said before; until there is news, the values keep their times"
             );
         } else if reading.stale {
             debug!("{name}: the DTU repeats what it said before ({spent:.1} s)");
         } else {
-            info!("{name}: {ports} ports of {inverters} inverters in {spent:.1} s");
+            info!("{name}: {extent} in {spent:.1} s");
         }
     }
 

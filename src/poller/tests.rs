@@ -164,11 +164,11 @@ async fn sleep_is_one_line_when_it_begins_and_one_when_it_ends() {
     let morning = run(vec![delivers(3), gone(), gone(), delivers(4), delivers(5)]).await;
     assert_eq!(morning.status(), DtuStatus::Online);
     let lines = [
-        "INFO Roof: 1 ports of 1 inverters in 0.0 s",
+        "INFO Roof: 1 port of 1 inverter in 0.0 s",
         went,
         "INFO Roof: the DTU is awake again",
-        "INFO Roof: 1 ports of 1 inverters in 0.0 s",
-        "INFO Roof: 1 ports of 1 inverters in 0.0 s",
+        "INFO Roof: 1 port of 1 inverter in 0.0 s",
+        "INFO Roof: 1 port of 1 inverter in 0.0 s",
     ];
     assert_eq!(morning.log, lines);
 }
@@ -201,12 +201,12 @@ async fn each_failure_is_told_once_whatever_bytes_came() {
     assert_eq!(
         told,
         [
-            "INFO Roof: 1 ports of 1 inverters in 0.0 s",
+            "INFO Roof: 1 port of 1 inverter in 0.0 s",
             &format!("{malformed}a frame begins with [12, ff]"),
             &format!("{malformed}the checksum is 91ab"),
             timeout,
             "INFO Roof: the DTU answers again, after 5 failed polls",
-            "INFO Roof: 1 ports of 1 inverters in 0.0 s",
+            "INFO Roof: 1 port of 1 inverter in 0.0 s",
             timeout,
         ]
     );

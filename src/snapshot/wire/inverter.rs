@@ -20,6 +20,9 @@ pub struct Inverter {
     pub dtu_name: String,
     /// Model, from the serial number.
     pub inverter_type: Option<String>,
+    /// The same, null where nobody knows the first four digits of the serial number.
+    #[serde(default)]
+    pub model: Option<String>,
     /// RFC 3339.
     pub first_seen: String,
     /// RFC 3339.
@@ -96,6 +99,7 @@ impl Inverter {
             serial_number: state.serial.to_string(),
             dtu_name: state.dtu_name.to_string(),
             inverter_type: model::name(state.serial, state.ports.len()),
+            model: model::family(state.serial).map(str::to_owned),
             first_seen: time(state.first_seen, zone),
             last_seen: time(state.last_seen, zone),
             timestamp: time(state.timestamp, zone),

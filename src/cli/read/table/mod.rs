@@ -1,0 +1,104 @@
+//! What `read` prints for people: a table per DTU, a line per meter and alarm, the plant's totals.
+
+mod grid;
+
+mod inverters;
+
+mod meters;
+
+use std::fmt::Write as _;
+
+use super::Answer;
+use crate::plant::reading::extent;
+use crate::plant::units::{WattHours, Watts};
+use crate::plant::{codes, model};
+use crate::poller::book::Book;
+use crate::snapshot::state::{DtuState, InverterState, MeterState};
+
+/// The tables of all DTUs and the totals of the plant.
+pub(super) fn render(answers: &[Answer], book: &Book) -> String {
+    let mut text = String::new();
+    let (all, all_meters) = (book.inverters(), book.meters());
+    for answer in answers {
+        let name = answer.dtu.name.as_str();
+        let inverters: Vec<_> = all.iter().filter(|one| &*one.dtu_name == name).collect();
+        let meters: Vec<_> = all_meters.iter().filter(|one| &*one.dtu_name == name).collect();
+        push_title(&mut text, answer, book, &inverters);
+        text.push_str(&inverters::render(&inverters));
+        text.push_str(&meters::render(&meters));
+        push_alarms(&mut text, &inverters);
+    }
+    push_totals(&mut text, &all, &all_meters);
+    text
+}
+
+/// Which DTU, and how much it said.
+fn push_title(text: &mut String, answer: &Answer, book: &Book, inverters: &[&InverterState]) {
+    let name = answer.dtu.name.as_str();
+    let state = book.dtus().iter().find(|dtu| &*dtu.name == name);
+    let known = state.map(known).unwrap_or_default();
+    let ports: usize = inverters.iter().map(|state| state.ports.len()).sum();
+    let spent = answer.spent.as_secs_f64();
+    let outcome = match (&answer.outcome, inverters.is_empty()) {
+        (Ok(_), _) => "",
+        (Err(_), false) => ", INCOMPLETE",
+        (Err(_), true) => {
+            push_line(text, format_args!("{name}: no answer in {spent:.1} s"));
+            return;
+        }
+    };
+    let extent = extent(ports, inverters.len());
+    push_line(text, format_args!("{name}{known}: {extent} in {spent:.1} s{outcome}"));
+}
+
+/// Serial number, model and program of the DTU, as far as it told them.
+fn known(dtu: &DtuState) -> String {
+    let serial = dtu.serial.map(|serial| serial.to_string());
+    let model = dtu.serial.and_then(model::dtu_name).map(str::to_owned);
+    let parts: Vec<String> = [serial, model, dtu.firmware.clone()].into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+/// Alarms have long names: a line each, below the table.
+fn push_alarms(text: &mut String, inverters: &[&InverterState]) {
+    for inverter in inverters {
+        if let Some(code) = inverter.alarm_code.filter(|&code| code != 0) {
+            let (serial, words) = (inverter.serial, codes::alarm(code));
+            push_line(text, format_args!("  ALARM {code} of {serial}: {words}"));
+        }
+    }
+}
+
+fn push_totals(text: &mut String, inverters: &[InverterState], meters: &[MeterState]) {
+    let power = inverters.iter().filter_map(InverterState::pv_power).reduce(Watts::saturating_add);
+    let ac = inverters.iter().filter_map(|one| one.ac.active_power).reduce(Watts::saturating_add);
+    let today = inverters.iter().filter_map(InverterState::today).reduce(WattHours::saturating_add);
+    let total = inverters.iter().filter_map(InverterState::total).reduce(WattHours::saturating_add);
+    let parts: Vec<String> = [
+        power.map(|power| format!("{:.1} W from the panels", power.as_f64())),
+        ac.map(|power| format!("{:.1} W to the mains", power.as_f64())),
+        today.map(|today| format!("{} kWh today", kilowatt_hours(today))),
+        total.map(|total| format!("{} kWh in total", kilowatt_hours(total))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if !parts.is_empty() {
+        push_line(text, format_args!("Plant: {}", parts.join(", ")));
+    } else if inverters.is_empty() && meters.is_empty() {
+        push_line(text, format_args!("Plant: nothing was read"));
+    }
+}
+
+/// To the watt hour, as the devices count.
+fn kilowatt_hours(energy: WattHours) -> String {
+    format!("{}.{:03}", energy.get() / 1000, energy.get() % 1000)
+}
+
+fn push_line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{line}");
+}
+
+#[cfg(test)]
+mod tests;
