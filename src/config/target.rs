@@ -28,6 +28,9 @@ pub struct TargetConfig {
     /// Between two protocol pings; a target silent for two of them is reconnected.
     #[serde(default = "default_heartbeat", deserialize_with = "duration::deserialize")]
     pub heartbeat: Duration,
+    /// A larger message of the target ends the connection.
+    #[serde(default = "default_max_message_bytes")]
+    pub max_message_bytes: usize,
     /// An extra trust root for `wss://`.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
@@ -41,4 +44,9 @@ pub const fn default_connect_timeout() -> Duration {
 /// Time between two protocol pings, unless configured.
 pub const fn default_heartbeat() -> Duration {
     Duration::from_secs(30)
+}
+
+/// Size of the largest message that a target may send, unless configured: it has little to say.
+pub const fn default_max_message_bytes() -> usize {
+    1 << 20
 }

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use secrecy::ExposeSecret as _;
 use tracing::warn;
 
-use super::allow::Allow;
 use super::endpoint::{Endpoint, EndpointError};
 use super::rules::Rules;
 use super::target::{Origin, Settings, Target};
 use crate::config::TargetConfig;
-use crate::config::target::{default_connect_timeout, default_heartbeat};
 use crate::store::SavedTarget;
 
 /// All targets. One that is in the configuration and has registered is one of the configuration, with
@@ -32,7 +30,7 @@ pub(super) fn targets(
                 free_name(&targets, &saved.name, &endpoint),
                 endpoint,
                 Origin::Registered { at: saved.registered_at },
-                registered_settings(&rules.allow),
+                Settings::of_registered(&rules.allow),
                 saved.failing_since,
             )),
             Err(error) => {
@@ -56,24 +54,10 @@ fn configured_target(
         .iter()
         .filter(|saved| saved.key == original.key())
         .find_map(|saved| Endpoint::parse(saved.url.expose_secret()).ok());
-    let settings = Settings {
-        connect_timeout: config.connect_timeout,
-        heartbeat: config.heartbeat,
-        ca_file: config.ca_file.clone(),
-        allow: None,
-    };
+    let settings = Settings::of(config);
     let endpoint = replaced.unwrap_or_else(|| original.clone());
     let origin = Origin::Configured(Arc::new(original));
     Ok(Target::new(config.name.clone(), endpoint, origin, settings, None))
-}
-
-pub(super) fn registered_settings(allow: &Arc<Allow>) -> Settings {
-    Settings {
-        connect_timeout: default_connect_timeout(),
-        heartbeat: default_heartbeat(),
-        ca_file: None,
-        allow: Some(Arc::clone(allow)),
-    }
 }
 
 /// `name`, or with the host added if another target bears it already.

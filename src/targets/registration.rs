@@ -9,9 +9,9 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::endpoint::Endpoint;
-use super::list::{free_name, registered_settings};
+use super::list::free_name;
 use super::status::{ForgetError, RegisterError};
-use super::target::{Origin, Target};
+use super::target::{Origin, Settings, Target};
 use super::{Directory, Entry};
 use crate::store::SavedTarget;
 
@@ -109,7 +109,7 @@ impl Directory {
     }
 
     fn add(&self, name: String, endpoint: Endpoint, at: jiff::Timestamp) {
-        let settings = registered_settings(&self.rules().allow);
+        let settings = Settings::of_registered(&self.rules().allow);
         let target = Target::new(name, endpoint, Origin::Registered { at }, settings, None);
         self.entries().push(Entry { target, is_served: false });
         self.0.arrivals.send_modify(|arrivals| *arrivals = arrivals.wrapping_add(1));

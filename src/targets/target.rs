@@ -11,6 +11,10 @@ use tokio::sync::watch;
 use super::allow::Allow;
 use super::endpoint::Endpoint;
 use super::status::TargetStatus;
+use crate::config::TargetConfig;
+use crate::config::target::{
+    default_connect_timeout, default_heartbeat, default_max_message_bytes,
+};
 
 /// One target, shared by those who list it and the task that serves it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,10 +50,36 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// Between two protocol pings.
     pub heartbeat: Duration,
+    /// The largest message that it may send, in bytes.
+    pub max_message_bytes: usize,
     /// An extra trust root for `wss://`.
     pub ca_file: Option<PathBuf>,
     /// Where it may be; anywhere if the configuration names it.
     pub allow: Option<Arc<Allow>>,
+}
+
+impl Settings {
+    /// Those of a target of the configuration.
+    pub fn of(config: &TargetConfig) -> Self {
+        Self {
+            connect_timeout: config.connect_timeout,
+            heartbeat: config.heartbeat,
+            max_message_bytes: config.max_message_bytes,
+            ca_file: config.ca_file.clone(),
+            allow: None,
+        }
+    }
+
+    /// Those of a target that registered.
+    pub fn of_registered(allow: &Arc<Allow>) -> Self {
+        Self {
+            connect_timeout: default_connect_timeout(),
+            heartbeat: default_heartbeat(),
+            max_message_bytes: default_max_message_bytes(),
+            ca_file: None,
+            allow: Some(Arc::clone(allow)),
+        }
+    }
 }
 
 /// What the connection to a target is doing.

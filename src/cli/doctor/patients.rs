@@ -8,7 +8,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::daemon::{AtPort, Daemon, TargetTold};
 use super::report::Step;
 use super::target::{Depth, Patient};
-use crate::config::target::{default_connect_timeout, default_heartbeat};
 use crate::config::{Config, TargetConfig};
 use crate::store::{SavedTarget, targets_at_rest};
 use crate::targets::allow::Allow;
@@ -115,12 +114,7 @@ fn configured(
     Some(Patient {
         name: target.name.clone(),
         endpoint,
-        settings: Settings {
-            connect_timeout: target.connect_timeout,
-            heartbeat: target.heartbeat,
-            ca_file: target.ca_file.clone(),
-            allow: None,
-        },
+        settings: Settings::of(target),
         is_registered: false,
         told,
         depth: if is_connected && !force { Depth::Http(CONNECTED) } else { Depth::Token },
@@ -134,11 +128,6 @@ fn registered(
     depth: Depth,
     told: Option<TargetTold>,
 ) -> Patient {
-    let settings = Settings {
-        connect_timeout: default_connect_timeout(),
-        heartbeat: default_heartbeat(),
-        ca_file: None,
-        allow: Some(Arc::clone(allow)),
-    };
+    let settings = Settings::of_registered(allow);
     Patient { name: name.to_owned(), endpoint, settings, is_registered: true, told, depth }
 }

@@ -101,6 +101,7 @@ const TARGET: &[Key] = &[
     value("token_file", Kind::Text),
     duration("connect_timeout", 100, MINUTE),
     duration("heartbeat", 100, 60 * MINUTE),
+    value("max_message_bytes", Kind::Integer(1_024, 64 << 20)),
     value("ca_file", Kind::Text),
 ];
 

@@ -101,7 +101,12 @@ async fn open(
 ) -> Result<Socket, Refusal> {
     let stream = open_stream(endpoint, limit, tls, progress).await?;
     let began = Instant::now();
-    match timeout_at(limit.until, upgrade::upgrade(endpoint, stream)).await {
+    match timeout_at(
+        limit.until,
+        upgrade::upgrade(endpoint, stream, limit.settings.max_message_bytes),
+    )
+    .await
+    {
         Ok(Ok(socket)) => {
             progress.passed(Passed::Upgrade, began.elapsed());
             Ok(socket)

@@ -16,17 +16,16 @@ use super::{Refusal, Socket, tls};
 use crate::push::failure::{Failure, Stage};
 use crate::targets::endpoint::Endpoint;
 
-/// Targets have little to say; a larger message ends the connection.
-const LARGEST_MESSAGE: usize = 1 << 20;
 /// A target that takes nothing but pings us would have all its answers pile up. No update is larger.
 const LARGEST_BACKLOG: usize = 16 << 20;
 /// Read this much at once: targets send small messages, and there may be a thousand of them.
 const READ_BUFFER: usize = 4 << 10;
 
-/// Upgrades the stream.
+/// Upgrades the stream; a message larger than that will end the connection.
 pub(super) async fn upgrade(
     endpoint: &Endpoint,
     stream: MaybeTlsStream<TcpStream>,
+    max_message_bytes: usize,
 ) -> Result<Socket, Refusal> {
     let url = endpoint.secret_url();
     let request = url.expose_secret().into_client_request();
@@ -34,8 +33,8 @@ pub(super) async fn upgrade(
     let request =
         request.map_err(|_| Failure::Protocol("the URL cannot be requested".to_owned()))?;
     let config = WebSocketConfig::default()
-        .max_message_size(Some(LARGEST_MESSAGE))
-        .max_frame_size(Some(LARGEST_MESSAGE))
+        .max_message_size(Some(max_message_bytes))
+        .max_frame_size(Some(max_message_bytes))
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_write_buffer_size(LARGEST_BACKLOG);

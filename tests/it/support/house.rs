@@ -153,6 +153,7 @@ fn target(name: &str, url: &str) -> TargetConfig {
         token_file: None,
         connect_timeout: Duration::from_secs(10),
         heartbeat: Duration::from_secs(30),
+        max_message_bytes: 1 << 20,
         ca_file: None,
     }
 }

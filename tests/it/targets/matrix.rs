@@ -40,9 +40,10 @@ async fn each_fault_has_its_cause_its_line_and_its_end() {
         write!(
             toml,
             "[[target]]\nname = \"{}\"\nurl = \"{scheme}://{}/ws?token=s3cret\"\n\
-             connect_timeout = \"1s\"\nheartbeat = \"1s\"\nca_file = {root:?}\n",
+             connect_timeout = \"1s\"\nheartbeat = \"1s\"\nca_file = {root:?}\n{}\n",
             row.name,
-            targets[row.name.as_str()].address
+            targets[row.name.as_str()].address,
+            row.settings
         )
         .unwrap();
     }

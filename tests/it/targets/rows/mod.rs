@@ -22,6 +22,8 @@ pub(crate) struct Row {
     /// So many connections meet the fault; the others, and all once it is healed, do not.
     pub(crate) connections: usize,
     pub(crate) script: &'static [Step],
+    /// Further lines of its section.
+    pub(crate) settings: &'static str,
     pub(crate) ends: Ends,
     /// The cause in one word, as metrics and the API have it.
     pub(crate) label: &'static str,
@@ -57,6 +59,7 @@ impl Row {
             listens: true,
             connections: usize::MAX,
             script,
+            settings: "",
             ends,
             label,
             cause: cause.into(),

@@ -124,7 +124,14 @@ fn broken_protocol() -> Vec<Row> {
             ]
         }};
     }
-    [
+    let mut limited = Row::fails(
+        "too-big-for-its-limit",
+        &[Step::Upgrade, Step::Frame(0x82, 2_001)],
+        "too_big",
+        "the target sent a message of more than 2000 bytes",
+    );
+    limited.settings = "max_message_bytes = 2000";
+    let both = [
         both!("too-big", Step::Frame(0x82, (1 << 20) + 1), "too_big", too_big),
         both!(
             "announces-gigabytes",
@@ -187,6 +194,6 @@ fn broken_protocol() -> Vec<Row> {
             broke("Invalid close sequence")
         ),
         both!("close-1006", Step::Close(1006, ""), "closed_1002", forbidden),
-    ]
-    .concat()
+    ];
+    [both.concat(), vec![limited]].concat()
 }
