@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rumqttc::{
     AsyncClient, Broker, ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, LastWill,
-    MqttOptions, PublishOptions, QoS, StateError,
+    MqttOptions, PublishOptions, QoS, StateError, mqttbytes,
 };
 use secrecy::ExposeSecret as _;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -188,9 +188,10 @@ impl Listener {
                 ConnectReturnCode::ServiceUnavailable => Failure::NotTaken("it is not available"),
                 _ => Failure::NotTaken("it does not speak MQTT 3.1.1"),
             },
-            ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => {
-                Failure::of_io(&error)
-            }
+            ConnectionError::Io(error)
+            | ConnectionError::MqttState(
+                StateError::Io(error) | StateError::Deserialization(mqttbytes::Error::Io(error)),
+            ) => Failure::of_io(&error),
             ConnectionError::MqttState(StateError::ConnectionAborted) => Failure::Closed,
             ConnectionError::MqttState(StateError::Deserialization(_))
             | ConnectionError::NotConnAck(_) => Failure::NotMqtt,

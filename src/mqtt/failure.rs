@@ -127,6 +127,7 @@ impl Failure {
                 | AlertDescription::CertificateExpired
                 | AlertDescription::CertificateUnknown
                 | AlertDescription::UnknownCA
+                | AlertDescription::DecryptError
                 | AlertDescription::AccessDenied),
             ) => Self::ClientCertificate(format!("{alert:?}")),
             other => Self::Tls(other.to_string()),

@@ -1,6 +1,7 @@
 //! What the tests of the whole house share.
 
 pub(crate) mod bridge;
+pub(crate) mod broker;
 pub(crate) mod house;
 pub(crate) mod log;
 pub(crate) mod namespace;

@@ -1,15 +1,13 @@
-//! Documents, states, their order, and when they are sent.
+//! Documents, states and their order.
 
-use std::time::Duration;
+mod moments;
+
+mod strangers;
 
 use serde_json::{Value, json};
-use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::board::{Board, Message};
-use super::fake::{FakeBroker, board, data, port, snapshot};
-use super::session::{Births, Tell, talk};
-use crate::snapshot::channel;
+use super::fake::{board, data, port, snapshot};
 
 const INVERTER: &str = "homeassistant/device/hoymiles_114172606403/config";
 
@@ -242,77 +240,4 @@ fn the_documents_of_a_large_inverter_fit_into_a_message() {
     let messages = news(&mut board(&[]), &data("protobuf", 8));
     let longest = messages.iter().map(|message| message.payload.len()).max().unwrap();
     assert!(longest < 64 * 1024, "{longest} bytes");
-}
-
-/// Counts what it is told.
-#[derive(Default)]
-struct Told {
-    announced: Vec<usize>,
-    delays: Vec<Duration>,
-}
-
-impl Tell for Told {
-    fn announced(&mut self, devices: usize) {
-        self.announced.push(devices);
-    }
-
-    fn born(&mut self, delay: Duration) {
-        self.delays.push(delay);
-    }
-
-    fn changed(&mut self, _messages: usize) {}
-}
-
-#[tokio::test(start_paused = true)]
-async fn everything_is_announced_again_some_time_after_home_assistant_has_started() {
-    let (writer, reader) = channel(snapshot(&data("modbus", 1)));
-    let (broker, mut told) = (FakeBroker::new(), Told::default());
-    let births = Births { heard: Notify::new(), dice: || Duration::from_secs(7) };
-    let mut board = board(&[]);
-    let script = async {
-        assert_eq!(broker.batch(1).await.len(), 9);
-        let began = Instant::now();
-        births.heard.notify_one();
-        tokio::task::yield_now().await;
-        births.heard.notify_one();
-        let mut changed = data("modbus", 1);
-        changed["plant"]["pv_power"] = json!(7.0);
-        writer.publish(snapshot(&changed));
-        assert_eq!(topics(&broker.batch(2).await), ["hoymiles/bridge/state"]);
-        assert_eq!(broker.batch(3).await.len(), 9);
-        assert_eq!(began.elapsed().as_secs(), 7);
-        // A second birth message within the delay does not lead to a second announcement.
-        tokio::time::sleep(Duration::from_secs(3_600)).await;
-        assert_eq!(broker.batch_count(), 3);
-    };
-    tokio::select! {
-        gone = talk(&broker, &mut board, reader, &births, &mut told) => panic!("{gone:?}"),
-        () = script => {}
-    }
-    assert_eq!(told.announced, [3, 3]);
-    assert_eq!(told.delays, [Duration::from_secs(7)]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_an_outage_the_newest_is_sent_and_nothing_older() {
-    let (writer, reader) = channel(snapshot(&data("modbus", 1)));
-    let mut board = board(&[]);
-    let births = Births { heard: Notify::new(), dice: Duration::default };
-    for nth in 1..=3_u8 {
-        let mut newest = Value::Null;
-        for power in 0..100_u8 {
-            newest = data("modbus", 1);
-            newest["plant"]["pv_power"] = json!(u32::from(nth) * 1_000 + u32::from(power));
-            writer.publish(snapshot(&newest));
-        }
-        let (broker, mut told) = (FakeBroker::new(), Told::default());
-        let first = tokio::select! {
-            gone = talk(&broker, &mut board, reader.clone(), &births, &mut told) => {
-                panic!("{gone:?}")
-            }
-            first = broker.batch(1) => first,
-        };
-        assert_eq!(first.len(), 9, "everything once, on each new connection");
-        assert_eq!(at(&first, "hoymiles/bridge/state")["pv_power"], newest["plant"]["pv_power"]);
-    }
 }

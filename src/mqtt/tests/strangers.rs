@@ -1,0 +1,79 @@
+//! What is told when something else than a broker answers.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use crate::config::MqttConfig;
+use crate::mqtt::failure::Stage;
+use crate::mqtt::{Failure, try_out};
+
+/// The failure against a listener that reads a little, answers this and hangs up.
+async fn failure(answer: &'static [u8], tls: bool) -> Failure {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let stranger = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut heard = [0; 16];
+        stream.read_exact(&mut heard).await.unwrap();
+        stream.write_all(answer).await.unwrap();
+        stream.shutdown().await.unwrap();
+        // Whoever dialled shall hear a good-bye, and no reset.
+        while stream.read(&mut heard).await.is_ok_and(|count| count > 0) {}
+    };
+    let config = MqttConfig {
+        host: "127.0.0.1".to_owned(),
+        port: Some(port),
+        username: Some("me".to_owned()),
+        tls,
+        ..MqttConfig::default()
+    };
+    let (outcome, ()) = tokio::join!(try_out(&config), stranger);
+    outcome.unwrap_err()
+}
+
+#[track_caller]
+fn check(failure: &Failure, expected: &Failure, cure: &str) {
+    assert_eq!(failure, expected);
+    assert!(failure.to_string().contains(cure), "no {cure:?} in {failure}");
+}
+
+#[tokio::test]
+async fn whoever_answers_something_else_is_told_apart() {
+    let http = failure(b"HTTP/1.1 400 Bad Request\r\n\r\n", false).await;
+    check(&http, &Failure::NotMqtt, "check mqtt.port");
+    let silent = failure(b"", false).await;
+    check(&silent, &Failure::HungUp(Stage::Login), "set mqtt.tls = true");
+    let plain = failure(b"HTTP/1.1 400 Bad Request\r\n\r\n", true).await;
+    check(&plain, &Failure::NotTls, "set mqtt.tls = false");
+    let gone = failure(b"", true).await;
+    check(&gone, &Failure::HungUp(Stage::Tls), "set mqtt.tls = false");
+}
+
+#[tokio::test]
+async fn a_broker_that_says_no_is_quoted() {
+    for (code, expected) in [
+        (b"\x20\x02\x00\x01", "does not speak MQTT 3.1.1"),
+        (b"\x20\x02\x00\x02", "mqtt.client_id is not allowed"),
+        (b"\x20\x02\x00\x03", "it is not available"),
+        (b"\x20\x02\x00\x04", "refused the user name or password"),
+        (b"\x20\x02\x00\x05", "correct mqtt.username and mqtt.password"),
+    ] {
+        let told = failure(code, false).await.to_string();
+        assert!(told.contains(expected), "no {expected:?} in {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_where_nobody_listens_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let config = MqttConfig {
+        host: "127.0.0.1".to_owned(),
+        port: Some(address.port()),
+        ..MqttConfig::default()
+    };
+    let failure = try_out(&config).await.unwrap_err();
+    check(&failure, &Failure::Refused(address), "listens at another port");
+}

@@ -1,0 +1,134 @@
+//! Passwords and certificates: what is right works, what is wrong is one clear line.
+
+use futures_util::future::join_all;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, Issuer, KeyPair};
+
+use super::small_plant;
+use crate::support::bridge::Home;
+use crate::support::broker::{Broker, is_missing};
+
+/// A broker, lines of `[mqtt]`, and what stands in one log line that they lead to.
+type Case<'a> = (&'a Broker, &'a str, &'a [&'a str]);
+
+/// All at the same time, since each starts a bridge of its own.
+async fn check(cases: &[Case<'_>]) {
+    let cases = cases.iter().enumerate();
+    join_all(cases.map(|(nth, &(broker, lines, expected))| async move {
+        // A broker has one client of a name.
+        check_one(broker, &format!("{lines}client_id = \"bridge-{nth}\"\n"), expected).await;
+    }))
+    .await;
+}
+
+async fn check_one(broker: &Broker, lines: &str, expected: &[&str]) {
+    let plant = small_plant().await;
+    let home = Home::new(&format!("{}{}", plant.dtu("DTU"), broker.section(lines)));
+    let bridge = home.run().await;
+    let line = bridge.logged(expected.first().unwrap()).await;
+    for text in expected {
+        assert!(line.contains(text), "no {text:?} in {line}");
+    }
+    let (_, log) = bridge.stop().await;
+    assert!(log.iter().all(|line| !line.contains("s3cret")), "no password in the log: {log:#?}");
+    let first: Vec<_> = log.iter().filter(|line| line.contains("(attempt 1)")).collect();
+    assert!(first.len() <= 1, "an attempt fails in one line: {first:#?}");
+    plant.stop().await;
+}
+
+const FAILED: &str = "[MQTT] Connection failed for 127.0.0.1:";
+const CONNECTED: &str = "[MQTT] ✓ Connected to: 127.0.0.1:";
+
+#[tokio::test]
+async fn a_login_works_and_a_wrong_one_is_told() {
+    if is_missing() {
+        return;
+    }
+    let lines = "allow_anonymous false\npassword_file FOLDER/passwords\n";
+    let broker = Broker::start_with(lines, &[("passwords", PASSWORDS)]).await;
+    let right = "username = \"hoymiles\"\npassword = \"s3cret\"\n";
+    let wrong = "username = \"hoymiles\"\npassword = \"s3cret2\"\n";
+    check(&[
+        (&broker, right, &[CONNECTED]),
+        (
+            &broker,
+            wrong,
+            &[FAILED, "the broker refused the user name or password; correct mqtt.username and"],
+        ),
+        (&broker, "", &[FAILED, "the broker wants a login; set mqtt.username and mqtt.password"]),
+    ])
+    .await;
+}
+
+/// What `mosquitto_passwd` makes of the password.
+const PASSWORDS: &str = concat!(
+    "hoymiles:$7$101$HmnAz8DCimWNsHAV$",
+    "/KpzB66a/s2EOR+jMopFUh/StrL1bplt/lCxPM2nnk+9Snh9otphSCSaXHezQHXOFRXGncxSrHRf3I5KiZAOWQ==\n"
+);
+
+/// An authority, and a certificate for 127.0.0.1 or for a client that it signed.
+struct Signed {
+    ca: String,
+    cert: String,
+    key: String,
+}
+
+fn signed(authority: &str) -> (Signed, CertifiedIssuer<'static, KeyPair>) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    // OpenSSL takes a certificate whose issuer has its own name for one that signed itself.
+    params.distinguished_name.push(DnType::CommonName, authority);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    (sign(&authority, "127.0.0.1"), authority)
+}
+
+fn sign(authority: &CertifiedIssuer<'static, KeyPair>, name: &str) -> Signed {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let issuer: &Issuer<'_, KeyPair> = authority;
+    let cert = params.signed_by(&key, issuer).unwrap();
+    Signed { ca: authority.pem(), cert: cert.pem(), key: key.serialize_pem() }
+}
+
+#[tokio::test]
+async fn tls_works_and_a_wrong_authority_is_told() {
+    if is_missing() {
+        return;
+    }
+    let (server, authority) = signed("ours");
+    let (stranger, _) = signed("a stranger");
+    let client = sign(&authority, "bridge");
+    let files = [
+        ("ca.pem", server.ca.as_str()),
+        ("cert.pem", server.cert.as_str()),
+        ("key.pem", server.key.as_str()),
+    ];
+    let lines = "allow_anonymous true\ncafile FOLDER/ca.pem\ncertfile FOLDER/cert.pem\n\
+                 keyfile FOLDER/key.pem\n";
+    let strict = format!("{lines}require_certificate true\n");
+    let (open, strict) =
+        tokio::join!(Broker::start_with(lines, &files), Broker::start_with(&strict, &files));
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let ca = format!("tls = true\nca_file = {:?}\n", file("ca", &server.ca));
+    let other = format!("tls = true\nca_file = {:?}\n", file("other", &stranger.ca));
+    let pair = |cert: &str, key: &str| format!("client_cert = {cert:?}\nclient_key = {key:?}\n");
+    let ours = pair(&file("cert", &client.cert), &file("key", &client.key));
+    let theirs = pair(&file("cert2", &stranger.cert), &file("key2", &stranger.key));
+    let (ours, theirs) = (format!("{ca}{ours}"), format!("{ca}{theirs}"));
+    let issuer = "the certificate's issuer is not trusted here; name the certificate of the";
+    let refused =
+        [FAILED, "refused the bridge's certificate", "set mqtt.client_cert and mqtt.client_key"];
+    check(&[
+        (&open, &ca, &[CONNECTED]),
+        (&open, &other, &[FAILED, issuer]),
+        (&open, "tls = false\n", &[FAILED, "set mqtt.tls = true"]),
+        (&strict, &ours, &[CONNECTED]),
+        (&strict, &ca, &refused),
+        (&strict, &theirs, &refused),
+    ])
+    .await;
+}

@@ -1,0 +1,95 @@
+//! Broker and bridge restart in each order: what is right is there again within seconds.
+
+use serde_json::Value;
+
+use super::{OFFLINE, ONLINE, small_plant};
+use crate::support::bridge::Home;
+use crate::support::broker::{Board, Broker, Observer, documents, is_missing, json_at};
+
+/// All four devices are announced, have values, and the bridge is there.
+fn is_right(board: &Board) -> bool {
+    let states = board.iter().filter(|(topic, _)| topic.ends_with("/state"));
+    documents(board) == 4
+        && board.get(ONLINE.0).is_some_and(|text| text == ONLINE.1)
+        && states.count() == 4
+        && json_at(board, "hoymiles/bridge/state")
+            .pointer("/pv_power")
+            .is_some_and(Value::is_number)
+}
+
+/// The bridge against a broker that is restarted, with these lines in its configuration.
+async fn check_broker(lines: &str) {
+    if is_missing() {
+        return;
+    }
+    let mut broker = Broker::start_with(lines, &[]).await;
+    let plant = small_plant().await;
+    let home = Home::new(&format!("{}{}", plant.dtu("DTU"), broker.section("qos = 2\n")));
+    let bridge = home.run().await;
+    Observer::start(&broker).await.sees("all", is_right).await;
+    broker.stop().await;
+    bridge.logged("[MQTT] Disconnected from 127.0.0.1:").await;
+    bridge.logged("[MQTT] Reconnecting to 127.0.0.1:").await;
+    let refused = bridge.logged("[MQTT] Connection failed for 127.0.0.1:").await;
+    assert!(refused.contains("connection refused by 127.0.0.1:"), "{refused}");
+    broker.resume().await;
+    bridge.logged_times("[MQTT] ✓ Connected to: ", 2).await;
+    Observer::start(&broker).await.sees("all again", is_right).await;
+    bridge.stop().await;
+    plant.stop().await;
+}
+
+#[tokio::test]
+async fn a_broker_that_forgets_is_told_everything_again() {
+    check_broker("allow_anonymous true\npersistence false\n").await;
+}
+
+#[tokio::test]
+async fn a_broker_that_remembers_is_brought_up_to_date() {
+    let lines = "allow_anonymous true\npersistence true\npersistence_location FOLDER/\n";
+    check_broker(lines).await;
+}
+
+#[tokio::test]
+async fn a_bridge_that_is_killed_is_offline_by_its_will_and_back_after_its_start() {
+    if is_missing() {
+        return;
+    }
+    let broker = Broker::start().await;
+    let observer = Observer::start(&broker).await;
+    let plant = small_plant().await;
+    let home = Home::new(&format!("{}{}", plant.dtu("DTU"), broker.section("")));
+    let bridge = home.run().await;
+    let before = observer.sees("all", is_right).await;
+    bridge.signal("KILL").await;
+    bridge.ended().await;
+    observer.sees_at(OFFLINE.0, OFFLINE.1).await;
+    // Without its DTU it has what it knew before.
+    plant.stop().await;
+    let bridge = home.run().await;
+    let after = observer.sees("all again", is_right).await;
+    let total = |board: &Board| json_at(board, "hoymiles/bridge/state")["total_production"].clone();
+    assert_eq!(total(&before), total(&after), "energies stand");
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn both_may_start_in_any_order() {
+    if is_missing() {
+        return;
+    }
+    let mut broker = Broker::start().await;
+    broker.stop().await;
+    let plant = small_plant().await;
+    let home = Home::new(&format!("{}{}", plant.dtu("DTU"), broker.section("")));
+    let bridge = home.run().await;
+    bridge.logged("(attempt 1)").await;
+    let is_read = |inverters: &Value| inverters.as_array().unwrap().len() == 2;
+    bridge.inverters_when(is_read).await;
+    broker.resume().await;
+    Observer::start(&broker).await.sees("all", is_right).await;
+    broker.restart().await;
+    Observer::start(&broker).await.sees("all again", is_right).await;
+    bridge.stop().await;
+    plant.stop().await;
+}
