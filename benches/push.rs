@@ -178,6 +178,7 @@ fn state(config: &DtuConfig) -> DtuState {
         error_count: 0,
         last_error: None,
         last_error_time: None,
+        failing: None,
     }
 }
 

@@ -53,6 +53,7 @@ pub(super) fn state(config: &DtuConfig, interval: Duration, saved: &Saved) -> Dt
         error_count: 0,
         last_error: None,
         last_error_time: None,
+        failing: None,
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn dtu(status: DtuStatus, last_success: Option<Timestamp>) -> DtuStat
         error_count: 0,
         last_error: None,
         last_error_time: None,
+        failing: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::schedule;
@@ -17,6 +18,8 @@ pub(super) struct Row {
     failures: u32,
     /// Polls that a sleeping DTU did not answer.
     sleeps: u32,
+    /// When the first of them was told.
+    since: Option<Instant>,
     last_error: Option<DtuError>,
     is_stale: bool,
 }
@@ -25,7 +28,11 @@ impl Row {
     /// A poll reached its end.
     pub(super) fn tell_success(&mut self, name: &str, reading: &DtuReading, spent: Duration) {
         if self.failures > 0 {
-            info!("{name}: the DTU answers again, after {} failed polls", self.failures);
+            let silence = self.since.map_or(0, |since| since.elapsed().as_secs());
+            info!(
+                "{name}: the DTU answers again, after {} failed polls in {silence} s",
+                self.failures
+            );
         } else if self.sleeps > 0 {
             info!("{name}: the DTU is awake again");
         }
@@ -70,12 +77,16 @@ impl Row {
             0 => String::new(),
             ports => format!(", after {ports} ports were read"),
         };
-        let tries = self.failures;
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let tries = match self.failures {
+            1 => "failure 1".to_owned(),
+            tries => format!("failure {tries} in {} s", since.elapsed().as_secs()),
+        };
         let is_known = self.last_error.as_ref().is_some_and(|last| last.is_like(&error));
-        if is_known && !tries.is_multiple_of(REMIND_AFTER) {
-            debug!("{name}: poll failed{read}: {error} (failure {tries}, next try in {wait:?})");
+        if is_known && !self.failures.is_multiple_of(REMIND_AFTER) {
+            debug!("{name}: poll failed{read}: {error} ({tries}, next try in {wait:?})");
         } else {
-            warn!("{name}: poll failed{read}: {error} (failure {tries}, next try in {wait:?})");
+            warn!("{name}: poll failed{read}: {error} ({tries}, next try in {wait:?})");
         }
         self.last_error = Some(error);
         wait

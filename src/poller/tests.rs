@@ -114,6 +114,7 @@ async fn run_by(
         error_count: 0,
         last_error: None,
         last_error_time: None,
+        failing: None,
     };
     let book = Book::new(TimeZone::UTC, vec![state], [], []);
     let (keeper, snapshot) = Keeper::new(book, Store::in_memory(), clock.now());
@@ -205,7 +206,7 @@ async fn each_failure_is_told_once_whatever_bytes_came() {
             &format!("{malformed}a frame begins with [12, ff]"),
             &format!("{malformed}the checksum is 91ab"),
             timeout,
-            "INFO Roof: the DTU answers again, after 5 failed polls",
+            "INFO Roof: the DTU answers again, after 5 failed polls in 135 s",
             "INFO Roof: 1 port of 1 inverter in 0.0 s",
             timeout,
         ]

@@ -151,6 +151,17 @@ pub struct DtuState {
     pub last_error: Option<String>,
     /// When the last failed poll failed.
     pub last_error_time: Option<Timestamp>,
+    /// The failures in a row up to now; `None` if the last poll did not fail.
+    pub failing: Option<Failing>,
+}
+
+/// Failures in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// The first of them.
+    pub since: Timestamp,
+    /// How many polls.
+    pub polls: u64,
 }
 
 /// How a DTU is.

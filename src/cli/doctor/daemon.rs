@@ -55,6 +55,10 @@ pub(super) struct DtuTold {
     pub(super) query_count: u64,
     pub(super) error_count: u64,
     pub(super) last_error: Option<String>,
+    #[serde(default)]
+    pub(super) failing_since: Option<String>,
+    #[serde(default)]
+    pub(super) failures_in_a_row: u64,
     pub(super) serial_number: Option<String>,
     pub(super) firmware_version: Option<String>,
 }

@@ -135,6 +135,7 @@ fn book(answers: &[Answer], zone: &TimeZone, clock: &WallClock) -> Book {
         error_count: 0,
         last_error: None,
         last_error_time: None,
+        failing: None,
     });
     let mut book = Book::new(zone.clone(), states.collect(), [], []);
     for answer in answers {

@@ -33,7 +33,7 @@ const HEALTH: [Figure<bool>; 1] = [Figure {
     value: Value::Gauge(|is_healthy| Some(f64::from(u8::from(*is_healthy)))),
 }];
 
-const DTU: [Figure<DtuState>; 2] = [
+const DTU: [Figure<DtuState>; 4] = [
     Figure {
         name: "dtu_up",
         help: "Whether the last poll of the DTU succeeded; absent before the first.",
@@ -47,6 +47,16 @@ const DTU: [Figure<DtuState>; 2] = [
         name: "dtu_last_success_timestamp_seconds",
         help: about(Dtu, "last_successful_query"),
         value: Value::Gauge(|dtu| dtu.last_success.map(seconds)),
+    },
+    Figure {
+        name: "dtu_failures_in_a_row",
+        help: "Polls of the DTU that failed since the last one that did not.",
+        value: Value::Gauge(|dtu| exact(dtu.failing.map_or(0, |failing| failing.polls))),
+    },
+    Figure {
+        name: "dtu_failing_since_timestamp_seconds",
+        help: "When the first of these polls failed; absent while the DTU answers.",
+        value: Value::Gauge(|dtu| dtu.failing.map(|failing| seconds(failing.since))),
     },
 ];
 

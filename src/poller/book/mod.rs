@@ -19,7 +19,7 @@ use crate::plant::reading::{DtuReading, InverterReading};
 use crate::plant::serial::{InverterSerial, MeterSerial};
 use crate::plant::units::Watts;
 use crate::poller::merge::Moment;
-use crate::snapshot::state::{DtuState, DtuStatus, InverterState, MeterState, PortState};
+use crate::snapshot::state::{DtuState, DtuStatus, Failing, InverterState, MeterState, PortState};
 
 /// A counter that was not believed, in words for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +96,7 @@ impl Book {
             state.serial = reading.dtu_serial.or(state.serial);
             state.firmware = reading.dtu_firmware.clone().or(state.firmware.take());
             state.last_success = Some(now);
+            state.failing = None;
             state.query_count += 1;
         }
         // A DTU that reaches no inverter says that none delivers; that is true of the night only.
@@ -120,6 +121,7 @@ impl Book {
         }
         if let Some(state) = self.dtu_mut(dtu) {
             state.status = DtuStatus::Asleep;
+            state.failing = None;
             state.query_count += 1;
         }
         for state in self.inverters.values_mut().filter(|state| &*state.dtu_name == dtu) {
@@ -146,6 +148,9 @@ impl Book {
             state.error_count += 1;
             state.last_error = Some(error);
             state.last_error_time = Some(now);
+            let Failing { since, polls } =
+                state.failing.unwrap_or(Failing { since: now, polls: 0 });
+            state.failing = Some(Failing { since, polls: polls.saturating_add(1) });
         }
         self.enter(dtu, partial, Moment { now, hold: self.hold(dtu), is_night: false })
     }

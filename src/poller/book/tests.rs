@@ -26,6 +26,7 @@ fn new_book() -> Book {
         error_count: 0,
         last_error: None,
         last_error_time: None,
+        failing: None,
     };
     Book::new(TimeZone::UTC, vec![dtu], [], [])
 }
@@ -97,6 +98,20 @@ fn a_dtu_that_went_in_the_midst_of_production_is_not_asleep() {
     assert_eq!(powers(&book), [Some(300.0), Some(300.0)], "for a while the last values stand");
     book.failed("Roof", "gone".to_owned(), &DtuReading::default(), at(6));
     assert_eq!(powers(&book), [None, None]);
+}
+
+#[test]
+fn failures_in_a_row_are_counted_from_the_first_until_an_answer() {
+    let mut book = new_book();
+    let fail = |book: &mut Book, minute| {
+        book.failed("Roof", "gone".to_owned(), &DtuReading::default(), at(minute));
+        book.dtus()[0].failing
+    };
+    assert_eq!(fail(&mut book, 1), Some(Failing { since: at(1), polls: 1 }));
+    assert_eq!(fail(&mut book, 2), Some(Failing { since: at(1), polls: 2 }));
+    book.succeeded("Roof", &reading(vec![live(1, &[1], 300)]), at(3));
+    assert_eq!(book.dtus()[0].failing, None);
+    assert_eq!(fail(&mut book, 4), Some(Failing { since: at(4), polls: 1 }));
 }
 
 #[test]

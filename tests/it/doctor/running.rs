@@ -56,7 +56,7 @@ async fn what_fails_for_the_bridge_is_told_in_its_words_and_then_tried() {
     bridge.logged("[WebSocket] Connection failed for HA").await;
     let found = doctor(&home, &listen(&bridge), &[]).await;
     assert_eq!(found.marks("DTU"), ["bridge-", "name+", "tcp+", "protocol-"]);
-    assert!(found.said("DTU", "bridge").contains("polls failed"));
+    assert!(found.said("DTU", "bridge").contains("polls in a row"));
     assert_eq!(found.marks("HA")[0], "bridge-");
     assert!(found.said("HA", "bridge").contains("Invalid authentication token"));
     assert_eq!(found.marks("HA").last().unwrap(), "token-");

@@ -142,6 +142,7 @@ fn state(name: &str, protocol: Protocol) -> DtuState {
         error_count: 0,
         last_error: None,
         last_error_time: None,
+        failing: None,
     }
 }
 

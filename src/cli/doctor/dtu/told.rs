@@ -61,12 +61,9 @@ fn untold(step: Step) -> Told {
 
 fn failing(told: &DtuTold) -> Step {
     let (cause, cure) = cause_and_cure(told.last_error.as_deref().unwrap_or("no reason given"));
-    let since = match told.seconds_since_last_success {
-        Some(seconds) => format!("last answer {} ago", words::seconds(seconds)),
-        None => "no answer yet".to_owned(),
-    };
-    let DtuTold { query_count, error_count, .. } = told;
-    let detail = format!("{cause} ({since}; {error_count} of {query_count} polls failed)");
+    let DtuTold { failing_since, failures_in_a_row, .. } = told;
+    let since = failing_since.as_deref().unwrap_or("its last poll");
+    let detail = format!("{cause} (since {since}, {failures_in_a_row} polls in a row)");
     Step::wrong("bridge", detail, cure)
 }
 
