@@ -12,6 +12,8 @@ mod meter;
 mod signal;
 
 #[cfg(test)]
+mod dumps;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;

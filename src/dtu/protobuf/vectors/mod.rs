@@ -2,6 +2,8 @@
 
 mod names;
 
+mod requests;
+
 use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
@@ -154,6 +156,11 @@ fn each_message_has_the_values_given() {
         checked += 1;
     }
     assert_eq!(checked, 37);
+    // All the others: requests that are never sent, one of which nobody has taken apart, and
+    // frames that are damaged on purpose, one of them by its tag.
+    let (never_sent, not_taken_apart, damaged, bad_tag) = (requests::count(), 1, DAMAGED.len(), 1);
+    assert_eq!(checked + never_sent + not_taken_apart + damaged + bad_tag, vectors().len());
+    assert_eq!(vectors().len(), 51);
 }
 
 /// The message as JSON, zeros left out.
