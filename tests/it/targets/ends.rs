@@ -1,7 +1,10 @@
 //! Attempts that are broken off, and targets that wait.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
+use super::certificates::{Authorities, Shows};
 use super::faulty::{Fault, Faulty};
 use super::step::Step;
 use crate::support::bridge::{Bridge, Home};
@@ -52,6 +55,36 @@ async fn a_refused_registration_waits_for_the_next_which_ends_the_wait() {
     target.received("update", |received| !received.updates().is_empty()).await;
     let (_, targets) = bridge.get("/api/targets").await;
     assert_eq!(targets.get(0).unwrap()["state"], "connected");
+    bridge.stop().await;
+    target.stop().await;
+}
+
+#[tokio::test]
+async fn a_trust_root_that_is_repaired_is_used_at_the_next_attempt() {
+    let authorities = Authorities::new();
+    let tls = authorities.server(Shows::Good);
+    let tls = Some((Arc::clone(&tls), tls));
+    let hangs_up: &[Step] = &[Step::HangUp];
+    let target =
+        Faulty::start(Fault { tls, connections: 1, speaks_tls: true, ..Fault::plain(hangs_up) });
+    let home = Home::new("");
+    let root = home.folder.path().join("root.pem");
+    home.configure(&format!(
+        "{DTU}[[target]]\nname = \"Target\"\nurl = \"wss://{}/ws\"\nca_file = {root:?}\n",
+        target.address
+    ));
+    std::fs::write(&root, &authorities.root_pem).unwrap();
+    let bridge = home.run().await;
+    let failed = |cause: &str| {
+        format!("Connection failed for Target: ca_file cannot be used: {}: {cause}", root.display())
+    };
+    bridge.logged("Connection failed for Target: hung up during the WebSocket upgrade").await;
+    std::fs::remove_file(&root).unwrap();
+    bridge.logged(&failed("")).await;
+    std::fs::write(&root, "no certificate").unwrap();
+    bridge.logged(&failed("it holds no certificate; name a readable PEM file")).await;
+    std::fs::write(&root, &authorities.root_pem).unwrap();
+    bridge.logged("✓ Connected to: Target").await;
     bridge.stop().await;
     target.stop().await;
 }
