@@ -32,12 +32,14 @@ use crate::poller;
 use crate::poller::keeper::Keeper;
 use crate::push;
 use crate::sim;
+use crate::store::Store;
 use crate::targets::Directory;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
 
 /// How long all tasks together may take to end.
 const GRACE: Duration = Duration::from_millis(1_800);
+
 /// Where what must survive a restart is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
@@ -104,6 +106,10 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
         "midnight",
         poller::turn_days(keeper.clone(), clock.clone(), zone.clone(), tasks.stop()),
     );
+    let (stop, kept) = (tasks.stop(), store.clone());
+    tasks.spawn("store", async move {
+        stop.run_until_cancelled(kept.died()).await;
+    });
     let parts = Parts { keeper, metrics, clock, zone };
     let mut fleet = Fleet::new(tasks.clone(), parts);
     for dtu in dtus {
@@ -113,13 +119,18 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     let Orders { ended, configurations } = orders;
     let work = take_over_all(House { fixed, fleet, directory }, configurations);
     let told_to = is_told_to_end(ended, tasks.stop(), work).await;
+    end(tasks, &store).await;
+    Ok(told_to)
+}
+
+/// Ends all tasks, and brings what they left onto the disk.
+async fn end(tasks: Tasks, store: &Store) {
     info!("stopping");
     if !tasks.shut_down(GRACE).await {
         warn!("not every task ended within {GRACE:?}");
     }
     store.flush().await;
     info!("stopped");
-    Ok(told_to)
 }
 
 /// Takes over each configuration that comes.

@@ -123,6 +123,15 @@ impl Store {
         self.wake();
     }
 
+    /// Returns when the database's thread is gone, although this store is not: it has panicked. Never
+    /// if there was none.
+    pub async fn died(&self) {
+        if !self.shared.has_database() {
+            std::future::pending::<()>().await;
+        }
+        self.requests.closed().await;
+    }
+
     /// Waits until the plant is on disk, but not for long.
     pub async fn flush(&self) {
         if !self.flush_within(FLUSH_PATIENCE).await {

@@ -33,6 +33,7 @@ pub(super) struct Shared {
     size_bytes: AtomicU64,
     records: AtomicU64,
     kind: &'static str,
+    has_database: bool,
 }
 
 #[derive(Default)]
@@ -54,7 +55,13 @@ impl Shared {
             size_bytes: AtomicU64::new(size_bytes),
             records: AtomicU64::new(records),
             kind,
+            has_database: database.is_some(),
         }
+    }
+
+    /// Whether there is any database, in memory at least.
+    pub(super) const fn has_database(&self) -> bool {
+        self.has_database
     }
 
     /// Replaces the plant that waits.

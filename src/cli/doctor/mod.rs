@@ -22,6 +22,7 @@ use self::daemon::AtPort;
 use self::dtu::Means;
 use self::report::{Kind, Step, Subject};
 use super::{Global, demo, exit, run};
+use crate::app::Memory;
 use crate::clock::WallClock;
 use crate::config::LogFormat;
 use crate::config::load::{ConfigError, Loaded, file_exists};
@@ -44,7 +45,7 @@ pub(super) struct Arguments {
 pub(super) async fn doctor(global: &Global, arguments: Arguments) -> ExitCode {
     // The library wants to know how TLS would be spoken; an error means that it knows already.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let (loaded, at_port) = match configuration(global).await {
+    let scene = match scene(global).await {
         Ok(found) => found,
         Err(error) => return bad_configuration(&error, arguments.json),
     };
@@ -53,7 +54,7 @@ pub(super) async fn doctor(global: &Global, arguments: Arguments) -> ExitCode {
         return exit::failed(&error);
     }
     let tasks = Tasks::new();
-    let subjects = look(&loaded, &at_port, &arguments, &tasks).await;
+    let subjects = look(&scene, &arguments, &tasks).await;
     tasks.shut_down(Duration::from_secs(1)).await;
     if arguments.json {
         print_json(&subjects);
@@ -63,30 +64,38 @@ pub(super) async fn doctor(global: &Global, arguments: Arguments) -> ExitCode {
     exit::status(subjects.iter().all(|subject| subject.wrong().next().is_none()))
 }
 
+/// What is looked at.
+struct Scene {
+    loaded: Loaded,
+    at_port: AtPort,
+    /// Where the bridge of this configuration keeps its state.
+    memory: Memory,
+}
+
 /// The configuration, and who is at its port. Without a file, only `demo` can be running.
-async fn configuration(global: &Global) -> Result<(Loaded, AtPort), ConfigError> {
+async fn scene(global: &Global) -> Result<Scene, ConfigError> {
     let loaded = run::loaded(global);
     if let (Err(error), None, false) = (&loaded, &global.config, file_exists()) {
-        let demo = demo::loaded()?;
-        let http = &demo.config.http;
-        return match daemon::ask(http.listen, http.token.as_ref()).await {
-            at_port @ AtPort::Bridge(_) => Ok((demo, at_port)),
+        let loaded = demo::loaded()?;
+        let at_port = at_port_of(&loaded).await;
+        return match at_port {
+            AtPort::Bridge(_) => Ok(Scene { loaded, at_port, memory: Memory::Forgotten }),
             AtPort::Nobody | AtPort::Stranger(_) | AtPort::Silent => Err(error.clone()),
         };
     }
     let loaded = loaded?;
+    let at_port = at_port_of(&loaded).await;
+    Ok(Scene { loaded, at_port, memory: Memory::Kept })
+}
+
+async fn at_port_of(loaded: &Loaded) -> AtPort {
     let http = &loaded.config.http;
-    let at_port = daemon::ask(http.listen, http.token.as_ref()).await;
-    Ok((loaded, at_port))
+    daemon::ask(http.listen, http.token.as_ref()).await
 }
 
 /// Everything, all at the same time; people see each subject as soon as it is done.
-async fn look(
-    loaded: &Loaded,
-    at_port: &AtPort,
-    arguments: &Arguments,
-    tasks: &Tasks,
-) -> Vec<Subject> {
+async fn look(scene: &Scene, arguments: &Arguments, tasks: &Tasks) -> Vec<Subject> {
+    let Scene { loaded, at_port, memory } = scene;
     let clock = WallClock::system();
     let daemon = match at_port {
         AtPort::Bridge(daemon) => Some(&**daemon),
@@ -105,7 +114,7 @@ async fn look(
     let (patients, of_all) = patients::gather(config, at_port, arguments.force);
     let mut looking: FuturesOrdered<BoxFuture<'_, Subject>> = FuturesOrdered::new();
     looking.push_back(Box::pin(async {
-        let mut house = house::look(loaded, at_port, clock.now()).await;
+        let mut house = house::look(loaded, at_port, *memory, clock.now()).await;
         house.steps.extend(of_all);
         house
     }));

@@ -1,5 +1,7 @@
 //! Disks that are full or read-only while the bridge runs.
 
+use futures_util::FutureExt as _;
+
 use super::files::log_of;
 use super::*;
 
@@ -90,4 +92,21 @@ async fn without_a_database_each_request_is_told_so() {
     assert!(store.load().ledgers.is_empty());
     let error = store.save_target(target("a", "1")).await.unwrap_err();
     assert!(matches!(error, StoreError::Ended), "{error}");
+}
+
+#[tokio::test]
+async fn the_end_of_the_thread_is_noticed_and_its_absence_is_none() {
+    let directory = TempDir::new().unwrap();
+    let (worker, shared) = by_hand(directory.path());
+    let (requests, receiver) = mpsc::channel(1);
+    let store = Store { requests, shared };
+    let died = tokio::time::timeout(GUARD, store.died());
+    let panicking = async {
+        // What a panic does to it.
+        drop((worker, receiver));
+    };
+    let (died, ()) = tokio::join!(died, panicking);
+    died.unwrap();
+    assert!(Store::start(None).died().now_or_never().is_none());
+    assert!(open_at(directory.path()).died().now_or_never().is_none());
 }

@@ -1,7 +1,7 @@
 //! The bridge itself: configuration, port, state, time, network.
 
 use super::{ALONE, doctor};
-use crate::support::bridge::{Home, command, output};
+use crate::support::bridge::{Bridge, Home, command, output};
 use crate::support::within_guard;
 
 const SIMULATED: &str = "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n";
@@ -41,6 +41,23 @@ async fn without_a_configuration_nothing_is_made_up() {
     assert_eq!(output.status.code(), Some(2));
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("there is no such file"), "{message}");
+}
+
+#[tokio::test]
+async fn a_demonstration_is_looked_at_without_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = command(&["demo"]);
+    demo.current_dir(folder.path()).env("HOYMILES__HTTP__LISTEN", ALONE);
+    let bridge = Bridge::start(demo).await;
+    bridge.inverters_when(|inverters| !inverters.as_array().unwrap().is_empty()).await;
+    let listen = bridge.api.trim_start_matches("http://").to_owned();
+    let mut doctor = command(&["doctor"]);
+    doctor.current_dir(folder.path()).env("HOYMILES__HTTP__LISTEN", listen);
+    let output = within_guard("end of doctor", doctor.output()).await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("· state_dir") && text.contains("37 ports"), "{text}");
+    bridge.stop().await;
 }
 
 #[tokio::test]

@@ -10,16 +10,25 @@ use jiff::Timestamp;
 use super::daemon::{AtPort, Daemon};
 use super::report::{Kind, Step, Subject};
 use super::words;
+use crate::app::Memory;
 use crate::config::load::Loaded;
 
 /// Looks at the bridge itself.
-pub(super) async fn look(loaded: &Loaded, at_port: &AtPort, now: Timestamp) -> Subject {
+pub(super) async fn look(
+    loaded: &Loaded,
+    at_port: &AtPort,
+    memory: Memory,
+    now: Timestamp,
+) -> Subject {
     let config = &loaded.config;
     let mut steps = vec![configuration(loaded), port::look(config.http.listen, at_port).await];
     if let AtPort::Bridge(daemon) = at_port {
         steps.push(running(daemon));
     }
-    steps.push(state_dir::look(&config.state_dir, at_port));
+    steps.push(match memory {
+        Memory::Kept => state_dir::look(&config.state_dir, at_port),
+        Memory::Forgotten => Step::untested("state_dir", "a demonstration keeps nothing"),
+    });
     steps.push(clock::zone(&config.timezone, &loaded.zone, now));
     steps.push(clock::look(&config.state_dir, &loaded.zone, now));
     steps.push(network::look());
