@@ -63,6 +63,11 @@ impl Keeper {
         })
     }
 
+    /// Whether a DTU that does not answer now may be asleep.
+    pub fn may_sleep(&self, dtu: &str, now: Timestamp) -> bool {
+        self.0.book.lock().unwrap_or_else(PoisonError::into_inner).may_sleep(dtu, now)
+    }
+
     /// Enters that a DTU did not answer, if that is sleep. Whether it is.
     pub fn fell_asleep(&self, dtu: &str, now: Timestamp) -> bool {
         let mut is_asleep = false;
@@ -86,6 +91,16 @@ impl Keeper {
             book.reconfigure(dtus, stays);
             (Vec::new(), Audience::Everyone)
         });
+    }
+
+    /// Forgets measurements of DTUs that fail once they have outlived their time.
+    pub fn expire_failing(&self, now: Timestamp) {
+        let mut book = self.0.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = book.expire_failing(now);
+        drop(book);
+        if is_news {
+            self.enter(now, |_| (Vec::new(), Audience::Everyone));
+        }
     }
 
     /// Lets the day turn.

@@ -79,6 +79,15 @@ impl<D: Dtu> Poller<D> {
                 row.tell_success(&self.name, &reading, spent);
                 schedule::wait_after_success(self.interval, spent)
             }
+            // One lost answer at dusk is no sleep yet: the next tries, which come soon, will show.
+            Err(failure)
+                if failure.is_silence()
+                    && row.is_in_doubt()
+                    && self.keeper.may_sleep(&self.name, now) =>
+            {
+                told(false);
+                row.tell_doubt(&self.name, &failure, self.interval)
+            }
             // Sleep is neither a success nor a failure.
             Err(failure) if failure.is_silence() && self.keeper.fell_asleep(&self.name, now) => {
                 row.tell_sleep(&self.name, self.interval)
@@ -99,7 +108,8 @@ impl<D: Dtu> Poller<D> {
     }
 }
 
-/// Lets the day turn at local midnight although no DTU may answer then.
+/// Lets the day turn at local midnight although no DTU may answer then, and lets values of DTUs that
+/// fail, and are asked rarely, grow old.
 pub async fn turn_days(keeper: Keeper, clock: WallClock, zone: TimeZone, stop: CancellationToken) {
     // The wall clock may be set at any time, so it is looked at often instead of slept through.
     const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -111,6 +121,7 @@ pub async fn turn_days(keeper: Keeper, clock: WallClock, zone: TimeZone, stop: C
             day = today;
             keeper.roll(now);
         }
+        keeper.expire_failing(now);
     }
 }
 

@@ -12,6 +12,9 @@ use crate::plant::reading::DtuReading;
 /// A failure that lasts is told again after so many polls.
 const REMIND_AFTER: u32 = 60;
 
+/// So many polls in a row must go without an answer before silence is taken for sleep.
+const SURELY_SILENT: u32 = 3;
+
 /// What went wrong since the last good poll of one DTU.
 #[derive(Debug, Default)]
 pub(super) struct Row {
@@ -20,6 +23,8 @@ pub(super) struct Row {
     sleeps: u32,
     /// When the first of them was told.
     since: Option<Instant>,
+    /// Polls without an answer that may be sleep.
+    silences: u32,
     last_error: Option<DtuError>,
     is_stale: bool,
 }
@@ -51,6 +56,23 @@ impl Row {
         }
     }
 
+    /// Whether too few polls went without an answer to tell sleep from a lost one.
+    pub(super) const fn is_in_doubt(&self) -> bool {
+        self.sleeps == 0 && self.silences + 1 < SURELY_SILENT
+    }
+
+    /// The DTU did not answer, which may be sleep; returns how long to wait.
+    pub(super) fn tell_doubt(
+        &mut self,
+        name: &str,
+        failure: &PollError,
+        interval: Duration,
+    ) -> Duration {
+        self.silences = self.silences.saturating_add(1);
+        debug!("{name}: no answer; asked again before that is taken for sleep: {}", failure.error);
+        schedule::wait_after_failure(interval, self.silences)
+    }
+
     /// The DTU did not answer, and that is sleep; returns how long to wait.
     ///
     /// At dusk it may come and go, so that it is looked after soon at first, and rarely at last.
@@ -71,6 +93,7 @@ impl Row {
     ) -> Duration {
         self.failures = self.failures.saturating_add(1);
         self.sleeps = 0;
+        self.silences = 0;
         let wait = schedule::wait_after_failure(interval, self.failures);
         let PollError { error, partial } = failure;
         let read = match partial.port_count() {

@@ -159,10 +159,10 @@ async fn sleep_is_one_line_when_it_begins_and_one_when_it_ends() {
     let went = "INFO Roof: the DTU sleeps: its plant had stopped producing before it went silent";
     assert_eq!(night.log[1], went);
     let waits: Vec<_> = night.asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert_eq!(waits[..5], [60, 5, 10, 20, 40], "at dusk it may come back at once");
+    assert_eq!(waits[..5], [60, 5, 10, 5, 10], "at dusk it may come back at once");
     assert_eq!(waits[17..], [300, 300, 300], "then it is left alone");
 
-    let morning = run(vec![delivers(3), gone(), gone(), delivers(4), delivers(5)]).await;
+    let morning = run(vec![delivers(3), gone(), gone(), gone(), delivers(4), delivers(5)]).await;
     assert_eq!(morning.status(), DtuStatus::Online);
     let lines = [
         "INFO Roof: 1 port of 1 inverter in 0.0 s",
@@ -172,6 +172,23 @@ async fn sleep_is_one_line_when_it_begins_and_one_when_it_ends() {
         "INFO Roof: 1 port of 1 inverter in 0.0 s",
     ];
     assert_eq!(morning.log, lines);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_at_dusk_is_no_sleep_and_costs_no_value() {
+    let outcome = run(vec![delivers(3), gone(), gone()]).await;
+    assert_eq!(outcome.status(), DtuStatus::Online);
+    let power = outcome.snapshot.latest().inverters[0].pv_power();
+    assert_eq!(power, Some(Watts::from_tenths(30)));
+    let outcome = run(vec![delivers(3), gone(), gone(), delivers(4), gone(), gone()]).await;
+    assert_eq!(outcome.status(), DtuStatus::Online);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dtu_that_never_answered_has_failed_even_at_night() {
+    let outcome = run(vec![gone(), gone(), gone(), gone()]).await;
+    assert_eq!(outcome.status(), DtuStatus::Error);
+    assert!(outcome.log[0].contains("poll failed"), "{:#?}", outcome.log);
 }
 
 #[tokio::test(start_paused = true)]

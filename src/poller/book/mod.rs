@@ -2,6 +2,10 @@
 //! clock, no task.
 
 mod reconfigure;
+
+mod expiry;
+
+mod strangers;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use self::strangers::Strangers;
 use super::night::Dusk;
 use super::{merge, meters};
 use crate::plant::ledger::{Counters, PortLedger, Verdict};
@@ -41,6 +46,7 @@ pub struct Book {
     ledgers: BTreeMap<(InverterSerial, u8), PortLedger>,
     dtus: Vec<DtuState>,
     dusks: BTreeMap<Arc<str>, Dusk>,
+    strangers: Strangers,
 }
 
 impl Book {
@@ -61,7 +67,15 @@ impl Book {
             })
             .collect();
         let ledgers = ledgers.into_iter().collect();
-        Self { zone, inverters, meters: BTreeMap::new(), ledgers, dtus, dusks }
+        Self {
+            zone,
+            inverters,
+            meters: BTreeMap::new(),
+            ledgers,
+            dtus,
+            dusks,
+            strangers: Strangers::default(),
+        }
     }
 
     /// The time zone in which days begin.
@@ -106,17 +120,24 @@ impl Book {
         let (power, ports) = output(&self.inverters, dtu);
         match self.dusks.get_mut(dtu) {
             Some(dusk) if reading.stale => dusk.answered_as_before(now),
-            Some(dusk) if reading.is_live() => dusk.answered(power, ports, now, &self.zone),
+            Some(dusk) if reading.is_live() => {
+                dusk.answered(power.unwrap_or_default(), ports, now, &self.zone);
+            }
             Some(dusk) => dusk.answered_in_the_dark(now),
             None => {}
         }
         doubts
     }
 
+    /// Whether a DTU that does not answer now may be asleep.
+    pub fn may_sleep(&self, dtu: &str, now: Timestamp) -> bool {
+        self.dusks.get(dtu).is_some_and(|dusk| dusk.is_asleep(now, &self.zone))
+    }
+
     /// Enters that a DTU did not answer, if that is sleep: powers become 0, energies and times
     /// stand. Whether it is.
     pub fn fell_asleep(&mut self, dtu: &str, now: Timestamp) -> bool {
-        if !self.dusks.get(dtu).is_some_and(|dusk| dusk.is_asleep(now, &self.zone)) {
+        if !self.may_sleep(dtu, now) {
             return false;
         }
         if let Some(state) = self.dtu_mut(dtu) {
@@ -155,18 +176,6 @@ impl Book {
         self.enter(dtu, partial, Moment { now, hold: self.hold(dtu), is_night: false })
     }
 
-    /// Forgets measurements that have outlived the hold time.
-    fn expire(&mut self, dtu: &str, moment: Moment) {
-        for state in self.inverters.values_mut().filter(|state| &*state.dtu_name == dtu) {
-            merge::expire(state, moment);
-        }
-        for meter in self.meters.values_mut().filter(|meter| &*meter.dtu_name == dtu) {
-            if moment.is_over(meter.timestamp) {
-                meters::forget(meter);
-            }
-        }
-    }
-
     /// Lets the day turn at local midnight, whether or not a DTU answers.
     pub fn roll(&mut self, now: Timestamp) {
         for (key, ledger) in &mut self.ledgers {
@@ -182,8 +191,14 @@ impl Book {
     fn enter(&mut self, dtu: &str, reading: &DtuReading, moment: Moment) -> Vec<Doubt> {
         let now = moment.now;
         self.expire(dtu, moment);
-        let mut doubts = Vec::new();
+        let known = self.inverters.values().filter(|state| &*state.dtu_name == dtu).count();
+        let is_known = |serial| self.inverters.contains_key(&serial);
+        let listed = reading.inverters.iter().map(|inverter| inverter.serial);
+        let mut doubts = self.strangers.look_at(dtu, known, listed.filter(|one| !is_known(*one)));
         for inverter in &reading.inverters {
+            if doubts.iter().any(|doubt| doubt.serial == inverter.serial) {
+                continue;
+            }
             let state = self
                 .inverters
                 .entry(inverter.serial)
@@ -238,15 +253,15 @@ fn port_of(
     inverters.get_mut(&serial)?.ports.get_mut(&number)
 }
 
-/// What the inverters of one DTU deliver together, and how many ports they have.
-fn output(inverters: &BTreeMap<InverterSerial, InverterState>, dtu: &str) -> (Watts, usize) {
-    inverters.values().filter(|state| &*state.dtu_name == dtu).fold(
-        (Watts::default(), 0),
-        |(power, ports), state| {
-            let more = state.pv_power().unwrap_or_default();
-            (power.saturating_add(more), ports + state.ports.len())
-        },
-    )
+/// What the inverters of one DTU deliver together, as far as it is known of any, and how many ports
+/// they have.
+fn output(
+    inverters: &BTreeMap<InverterSerial, InverterState>,
+    dtu: &str,
+) -> (Option<Watts>, usize) {
+    let of_dtu = || inverters.values().filter(|state| &*state.dtu_name == dtu);
+    let power = of_dtu().filter_map(InverterState::pv_power).reduce(Watts::saturating_add);
+    (power, of_dtu().map(|state| state.ports.len()).sum())
 }
 
 fn newcomer(reading: &InverterReading, dtu: &str, now: Timestamp) -> InverterState {

@@ -219,3 +219,40 @@ fn a_meters_counters_stand_while_its_values_come_and_go() {
     assert_eq!(say(meter(90, 0, 1), 10), (Some(90.0), Some(500), vec![500; 3], at(10)));
     assert_eq!(say(meter(90, 501, 3), 11), (Some(90.0), Some(501), vec![501; 3], at(11)));
 }
+
+#[test]
+fn an_inverter_named_once_by_garbage_is_not_taken_in() {
+    let mut book = new_book();
+    book.succeeded("Roof", &reading(vec![live(1, &[1], 100)]), at(0));
+    let doubts =
+        book.succeeded("Roof", &reading(vec![live(1, &[1], 100), live(9, &[1], 5)]), at(1));
+    assert_eq!((doubts.len(), book.inverters().len()), (1, 1), "{doubts:?}");
+    book.succeeded("Roof", &reading(vec![live(1, &[1], 100), live(8, &[1], 5)]), at(2));
+    assert_eq!(book.inverters().len(), 1);
+    // One that was really added is named again.
+    book.succeeded("Roof", &reading(vec![live(1, &[1], 100), live(8, &[1], 5)]), at(3));
+    assert_eq!(book.inverters().len(), 2);
+}
+
+#[test]
+fn a_dtu_cannot_name_inverters_without_bound() {
+    let mut book = new_book();
+    let many = |from: u8| (from..=250).map(|number| live(number, &[1], 1)).collect();
+    book.succeeded("Roof", &reading(many(1)), at(0));
+    assert_eq!(book.inverters().len(), 200);
+    book.succeeded("Roof", &reading(many(1)), at(1));
+    book.succeeded("Roof", &reading(many(1)), at(2));
+    assert_eq!(book.inverters().len(), 200);
+}
+
+#[test]
+fn values_of_a_dtu_that_fails_do_not_outlive_their_time_between_two_polls() {
+    let mut book = new_book();
+    book.succeeded("Roof", &reading(vec![live(1, &[1], 400)]), at(0));
+    book.failed("Roof", "gone".to_owned(), &DtuReading::default(), at(1));
+    assert!(!book.expire_failing(at(5)));
+    assert_eq!(powers(&book), [Some(400.0)]);
+    assert!(book.expire_failing(at(6)));
+    assert_eq!(powers(&book), [None]);
+    assert!(!book.expire_failing(at(7)), "that is no news any more");
+}

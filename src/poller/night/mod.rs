@@ -16,8 +16,6 @@ use crate::plant::units::Watts;
 
 /// The sun is up, all year and in all inhabited places.
 const SURELY_DAY: (Time, Time) = (time(10, 0, 0, 0), time(14, 30, 0, 0));
-/// The sun is down, but in the far north in summer.
-const SURELY_NIGHT: (Time, Time) = (time(22, 0, 0, 0), time(5, 0, 0, 0));
 /// A plant fades no earlier than this before the hour to which it delivered on the day before: a
 /// dull evening, and the hour by which clocks are set back in autumn.
 const EARLIER_THAN_YESTERDAY: SignedDuration = SignedDuration::from_hours(2);
@@ -52,8 +50,6 @@ struct Output {
     at: Timestamp,
     watts: f64,
     ports: usize,
-    /// It is from before the restart: nobody knows what happened since.
-    is_old: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,11 +59,20 @@ struct Lights {
 }
 
 impl Dusk {
-    /// What is left to know after a restart of the bridge.
-    pub(super) fn restored(last_success: Option<Timestamp>, power: Watts, ports: usize) -> Self {
-        let watts = power.as_f64();
-        let last = last_success.map(|at| Output { at, watts, ports, is_old: true });
-        Self { last, peak: Peak { day: None, watts }, lights: Lights::default() }
+    /// What is left to know after a restart of the bridge. A power that is not known any more is
+    /// that of a DTU that had failed before the restart, and no sign of an evening.
+    pub(super) fn restored(
+        last_success: Option<Timestamp>,
+        power: Option<Watts>,
+        ports: usize,
+    ) -> Self {
+        let watts = power.map_or(f64::INFINITY, Watts::as_f64);
+        let last = last_success.map(|at| Output { at, watts, ports });
+        Self {
+            last,
+            peak: Peak { day: None, watts: power.unwrap_or_default().as_f64() },
+            lights: Lights::default(),
+        }
     }
 
     /// The DTU answered, and reaches inverters.
@@ -76,7 +81,7 @@ impl Dusk {
         let day = Some(local.date());
         let before = if self.peak.day == day { self.peak.watts } else { 0.0 };
         self.peak = Peak { day, watts: watts.max(before) };
-        self.last = Some(Output { at: now, watts, ports, is_old: false });
+        self.last = Some(Output { at: now, watts, ports });
         if watts > 0.0 {
             self.lights.seen(local);
         }
@@ -85,10 +90,9 @@ impl Dusk {
     /// The DTU answered, but reaches no inverter. That is night if the plant had faded before, and
     /// tells nothing otherwise: a DTU that has just restarted reaches none at noon.
     pub(super) fn answered_in_the_dark(&mut self, now: Timestamp) {
-        let first = Output { at: now, watts: 0.0, ports: 0, is_old: false };
+        let first = Output { at: now, watts: 0.0, ports: 0 };
         let last = self.last.get_or_insert(first);
         last.at = now;
-        last.is_old = false;
     }
 
     /// The DTU answered what it had said before: it is there, and nothing else is known.
@@ -114,10 +118,12 @@ impl Dusk {
         if (dawn..self.lights.day_ends(now.date())).contains(&now.time()) {
             return false;
         }
-        let Some(last) = self.last else { return is_surely_night(&now) };
+        // Of a DTU that never answered, or not since the sun was up, nothing is known; least of all
+        // that it sleeps. Its address may be wrong.
+        let Some(last) = self.last else { return false };
         let last_at = last.at.to_zoned(zone.clone());
         if now >= next_dawn(&last_at, dawn) {
-            return last.is_old && is_surely_night(&now);
+            return false;
         }
         let day_ended = self.lights.day_ends(last_at.date()).saturating_sub(BETWEEN_ANSWERS);
         self.has_faded() && !(dawn..day_ended).contains(&last_at.time())
@@ -146,11 +152,6 @@ impl Lights {
             .next()
             .map_or(always, |end| end.max(always))
     }
-}
-
-fn is_surely_night(now: &Zoned) -> bool {
-    let (from, to) = SURELY_NIGHT;
-    from <= now.time() || now.time() < to
 }
 
 /// The first moment after `last` at which the sun is surely up.
