@@ -112,6 +112,8 @@ impl Failure {
         match tls_error(error) {
             Some(other) => Self::of_alert(other),
             None if is_end(error) => Self::Closed,
+            // How the codec says that the stream ended within what it took for a packet.
+            None if error.to_string() == "bytes remaining on stream" => Self::NotMqtt,
             None => Self::Broken(error.to_string()),
         }
     }
