@@ -1,4 +1,4 @@
-//! `run`, `simulate` and `healthcheck`: what is set up around the daemon and its helpers.
+//! `run`, `simulate` and `healthcheck`: what is set up around each of them.
 
 use std::process::ExitCode;
 
