@@ -52,13 +52,16 @@ impl Keeper {
         self.enter(now, |book| (book.succeeded(dtu, reading, now), Audience::Everyone))
     }
 
-    /// Enters a poll that failed. Targets hear of it if something was read or the status changed.
+    /// Enters a poll that failed. Targets hear of it if something was read, or the status or any
+    /// value changed: what is not known any more must not stand as if it were.
     pub fn failed(&self, dtu: &str, failure: &PollError, now: Timestamp) -> usize {
         self.enter(now, |book| {
             let was_failing = status_of(book, dtu) == Some(DtuStatus::Error);
             let read_nothing = failure.partial.inverters.is_empty();
+            let before = (book.inverters(), book.meters());
             let doubts = book.failed(dtu, failure.error.to_string(), &failure.partial, now);
-            let nothing_new = was_failing && read_nothing;
+            let is_same = before == (book.inverters(), book.meters());
+            let nothing_new = was_failing && read_nothing && is_same;
             (doubts, if nothing_new { Audience::WhoAsks } else { Audience::Everyone })
         })
     }

@@ -23,3 +23,4 @@ mod reload;
 mod restart;
 mod shutdown;
 mod targets;
+mod truth;

@@ -1,0 +1,85 @@
+//! Each entity of the table points to something that a real update has.
+
+use std::sync::Arc;
+
+use hoymiles_bridge::config::Protocol;
+use hoymiles_bridge::entities::{Subject, all};
+use hoymiles_bridge::plant::meter::{MeterPhase, MeterReading};
+use hoymiles_bridge::plant::reading::{AcReading, DtuReading, InverterReading, PortReading};
+use hoymiles_bridge::plant::serial::{InverterSerial, MeterSerial};
+use hoymiles_bridge::plant::units::{Amperes, Volts, WattHours};
+use hoymiles_bridge::poller::book::Book;
+use hoymiles_bridge::poller::keeper::Keeper;
+use hoymiles_bridge::snapshot::state::{DtuState, DtuStatus};
+use hoymiles_bridge::store::Store;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+/// A plant of all that there is: three phases, a meter.
+fn reading() -> DtuReading {
+    let phase = MeterPhase {
+        power: None,
+        voltage: None,
+        current: None,
+        power_factor: None,
+        exported: WattHours::new(1),
+        imported: WattHours::new(1),
+    };
+    DtuReading {
+        inverters: vec![InverterReading {
+            ac: AcReading {
+                phase_voltages: vec![Volts::from_tenths(2_300); 3],
+                phase_currents: vec![Amperes::from_hundredths(100); 3],
+                ..AcReading::default()
+            },
+            link_status: Some(1),
+            ports: vec![PortReading::unknown(1)],
+            ..InverterReading::unknown(InverterSerial::from_u64(1))
+        }],
+        meters: vec![MeterReading {
+            serial: MeterSerial::from_u64(2),
+            kind: None,
+            power: None,
+            power_factor: None,
+            exported: None,
+            imported: None,
+            phases: vec![phase; 3],
+        }],
+        ..DtuReading::default()
+    }
+}
+
+#[test]
+fn every_entity_has_a_place_in_an_update() {
+    let dtu = DtuState {
+        name: Arc::from("House"),
+        protocol: Protocol::Protobuf,
+        serial: None,
+        firmware: None,
+        status: DtuStatus::Unknown,
+        silence_limit: std::time::Duration::from_secs(300),
+        last_success: None,
+        query_count: 0,
+        error_count: 0,
+        last_error: None,
+        last_error_time: None,
+    };
+    let now: Timestamp = super::NOON.parse().unwrap();
+    let book = Book::new(TimeZone::UTC, vec![dtu], [], []);
+    let (keeper, snapshot) = Keeper::new(book, Store::in_memory(), now);
+    keeper.succeeded("House", &reading(), now);
+    let update: Value = serde_json::from_slice(&snapshot.latest().update_json).unwrap();
+    let data = &update["data"];
+    for entity in all() {
+        let object = match entity.subject {
+            Subject::Bridge => data,
+            Subject::Dtu => &data["health"]["dtus"]["House"],
+            Subject::Inverter => &data["inverters"][0],
+            Subject::Port => &data["inverters"][0]["ports"][0],
+            Subject::Meter => &data["meters"][0],
+        };
+        let (subject, source) = (entity.subject.as_str(), entity.source());
+        assert!(object.pointer(&source).is_some(), "{subject} {source} is not in {object}");
+    }
+}
