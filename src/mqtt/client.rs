@@ -153,9 +153,7 @@ impl Listener {
                 Ok(Event::Incoming(Incoming::ConnAck(_))) => return Ok(()),
                 Ok(_) => {}
                 Err(error) => {
-                    let failure = self.failure(error);
-                    let is_early = failure == Failure::Closed;
-                    return Err(if is_early { Failure::HungUp(Stage::Login) } else { failure });
+                    return Err(self.failure(error).at_login());
                 }
             }
         }

@@ -136,6 +136,17 @@ impl Failure {
         }
     }
 
+    /// What the same means before the login was answered.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most mean the same at all times")]
+    pub(super) fn at_login(self) -> Self {
+        match self {
+            Self::Closed => Self::HungUp(Stage::Login),
+            // An answer that breaks off in the midst of what would be a packet.
+            Self::Broken(_) => Self::NotMqtt,
+            other => other,
+        }
+    }
+
     /// What happened.
     pub fn cause(&self) -> String {
         match self {
