@@ -30,7 +30,7 @@ mod tests;
 use tracing::info;
 
 pub use self::board::{Board, Message};
-pub use self::failure::Failure;
+pub use self::failure::{Failure, Stage};
 use self::peer::BrokerPeer;
 use self::topics::Topics;
 use crate::config::{DtuConfig, MqttConfig};

@@ -1,7 +1,8 @@
-//! `doctor`: tests the bridge, every DTU and every target step by step, and says what is wrong and
+//! `doctor`: tests the bridge, every DTU, every target and the MQTT broker step by step, and says what is wrong and
 //! what to try. It looks and does not touch: while a bridge runs, what that bridge does well is
 //! taken from its own words.
 
+mod broker;
 mod daemon;
 mod dtu;
 mod house;
@@ -123,6 +124,9 @@ async fn look(scene: &Scene, arguments: &Arguments, tasks: &Tasks) -> Vec<Subjec
     }
     for patient in &patients {
         looking.push_back(Box::pin(target::look(patient, &tls)));
+    }
+    if let Some(mqtt) = &config.mqtt {
+        looking.push_back(Box::pin(broker::look(mqtt)));
     }
     let mut subjects = Vec::new();
     while let Some(subject) = looking.next().await {

@@ -14,6 +14,8 @@ pub(super) enum Kind {
     Dtu,
     /// One target.
     Target,
+    /// The MQTT broker.
+    Broker,
 }
 
 impl Kind {
@@ -22,6 +24,7 @@ impl Kind {
             Self::Bridge => "bridge",
             Self::Dtu => "dtu",
             Self::Target => "target",
+            Self::Broker => "broker",
         }
     }
 }

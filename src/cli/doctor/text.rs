@@ -15,6 +15,7 @@ fn title(subject: &Subject) -> String {
     match kind {
         Kind::Bridge => kind.as_str().to_owned(),
         Kind::Dtu | Kind::Target => format!("{} \"{name}\"", kind.as_str()),
+        Kind::Broker => "MQTT broker".to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `doctor`, as a user and a script run it.
 
+mod broker;
 mod dtus;
 mod house;
 mod running;
@@ -68,7 +69,7 @@ fn assert_keys(subjects: &Value) {
     for subject in subjects.as_array().unwrap() {
         assert!(subject["subject"].is_string(), "{subject}");
         let kind = subject["kind"].as_str().unwrap();
-        assert!(["bridge", "dtu", "target"].contains(&kind), "{subject}");
+        assert!(["bridge", "dtu", "target", "broker"].contains(&kind), "{subject}");
         for step in subject["steps"].as_array().unwrap() {
             assert!(step["step"].is_string() && step["detail"].is_string(), "{step}");
             assert!(step["ok"].is_boolean() || step["ok"].is_null(), "{step}");

@@ -1,8 +1,5 @@
 //! Each entity of the table points to something that a real update has.
 
-use std::sync::Arc;
-
-use hoymiles_bridge::config::Protocol;
 use hoymiles_bridge::entities::{Subject, all};
 use hoymiles_bridge::plant::meter::{MeterPhase, MeterReading};
 use hoymiles_bridge::plant::reading::{AcReading, DtuReading, InverterReading, PortReading};
@@ -10,11 +7,12 @@ use hoymiles_bridge::plant::serial::{InverterSerial, MeterSerial};
 use hoymiles_bridge::plant::units::{Amperes, Volts, WattHours};
 use hoymiles_bridge::poller::book::Book;
 use hoymiles_bridge::poller::keeper::Keeper;
-use hoymiles_bridge::snapshot::state::{DtuState, DtuStatus};
 use hoymiles_bridge::store::Store;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
+
+use super::readings::{DTU, dtu};
 
 /// A plant of all that there is: three phases, a meter.
 fn reading() -> DtuReading {
@@ -52,29 +50,17 @@ fn reading() -> DtuReading {
 
 #[test]
 fn every_entity_has_a_place_in_an_update() {
-    let dtu = DtuState {
-        name: Arc::from("House"),
-        protocol: Protocol::Protobuf,
-        serial: None,
-        firmware: None,
-        status: DtuStatus::Unknown,
-        silence_limit: std::time::Duration::from_secs(300),
-        last_success: None,
-        query_count: 0,
-        error_count: 0,
-        last_error: None,
-        last_error_time: None,
-    };
+    let dtu = dtu(None);
     let now: Timestamp = super::NOON.parse().unwrap();
     let book = Book::new(TimeZone::UTC, vec![dtu], [], []);
     let (keeper, snapshot) = Keeper::new(book, Store::in_memory(), now);
-    keeper.succeeded("House", &reading(), now);
+    keeper.succeeded(DTU, &reading(), now);
     let update: Value = serde_json::from_slice(&snapshot.latest().update_json).unwrap();
     let data = &update["data"];
     for entity in all() {
         let object = match entity.subject {
             Subject::Bridge => data,
-            Subject::Dtu => &data["health"]["dtus"]["House"],
+            Subject::Dtu => &data["health"]["dtus"][DTU],
             Subject::Inverter => &data["inverters"][0],
             Subject::Port => &data["inverters"][0]["ports"][0],
             Subject::Meter => &data["meters"][0],

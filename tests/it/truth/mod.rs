@@ -5,6 +5,10 @@
 
 mod entities;
 
+mod outputs;
+
+mod readings;
+
 mod scene;
 
 use self::scene::{Reads, Scene, Seen};

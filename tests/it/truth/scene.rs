@@ -4,32 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hoymiles_bridge::clock::WallClock;
-use hoymiles_bridge::config::{HttpConfig, MqttConfig, Protocol};
+use hoymiles_bridge::config::HttpConfig;
 use hoymiles_bridge::dtu::{DtuError, PollError};
 use hoymiles_bridge::http::{self, Api, Limits};
-use hoymiles_bridge::mqtt;
 use hoymiles_bridge::plant::ledger::PortLedger;
-use hoymiles_bridge::plant::reading::{AcReading, DtuReading, InverterReading, PortReading};
-use hoymiles_bridge::plant::serial::InverterSerial;
-use hoymiles_bridge::plant::units::{Celsius, Volts, WattHours, Watts};
+use hoymiles_bridge::plant::reading::{DtuReading, InverterReading};
+use hoymiles_bridge::plant::units::WattHours;
 use hoymiles_bridge::poller::book::Book;
 use hoymiles_bridge::poller::keeper::Keeper;
 use hoymiles_bridge::poller::restore;
 use hoymiles_bridge::snapshot::SnapshotReader;
-use hoymiles_bridge::snapshot::state::{DtuState, DtuStatus};
 use hoymiles_bridge::store::Store;
 use hoymiles_bridge::targets::Directory;
 use hoymiles_bridge::tasks::Tasks;
 use hoymiles_bridge::telemetry::metrics::Metrics;
-use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
-use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::outputs;
+use super::readings::{DTU, dark, dtu, live, zone};
 use crate::support::{client, within_guard};
-
-const DTU: &str = "House";
-const HOLD: Duration = Duration::from_secs(300);
 
 /// What the DTU says at one poll, or what happens instead.
 #[derive(Clone, Copy, Debug)]
@@ -152,78 +146,18 @@ impl Scene {
     /// JSON, metrics and MQTT all say this.
     pub(super) async fn shows(self, what: &str, expected: &Seen) {
         let seen = [
-            ("update", self.update()),
+            ("update", outputs::update(&self.snapshot.latest())),
             ("API", self.api().await),
-            ("metrics", self.metrics(expected).await),
-            ("MQTT", self.mqtt()),
+            ("metrics", outputs::metrics(&self.get("/metrics").await, expected)),
+            ("MQTT", outputs::mqtt(&self.snapshot.latest())),
         ];
         for (output, seen) in seen {
             assert_eq!(seen, *expected, "{what}: {output}");
         }
     }
 
-    fn update(&self) -> Seen {
-        let update: Value = serde_json::from_slice(&self.snapshot.latest().update_json).unwrap();
-        seen(&update["data"]["inverters"][0], &update["data"]["plant"], 1.0)
-    }
-
     async fn api(&self) -> Seen {
-        let inverters = serde_json::from_str(&self.get("/api/inverters").await).unwrap();
-        let inverters: Value = inverters;
-        let plant: Value = serde_json::from_str(&self.get("/api/plant").await).unwrap();
-        seen(&inverters[0], &plant, 1.0)
-    }
-
-    fn mqtt(&self) -> Seen {
-        let mut board = mqtt::board(&MqttConfig::default(), &[]);
-        let messages = board.news(&self.snapshot.latest());
-        let state = |topic: &str| -> Value {
-            let found = messages.iter().find(|message| message.topic == topic).unwrap();
-            serde_json::from_slice(&found.payload).unwrap()
-        };
-        let inverter = state("hoymiles/inverter/114100000001/state");
-        let mut object = inverter.clone();
-        object["link_status"] = match inverter["reachable"].as_str() {
-            Some("on") => json!(1),
-            Some("off") => json!(0),
-            Some(_) | None => Value::Null,
-        };
-        // Its port says the same, since it has one.
-        for key in ["pv_power", "today_production", "total_production"] {
-            assert_eq!(inverter[format!("p1_{key}")], inverter[key], "{key}");
-        }
-        let availability = "hoymiles/inverter/114100000001/availability";
-        let is_online = messages
-            .iter()
-            .any(|message| message.topic == availability && message.payload == "online");
-        assert!(is_online, "what is known of it stands");
-        seen(&object, &state("hoymiles/bridge/state"), 1000.0)
-    }
-
-    /// Metrics have no sums and no midnight; these are taken as expected.
-    async fn metrics(&self, expected: &Seen) -> Seen {
-        let page = self.get("/metrics").await;
-        let value = |name: &str, labels: &str| -> Option<f64> {
-            let start = format!("hoymiles_{name}{{serial=\"11410000000{labels}}} ");
-            let line = page.lines().find_map(|line| line.strip_prefix(&start))?;
-            Some(line.parse().unwrap())
-        };
-        let sum = |name: &str| -> Option<f64> {
-            let known = [value(name, "1\",port=\"1\""), value(name, "2\",port=\"1\"")];
-            known.into_iter().flatten().reduce(|one, other| one + other)
-        };
-        Seen {
-            power: value("port_pv_power_watts", "1\",port=\"1\""),
-            voltage: value("inverter_grid_voltage_volts", "1\""),
-            temperature: value("inverter_temperature_celsius", "1\""),
-            reachable: value("inverter_link_status", "1\"").map(on),
-            today: whole(value("port_today_energy_watt_hours", "1\",port=\"1\"")),
-            total: whole(value("port_energy_watt_hours_total", "1\",port=\"1\"")),
-            plant_power: sum("port_pv_power_watts"),
-            plant_today: whole(sum("port_today_energy_watt_hours")),
-            plant_total: whole(sum("port_energy_watt_hours_total")),
-            since: expected.since,
-        }
+        outputs::api(&self.get("/api/inverters").await, &self.get("/api/plant").await)
     }
 
     async fn get(&self, path: &str) -> String {
@@ -250,95 +184,5 @@ impl Scene {
         let text = client.get(url).send().await.unwrap().text().await.unwrap();
         within_guard("end of the API", tasks.shut_down(Duration::from_secs(5))).await;
         text
-    }
-}
-
-/// From an inverter object and one of the plant, whose totals are in that many Wh.
-fn seen(inverter: &Value, plant: &Value, total_unit: f64) -> Seen {
-    let total = |object: &Value| {
-        whole(object["total_production"].as_f64().map(|total| (total * total_unit).round()))
-    };
-    // The table names the midnights that can be.
-    let since = [super::THAT_DAY, super::NEXT_DAY];
-    let since = since.into_iter().find(|since| inverter["today_since"] == *since).unwrap();
-    assert_eq!(plant["today_since"], since, "one day for all");
-    Seen {
-        power: inverter["pv_power"].as_f64(),
-        voltage: inverter["grid_voltage"].as_f64(),
-        temperature: inverter["temperature"].as_f64(),
-        reachable: inverter["link_status"].as_f64().map(on),
-        today: inverter["today_production"].as_u64().unwrap(),
-        since,
-        total: total(inverter),
-        plant_power: plant["pv_power"].as_f64(),
-        plant_today: plant["today_production"].as_u64().unwrap(),
-        plant_total: total(plant),
-    }
-}
-
-fn on(link_status: f64) -> &'static str {
-    if link_status > 0.5 { "on" } else { "off" }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "energies of a test")]
-fn whole(value: Option<f64>) -> u64 {
-    value.unwrap() as u64
-}
-
-fn zone() -> TimeZone {
-    TimeZone::get("Europe/Berlin").unwrap()
-}
-
-fn dtu(last_success: Option<Timestamp>) -> DtuState {
-    DtuState {
-        name: Arc::from(DTU),
-        protocol: Protocol::Modbus,
-        serial: None,
-        firmware: None,
-        status: DtuStatus::Unknown,
-        silence_limit: HOLD,
-        last_success,
-        query_count: 0,
-        error_count: 0,
-        last_error: None,
-        last_error_time: None,
-    }
-}
-
-fn serial(number: u8) -> InverterSerial {
-    InverterSerial::from_bytes([0x11, 0x41, 0, 0, 0, number])
-}
-
-fn live(
-    number: u8,
-    watts: i32,
-    (today, total): (Option<WattHours>, Option<WattHours>),
-) -> InverterReading {
-    InverterReading {
-        link_status: Some(1),
-        operating_status: Some(3),
-        alarm_code: Some(0),
-        alarm_count: Some(0),
-        grid_voltage: Some(Volts::from_tenths(2_334)),
-        temperature: Some(Celsius::from_tenths(315)),
-        ac: AcReading::default(),
-        ports: vec![PortReading {
-            pv_voltage: Some(Volts::from_tenths(341)),
-            pv_power: Some(Watts::from_tenths(watts * 10)),
-            today,
-            total,
-            ..PortReading::unknown(1)
-        }],
-        ..InverterReading::unknown(serial(number))
-    }
-}
-
-/// As a DTU lists an inverter that it does not reach: with zeros, which the decoder leaves out.
-fn dark(number: u8) -> InverterReading {
-    InverterReading {
-        link_status: Some(0),
-        operating_status: Some(0),
-        ports: vec![PortReading::unknown(1)],
-        ..InverterReading::unknown(serial(number))
     }
 }

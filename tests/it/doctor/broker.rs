@@ -1,0 +1,52 @@
+//! A healthy MQTT broker, one that refuses, and none at all.
+
+use std::net::TcpListener;
+
+use super::{ALONE, Findings, doctor};
+use crate::support::bridge::Home;
+use crate::support::broker::{Broker, is_missing};
+
+/// What `doctor` finds with this `[mqtt]`.
+async fn with(section: &str) -> Findings {
+    let dtu = "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n";
+    let found = doctor(&Home::new(&format!("{dtu}{section}")), ALONE, &[]).await;
+    assert!(!format!("{:?}", found.subjects).contains("s3cret"), "the password is not shown");
+    found
+}
+
+#[tokio::test]
+async fn a_healthy_broker_is_told_up_to_its_login() {
+    if is_missing() {
+        return;
+    }
+    let broker = Broker::start().await;
+    let found = with(&broker.section("")).await;
+    assert_eq!(found.marks("MQTT"), ["name+", "tcp+", "login+"], "{:#?}", found.subjects);
+    assert_eq!(found.code, 0, "{:#?}", found.subjects);
+}
+
+#[tokio::test]
+async fn a_broker_that_refuses_is_told_with_its_cure() {
+    if is_missing() {
+        return;
+    }
+    let broker = Broker::start_with("allow_anonymous false\n", &[]).await;
+    let login = "username = \"hoymiles\"\npassword = \"s3cret\"\n";
+    let found = with(&broker.section(login)).await;
+    assert_eq!(found.marks("MQTT"), ["name+", "tcp+", "login-"]);
+    let said = found.said("MQTT", "login");
+    assert!(said.contains("refused the user name or password | correct mqtt.username"), "{said}");
+    assert_eq!(found.code, 1);
+    let found = with(&broker.section("tls = true\n")).await;
+    assert_eq!(found.marks("MQTT"), ["name+", "tcp+", "tls-"]);
+    let said = found.said("MQTT", "tls");
+    assert!(said.contains("set mqtt.tls = false"), "{said}");
+}
+
+#[tokio::test]
+async fn no_broker_is_told() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let found = with(&format!("[mqtt]\nhost = \"127.0.0.1\"\nport = {port}\n")).await;
+    assert_eq!(found.marks("MQTT"), ["name+", "tcp-"]);
+    assert!(found.said("MQTT", "tcp").contains("connection refused"));
+}

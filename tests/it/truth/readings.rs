@@ -1,0 +1,74 @@
+//! What the DTU of the scene says, and what is known of it before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hoymiles_bridge::config::Protocol;
+use hoymiles_bridge::plant::reading::{AcReading, InverterReading, PortReading};
+use hoymiles_bridge::plant::serial::InverterSerial;
+use hoymiles_bridge::plant::units::{Celsius, Volts, WattHours, Watts};
+use hoymiles_bridge::snapshot::state::{DtuState, DtuStatus};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+pub(super) const DTU: &str = "House";
+const HOLD: Duration = Duration::from_secs(300);
+
+pub(super) fn zone() -> TimeZone {
+    TimeZone::get("Europe/Berlin").unwrap()
+}
+
+pub(super) fn dtu(last_success: Option<Timestamp>) -> DtuState {
+    DtuState {
+        name: Arc::from(DTU),
+        protocol: Protocol::Modbus,
+        serial: None,
+        firmware: None,
+        status: DtuStatus::Unknown,
+        silence_limit: HOLD,
+        last_success,
+        query_count: 0,
+        error_count: 0,
+        last_error: None,
+        last_error_time: None,
+        failing: None,
+    }
+}
+
+fn serial(number: u8) -> InverterSerial {
+    InverterSerial::from_bytes([0x11, 0x41, 0, 0, 0, number])
+}
+
+pub(super) fn live(
+    number: u8,
+    watts: i32,
+    (today, total): (Option<WattHours>, Option<WattHours>),
+) -> InverterReading {
+    InverterReading {
+        link_status: Some(1),
+        operating_status: Some(3),
+        alarm_code: Some(0),
+        alarm_count: Some(0),
+        grid_voltage: Some(Volts::from_tenths(2_334)),
+        temperature: Some(Celsius::from_tenths(315)),
+        ac: AcReading::default(),
+        ports: vec![PortReading {
+            pv_voltage: Some(Volts::from_tenths(341)),
+            pv_power: Some(Watts::from_tenths(watts * 10)),
+            today,
+            total,
+            ..PortReading::unknown(1)
+        }],
+        ..InverterReading::unknown(serial(number))
+    }
+}
+
+/// As a DTU lists an inverter that it does not reach: with zeros, which the decoder leaves out.
+pub(super) fn dark(number: u8) -> InverterReading {
+    InverterReading {
+        link_status: Some(0),
+        operating_status: Some(0),
+        ports: vec![PortReading::unknown(1)],
+        ..InverterReading::unknown(serial(number))
+    }
+}
