@@ -158,4 +158,4 @@ async def _words(response: aiohttp.ClientResponse) -> str:
         answer = None
     if isinstance(answer, dict) and isinstance(answer.get("error"), str):
         return str(answer["error"])
-    return f"the answer was {response.status} {response.reason}"
+    return f"the answer was {response.status}"

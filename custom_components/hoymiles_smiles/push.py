@@ -41,6 +41,7 @@ class PushSockets:
         self._take = take
         self._changed = changed
         self._sockets: set[web.WebSocketResponse] = set()
+        self._good_bye: bytes | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -63,6 +64,8 @@ class PushSockets:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
                     await socket.send_json(self._answer(message.data))
+            if self._good_bye:
+                await socket.close(code=WSCloseCode.GOING_AWAY, message=self._good_bye)
         except ConnectionResetError:
             _LOGGER.debug("The bridge went while we answered it")
         finally:
@@ -101,8 +104,10 @@ class PushSockets:
 
     async def close(self, reason: str) -> None:
         """End all connections in order; the bridge will come again."""
+        # Its own task wakes up first and says good-bye; both say the same.
+        self._good_bye = reason.encode()
         for socket in list(self._sockets):
-            await socket.close(code=WSCloseCode.GOING_AWAY, message=reason.encode())
+            await socket.close(code=WSCloseCode.GOING_AWAY, message=self._good_bye)
 
 
 class PushView(HomeAssistantView):

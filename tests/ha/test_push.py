@@ -1,0 +1,160 @@
+"""The door for the bridge: who is let in, and what becomes of what it says."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.hoymiles_smiles.const import DOMAIN, PUSH_PATH
+
+from .conftest import TOKEN, push, until
+from .fake import ONE, FakeBridge
+
+Connect = Callable[..., Awaitable[ClientWebSocketResponse]]
+POWER = f"sensor.inverter_{ONE}_pv_power"
+
+
+async def test_the_right_token_is_welcome_and_updates_reach_the_entities(
+    hass: HomeAssistant, bridge: FakeBridge, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    socket = await connect()
+    assert await socket.receive_json() == {"type": "connected", "status": "ready"}
+    for power in (411.0, 87.5):
+        bridge.data["inverters"][0]["pv_power"] = power
+        assert await push(hass, socket, bridge.copy()) == {"type": "ack", "inverters": 2, "ports": 3}
+        assert hass.states.get(POWER).state == str(power)
+    for line in (
+        "[WebSocket Server] ✓ Connection established from bridge (127.0.0.1) for entry ",
+        "Processing update: 2 inverters, 3 ports",
+        "[WebSocket Push] ✓ Received data from bridge: 2 inverters, 3 ports",
+    ):
+        assert line in caplog.text
+    assert TOKEN not in caplog.text
+    await socket.close()
+
+
+@pytest.mark.parametrize("token", ["", "wrong", TOKEN + "x", "ü"])
+async def test_a_wrong_token_is_refused_in_words_and_bans_nobody(
+    hass: HomeAssistant, connect: Connect, token: str
+) -> None:
+    socket = await connect(token)
+    assert await socket.receive_json() == {"error": "Invalid authentication token"}
+    assert (await socket.receive()).type is WSMsgType.CLOSE
+    assert hass.states.get(POWER).state == "206.3"
+
+
+@pytest.mark.parametrize(
+    ("message", "answer"),
+    [
+        ('{"type": "ping"}', {"type": "pong"}),
+        ('{"type": "other"}', {"type": "ignored"}),
+        ("{}", {"type": "ignored"}),
+        ("[]", {"type": "ignored"}),
+        ("no json", {"type": "nack", "reason": "not JSON"}),
+        ('{"type": "update"}', {"type": "nack", "reason": "data is no object"}),
+        ('{"type": "update", "data": {}}', {"type": "nack", "reason": "health is no object"}),
+        (
+            '{"type": "update", "data": {"health": {}, "inverters": null}}',
+            {"type": "nack", "reason": "inverters is no list"},
+        ),
+    ],
+)
+async def test_every_message_is_answered_and_a_malformed_one_changes_nothing(
+    hass: HomeAssistant, connect: Connect, message: str, answer: dict[str, Any]
+) -> None:
+    socket = await connect()
+    await socket.receive_json()
+    before = hass.states.get(POWER).state
+    await socket.send_str(message)
+    assert await socket.receive_json(timeout=5) == answer
+    await hass.async_block_till_done()
+    assert hass.states.get(POWER).state == before
+    await socket.close()
+
+
+async def test_binary_messages_are_passed_over(
+    hass: HomeAssistant, bridge: FakeBridge, connect: Connect
+) -> None:
+    socket = await connect()
+    await socket.receive_json()
+    await socket.send_bytes(json.dumps({"type": "update", "data": bridge.copy()}).encode())
+    await socket.send_json({"type": "ping"})
+    assert await socket.receive_json(timeout=5) == {"type": "pong"}
+    await socket.close()
+
+
+async def test_a_second_connection_does_not_end_the_first(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, connect: Connect
+) -> None:
+    sockets = loaded.runtime_data.sockets
+    first, second = await connect(), await connect()
+    await first.receive_json()
+    await second.receive_json()
+    await first.close()
+    assert (await push(hass, second, bridge.copy()))["type"] == "ack"
+    assert sockets.is_connected
+    await second.close()
+    await until(lambda: not sockets.is_connected)
+
+
+async def test_unloading_ends_the_connection_in_order(
+    hass: HomeAssistant, loaded: MockConfigEntry, connect: Connect
+) -> None:
+    socket = await connect()
+    await socket.receive_json()
+    await hass.config_entries.async_unload(loaded.entry_id)
+    closing = await socket.receive()
+    assert (closing.type, closing.data) == (WSMsgType.CLOSE, 1001)
+    await hass.async_block_till_done()
+
+
+async def test_stopping_home_assistant_ends_the_connection(
+    hass: HomeAssistant, connect: Connect
+) -> None:
+    socket = await connect()
+    await socket.receive_json()
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
+    assert (await socket.receive()).type is WSMsgType.CLOSE
+    await hass.async_block_till_done()
+
+
+async def test_a_bridge_that_knocks_while_its_entry_waits_wakes_it(
+    hass: HomeAssistant,
+    bridge: FakeBridge,
+    entry: MockConfigEntry,
+    hass_client_no_auth: ClientSessionGenerator,
+) -> None:
+    await bridge.stop()
+    assert await async_setup_component(hass, DOMAIN, {})
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    await bridge.start()
+    client = await hass_client_no_auth()
+    with pytest.raises(WSServerHandshakeError) as refused:
+        await client.ws_connect(f"{PUSH_PATH}?token={TOKEN}")
+    assert refused.value.status == 503
+    await until(lambda: entry.state is ConfigEntryState.LOADED)
+    await until(lambda: bridge.registered)
+    await hass.async_block_till_done()
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_the_door_of_an_entry_that_is_not_loaded_stays_shut(
+    hass: HomeAssistant, loaded: MockConfigEntry, connect: Connect
+) -> None:
+    await hass.config_entries.async_unload(loaded.entry_id)
+    with pytest.raises(WSServerHandshakeError):
+        await connect()
+    assert loaded.state is ConfigEntryState.NOT_LOADED
