@@ -134,6 +134,10 @@ class BridgeClient:
         except aiohttp.ClientConnectorError as error:
             reason = error.os_error.strerror or str(error.os_error)
             raise BridgeUnreachableError(f"{self._base} cannot be reached: {reason}") from error
+        except aiohttp.ClientConnectionError as error:
+            raise BridgeUnreachableError(
+                f"{self._base} cannot be reached: the connection broke off"
+            ) from error
         except (aiohttp.ClientError, asyncio.IncompleteReadError, ValueError) as error:
             raise BridgeUnreachableError(
                 f"{self._base} answers, but not like a Hoymiles bridge: {error}"

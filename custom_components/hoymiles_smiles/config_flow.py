@@ -55,7 +55,7 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
         placeholders: dict[str, str] = {"reason": ""}
         if user_input is not None:
             data = _tidy(user_input)
-            await self.async_set_unique_id(_unique_id(data))
+            await self.async_set_unique_id(_unique_id(data), raise_on_progress=False)
             self._abort_if_unique_id_configured()
             errors = await self._try(data, placeholders)
             if not errors:
@@ -73,7 +73,7 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
         if user_input is not None:
             data = _tidy(user_input)
             unique_id = _unique_id(data)
-            known = await self.async_set_unique_id(unique_id)
+            known = await self.async_set_unique_id(unique_id, raise_on_progress=False)
             if known and known.entry_id != entry.entry_id:
                 return self.async_abort(reason="already_configured")
             errors = await self._try(data, placeholders)

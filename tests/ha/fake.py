@@ -187,7 +187,9 @@ class FakeBridge:
                 body = await request.json()
                 self.registered.append(body)
                 if self.when_registered:
-                    asyncio.get_running_loop().call_soon(self.when_registered, body["websocket_url"])
+                    asyncio.get_running_loop().call_soon(
+                        self.when_registered, body["websocket_url"]
+                    )
                 return web.json_response({"status": "registered"})
             case "DELETE", _:
                 return web.Response(status=204)

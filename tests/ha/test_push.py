@@ -33,7 +33,11 @@ async def test_the_right_token_is_welcome_and_updates_reach_the_entities(
     assert await socket.receive_json() == {"type": "connected", "status": "ready"}
     for power in (411.0, 87.5):
         bridge.data["inverters"][0]["pv_power"] = power
-        assert await push(hass, socket, bridge.copy()) == {"type": "ack", "inverters": 2, "ports": 3}
+        assert await push(hass, socket, bridge.copy()) == {
+            "type": "ack",
+            "inverters": 2,
+            "ports": 3,
+        }
         assert hass.states.get(POWER).state == str(power)
     for line in (
         "[WebSocket Server] ✓ Connection established from bridge (127.0.0.1) for entry ",

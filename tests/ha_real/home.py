@@ -81,10 +81,10 @@ class Home:
 
     def start(self) -> None:
         """Start, and wait until it can be used."""
-        log = (self.folder / "output.log").open("ab")
         command = [sys.executable, "-m", "homeassistant", "--skip-pip", "-c", str(self.folder)]
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        with (self.folder / "output.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         wait_for("Home Assistant answers", self._is_up, 60)
         if self._refresh is None:
             self._onboard()
@@ -131,7 +131,9 @@ class Home:
         flow = "/api/config/config_entries/flow"
         form = self.post(flow, {"handler": "hoymiles_smiles", "show_advanced_options": False})
         assert form["type"] == "form", form
-        result: dict[str, Any] = self.post(f"{flow}/{form['flow_id']}", {"host": host, "port": port})
+        result: dict[str, Any] = self.post(
+            f"{flow}/{form['flow_id']}", {"host": host, "port": port}
+        )
         return result
 
     def entry(self) -> dict[str, Any]:

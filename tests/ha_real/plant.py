@@ -41,11 +41,14 @@ def free_port() -> int:
 class Process:
     """A program of ours in the background."""
 
-    def __init__(self, log: Path, *arguments: str) -> None:
+    def __init__(self, log: Path, *arguments: str, **environment: str) -> None:
         """Start the bridge's binary with these arguments."""
         self._log = log
-        out = log.open("ab")
-        self._process = subprocess.Popen([str(BINARY), *arguments], stdout=out, stderr=out)
+        command = [str(BINARY), *arguments]
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                command, stdout=out, stderr=out, env={**os.environ, **environment}
+            )
 
     @property
     def log(self) -> str:
@@ -77,9 +80,11 @@ class Bridge:
             CONFIGURATION.format(state=folder / "state", dtu=self._dtu_port(), port=self.port)
         )
 
-    def start(self) -> None:
+    def start(self, **environment: str) -> None:
         """Start, and wait for the first poll."""
-        self._process = Process(self.folder / "bridge.log", "--config", str(self._file), "run")
+        self._process = Process(
+            self.folder / "bridge.log", "--config", str(self._file), "run", **environment
+        )
         end = time.monotonic() + 30
         while time.monotonic() < end:
             try:
@@ -100,6 +105,11 @@ class Bridge:
         """Lose what the bridge has on disk: registrations, too."""
         for file in (self.folder / "state").iterdir():
             file.unlink()
+
+    def forget_target(self) -> None:
+        """Make the bridge forget Home Assistant."""
+        for target in self.get("/api/targets"):
+            requests.delete(f"{self.url}/api/targets/{target['name']}", timeout=10)
 
     def end(self) -> None:
         """End all."""

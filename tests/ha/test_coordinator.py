@@ -1,0 +1,326 @@
+"""Push and polling take turns, and the bridge is made to come again when it has gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from unittest.mock import patch
+
+import pytest
+from aiohttp import ClientWebSocketResponse
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.network import NoURLAvailableError
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.hoymiles_smiles.const import DOMAIN
+
+from .conftest import TOKEN, pass_time, push, set_up, until
+from .fake import ONE, FakeBridge
+
+Connect = Callable[..., Awaitable[ClientWebSocketResponse]]
+POWER = f"sensor.inverter_{ONE}_pv_power"
+REGISTRATION = "custom_components.hoymiles_smiles.registration"
+REGISTER = "/api/websocket/register"
+
+
+async def test_no_question_is_asked_while_push_works(
+    hass: HomeAssistant, bridge: FakeBridge, connect: Connect
+) -> None:
+    socket = await connect()
+    await socket.receive_json()
+    asked = bridge.asked("/api/inverters")
+    for _ in range(10):
+        await push(hass, socket, bridge.copy())
+        await pass_time(hass, 100)
+    assert bridge.asked("/api/inverters") == asked
+    await socket.close()
+
+
+async def test_polling_takes_over_after_two_silent_intervals_and_push_returns(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, connect: Connect
+) -> None:
+    socket = await connect()
+    await socket.receive_json()
+    await push(hass, socket, bridge.copy())
+    bridge.data["inverters"][0]["pv_power"] = 7.5
+    await pass_time(hass, 118)
+    assert hass.states.get(POWER).state == "206.3"
+    await pass_time(hass, 122)
+    assert hass.states.get(POWER).state == "7.5"
+    assert not loaded.runtime_data.data.is_pushed
+    bridge.data["inverters"][0]["pv_power"] = 8.5
+    await pass_time(hass, 61)
+    assert hass.states.get(POWER).state == "8.5"
+    bridge.data["inverters"][0]["pv_power"] = 9.5
+    await push(hass, socket, bridge.copy())
+    assert hass.states.get(POWER).state == "9.5"
+    asked = bridge.asked("/api/inverters")
+    await pass_time(hass, 100)
+    assert bridge.asked("/api/inverters") == asked
+    await socket.close()
+
+
+async def test_a_push_during_a_poll_is_newer_than_the_poll(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
+) -> None:
+    coordinator = loaded.runtime_data
+    pushed = bridge.copy()
+    pushed["inverters"][0]["pv_power"] = 99.0
+
+    def meanwhile(path: str) -> None:
+        if path == "/api/meters":
+            coordinator.async_take_push(pushed)
+
+    bridge.before_answer = meanwhile
+    await coordinator.async_refresh()
+    assert hass.states.get(POWER).state == "99.0"
+
+
+async def test_the_token_stays_and_every_start_registers(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
+) -> None:
+    url = f"ws://127.0.0.1:8123/api/hoymiles_smiles/ws?token={TOKEN}"
+    assert bridge.registered == [{"websocket_url": url, "name": "Home Assistant"}]
+    await hass.config_entries.async_reload(loaded.entry_id)
+    await until(lambda: len(bridge.registered) == 2)
+    assert bridge.registered[1] == bridge.registered[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "internal", "expected"),
+    [
+        ({}, "http://192.168.1.5:8123", "ws://192.168.1.5:8123"),
+        ({}, "https://home.test", "wss://home.test"),
+        ({"callback_url": "https://far.test:444"}, "http://192.168.1.5", "wss://far.test:444"),
+    ],
+)
+async def test_where_the_bridge_finds_us(
+    hass: HomeAssistant,
+    bridge: FakeBridge,
+    entry: MockConfigEntry,
+    options: dict[str, str],
+    internal: str,
+    expected: str,
+) -> None:
+    hass.config.internal_url = internal
+    hass.config_entries.async_update_entry(entry, options=options)
+    await set_up(hass, entry, bridge)
+    assert bridge.registered[0]["websocket_url"].startswith(f"{expected}/api/hoymiles_smiles/ws?")
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_without_any_address_values_come_by_polling(
+    hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
+) -> None:
+    hass.config_entries.async_update_entry(entry, options={})
+    with patch(f"{REGISTRATION}.get_url", side_effect=NoURLAvailableError):
+        assert await async_setup_component(hass, DOMAIN, {})
+        await until(lambda: entry.state is ConfigEntryState.LOADED)
+        await until(lambda: entry.runtime_data.registration.words)
+        assert "internal URL" in entry.runtime_data.registration.words
+        assert hass.states.get(POWER).state == "206.3"
+        await hass.config_entries.async_remove(entry.entry_id)
+    assert bridge.registered == []
+
+
+async def test_a_bridge_that_lost_us_is_asked_again(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, connect: Connect
+) -> None:
+    registration = loaded.runtime_data.registration
+    socket = await connect()
+    await socket.receive_json()
+    await socket.close()
+    await until(lambda: registration.down_since)
+    # The bridge goes, comes back, and has forgotten everything.
+    await bridge.stop()
+    await pass_time(hass, 6)
+    assert "cannot be reached" in registration.words
+    bridge.data["health"]["start_time"] = "2026-06-01T12:30:00+02:00"
+    await bridge.start()
+    assert len(bridge.registered) == 1
+    await pass_time(hass, 11)
+    assert len(bridge.registered) == 2
+    # It has not forgotten us since: it reconnects by itself, and says why it cannot.
+    url = "ws://127.0.0.1:8123/api/hoymiles_smiles/ws?token=***"
+    bridge.targets = [{"name": "Home Assistant", "url": url, "last_error": "connection refused"}]
+    for _ in range(5):
+        await pass_time(hass, 31)
+    assert len(bridge.registered) == 2
+    assert registration.words == "connection refused"
+    # Now it has, without a restart.
+    bridge.targets = []
+    await pass_time(hass, 31)
+    await pass_time(hass, 31)
+    assert len(bridge.registered) == 3
+    socket = await connect()
+    await socket.receive_json()
+    assert registration.down_since is None
+    await pass_time(hass, 60)
+    assert len(bridge.registered) == 3
+    await socket.close()
+
+
+async def test_after_many_fruitless_looks_it_is_asked_again_in_any_case(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
+) -> None:
+    url = "ws://127.0.0.1:8123/api/hoymiles_smiles/ws"
+    bridge.targets = [{"name": "x", "url": url, "last_error": None}]
+    for _ in range(11):
+        await pass_time(hass, 31)
+    assert len(bridge.registered) == 2
+
+
+async def test_a_refused_registration_is_told_once_in_the_bridges_words(
+    hass: HomeAssistant,
+    bridge: FakeBridge,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bridge.answers[REGISTER] = (403, {"error": "websocket_url: 10.0.0.9 is not allowed"})
+    await set_up(hass, entry, bridge)
+    await pass_time(hass, 6)
+    await pass_time(hass, 11)
+    assert bridge.asked(REGISTER) == 3
+    assert caplog.text.count("does not push to us: websocket_url: 10.0.0.9 is not allowed") == 1
+    del bridge.answers[REGISTER]
+    await pass_time(hass, 21)
+    assert len(bridge.registered) == 1
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_registration_that_breaks_off_is_tried_again(
+    hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
+) -> None:
+    bridge.answers[REGISTER] = (200, "not json")
+    await set_up(hass, entry, bridge)
+    await until(lambda: entry.runtime_data.registration.words)
+    assert "not like a Hoymiles bridge" in entry.runtime_data.registration.words
+    del bridge.answers[REGISTER]
+    await pass_time(hass, 6)
+    assert len(bridge.registered) == 1
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_removing_the_entry_makes_the_bridge_forget_us(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
+) -> None:
+    ours = "ws://127.0.0.1:8123/api/hoymiles_smiles/ws"
+    bridge.targets = [
+        {"name": "Other", "url": "ws://10.0.0.1/x", "source": "registered"},
+        {"name": "Home Assistant 2", "url": f"{ours}?token=***", "source": "registered"},
+        "strange",
+    ]
+    await hass.config_entries.async_remove(loaded.entry_id)
+    await hass.async_block_till_done()
+    deleted = [one for one in bridge.requests if one.startswith("DELETE")]
+    assert deleted == ["DELETE /api/targets/Home Assistant 2"]
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "reason"),
+    [
+        ("/health", (200, []), "/health is no health object"),
+        ("/health", (200, "hello"), "not like a Hoymiles bridge"),
+        ("/api/inverters", (200, {}), "/api/inverters is no list"),
+        ("/stats", (500, {"error": "the disk is full"}), "the disk is full"),
+        ("/stats", (500, "oops"), "the answer was 500"),
+        ("/health", (200, {"dtus": {}, "healthy": 1}), None),
+        ("/stats", (200, []), None),
+        ("/api/plant", (404, {}), None),
+        ("/api/plant", (200, []), None),
+        ("/api/meters", (404, {}), None),
+        ("/api/meters", (200, {}), None),
+    ],
+)
+async def test_strange_answers_are_told_and_what_older_bridges_lack_is_not_missed(
+    hass: HomeAssistant,
+    bridge: FakeBridge,
+    loaded: MockConfigEntry,
+    path: str,
+    answer: tuple[int, object],
+    reason: str | None,
+) -> None:
+    bridge.answers[path] = answer
+    coordinator = loaded.runtime_data
+    await coordinator.async_refresh()
+    assert coordinator.last_update_success == (reason is None)
+    assert reason is None or reason in str(coordinator.last_exception)
+
+
+async def test_malformed_answers_are_an_error(
+    hass: HomeAssistant,
+    bridge: FakeBridge,
+    loaded: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    coordinator = loaded.runtime_data
+
+    async def nothing() -> dict[str, object]:
+        return {}
+
+    monkeypatch.setattr(coordinator, "_ask", nothing)
+    await coordinator.async_refresh()
+    assert "health is no object" in str(coordinator.last_exception)
+
+
+async def test_a_bridge_that_does_not_answer_in_time_is_unreachable(
+    hass: HomeAssistant,
+    bridge: FakeBridge,
+    loaded: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    coordinator = loaded.runtime_data
+
+    async def late(*_: object, **__: object) -> None:
+        await asyncio.sleep(0)
+        raise TimeoutError
+
+    monkeypatch.setattr(coordinator.client, "_read", late)
+    await coordinator.async_refresh()
+    assert "did not answer in time" in str(coordinator.last_exception)
+
+
+async def test_an_unhealthy_bridge_still_has_values(
+    hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
+) -> None:
+    bridge.data["health"]["healthy"] = False
+    await set_up(hass, entry, bridge)
+    assert hass.states.get(POWER).state == "206.3"
+    assert hass.states.get("binary_sensor.hoymiles_bridge_healthy").state == "off"
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_setup_without_a_bridge_is_tried_again_and_says_why(
+    hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
+) -> None:
+    await bridge.stop()
+    assert await async_setup_component(hass, DOMAIN, {})
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert "cannot be reached" in entry.reason
+
+
+async def test_a_refused_access_token_asks_for_another(
+    hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
+) -> None:
+    for path in ("/api/inverters", "/api/plant"):
+        bridge.answers[path] = (401, {"error": "a bearer token is needed"})
+    assert await async_setup_component(hass, DOMAIN, {})
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.SETUP_ERROR
+    flows = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    assert [flow["context"]["source"] for flow in flows] == [SOURCE_REAUTH]
+
+
+async def test_options_are_taken_at_once(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
+) -> None:
+    options = {**loaded.options, "scan_interval": 15}
+    hass.config_entries.async_update_entry(loaded, options=options)
+    await until(lambda: len(bridge.registered) == 2)
+    await hass.async_block_till_done()
+    asked = bridge.asked("/api/inverters")
+    await pass_time(hass, 16)
+    assert bridge.asked("/api/inverters") == asked + 1

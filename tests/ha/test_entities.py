@@ -1,0 +1,265 @@
+"""What the entities show, when they appear, and what they show when something is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from aiohttp import ClientWebSocketResponse
+from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.hoymiles_smiles.const import DOMAIN, PUSH_PATH
+from custom_components.hoymiles_smiles.table import TABLE
+
+from .conftest import TOKEN, pass_time, push, set_up
+from .fake import MIDNIGHT, NOW, ONE, TWO, FakeBridge, inverter, meter, port
+
+Connect = Callable[..., Awaitable[ClientWebSocketResponse]]
+
+
+def state(hass: HomeAssistant, entity_id: str) -> str:
+    found = hass.states.get(entity_id)
+    assert found is not None, entity_id
+    return found.state
+
+
+@pytest.mark.usefixtures("loaded")
+def test_values_have_their_units_and_classes(hass: HomeAssistant) -> None:
+    for entity_id, value, attributes in [
+        (
+            f"sensor.inverter_{TWO}_energy_today",
+            "1872",
+            {
+                "unit_of_measurement": "Wh",
+                "device_class": "energy",
+                "state_class": "total",
+                "last_reset": MIDNIGHT,
+            },
+        ),
+        (
+            f"sensor.inverter_{TWO}_energy_total",
+            "912.344",
+            {"unit_of_measurement": "kWh", "state_class": "total_increasing"},
+        ),
+        (f"sensor.inverter_{TWO}_port_2_power", "206.3", {"state_class": "measurement"}),
+        (f"sensor.inverter_{ONE}_grid_voltage", "233.4", {"unit_of_measurement": "V"}),
+        (f"sensor.inverter_{ONE}_operating_status", "producing", {"raw": 3}),
+        (f"sensor.inverter_{ONE}_alarm", "none", {"raw": "none"}),
+        (f"binary_sensor.inverter_{ONE}_reachable", STATE_ON, {"device_class": "connectivity"}),
+        (f"binary_sensor.inverter_{ONE}_problem", STATE_OFF, {"device_class": "problem"}),
+        ("sensor.dtu_status", "online", {"device_class": "enum"}),
+        ("sensor.dtu_last_successful_query", "2026-06-01T10:00:00+00:00", {}),
+        ("binary_sensor.dtu_problem", STATE_OFF, {}),
+        ("binary_sensor.hoymiles_bridge_healthy", STATE_ON, {}),
+        ("sensor.hoymiles_bridge_plant_energy_today", "2808", {"last_reset": MIDNIGHT}),
+    ]:
+        found = hass.states.get(entity_id)
+        assert found is not None, entity_id
+        assert found.state == value, entity_id
+        assert attributes.items() <= found.attributes.items(), (entity_id, found.attributes)
+
+
+async def test_what_serves_to_find_faults_is_there_for_those_who_want_it(
+    hass: HomeAssistant, loaded: MockConfigEntry
+) -> None:
+    registry = er.async_get(hass)
+    disabled = f"sensor.inverter_{ONE}_last_reading"
+    assert registry.async_get(disabled).disabled_by is er.RegistryEntryDisabler.INTEGRATION
+    registry.async_update_entity(disabled, disabled_by=None)
+    await hass.config_entries.async_reload(loaded.entry_id)
+    await hass.async_block_till_done()
+    assert state(hass, disabled) == "2026-06-01T10:00:00+00:00"
+
+
+def test_every_row_of_a_port_is_an_entity_of_its_inverter(
+    hass: HomeAssistant, loaded: MockConfigEntry
+) -> None:
+    devices, entities = dr.async_get(hass), er.async_get(hass)
+    device = devices.async_get_device({(DOMAIN, TWO)})
+    assert (device.name, device.model, device.serial_number) == (
+        f"Inverter {TWO}",
+        "HM-600/700/800",
+        TWO,
+    )
+    there = er.async_entries_for_device(entities, device.id, include_disabled_entities=True)
+    unique_ids = {entity.unique_id for entity in there}
+    assert {f"{TWO}_port1_pv_power", f"{TWO}_port2_total_production", f"{TWO}_alarm"} <= unique_ids
+    assert not any(loaded.entry_id in unique_id for unique_id in unique_ids)
+    dtu = devices.async_get(device.via_device_id)
+    assert dtu.identifiers == {(DOMAIN, f"{loaded.entry_id}_dtu_DTU")}
+    assert (dtu.name, dtu.serial_number, dtu.sw_version) == ("DTU", "10F8BC500000", "V00.01.00")
+    bridge = devices.async_get(dtu.via_device_id)
+    assert (bridge.identifiers, bridge.sw_version) == ({(DOMAIN, loaded.entry_id)}, "0.1.0")
+
+
+async def test_missing_is_unknown_and_never_zero(
+    hass: HomeAssistant, bridge: FakeBridge, connect: Connect
+) -> None:
+    socket = await connect()
+    await socket.receive_json()
+    night = bridge.copy()
+    for found in night["inverters"]:
+        asleep = {"grid_voltage": None, "grid_frequency": None, "temperature": None}
+        found.update(asleep, pv_power=0.0, operating_status=None, alarm_code=None)
+        for one in found["ports"]:
+            one.update(pv_voltage=None, pv_current=None, pv_power=0.0)
+    night["health"]["dtus"]["DTU"]["status"] = "asleep"
+    await push(hass, socket, night)
+    for entity_id, expected in [
+        (f"sensor.inverter_{ONE}_grid_voltage", STATE_UNKNOWN),
+        (f"sensor.inverter_{ONE}_temperature", STATE_UNKNOWN),
+        (f"sensor.inverter_{ONE}_pv_power", "0.0"),
+        (f"sensor.inverter_{ONE}_port_1_voltage", STATE_UNKNOWN),
+        (f"sensor.inverter_{ONE}_energy_total", "456.172"),
+        (f"sensor.inverter_{ONE}_energy_today", "936"),
+        (f"sensor.inverter_{ONE}_operating_status", STATE_UNKNOWN),
+        (f"binary_sensor.inverter_{ONE}_problem", STATE_UNKNOWN),
+        ("binary_sensor.dtu_problem", STATE_OFF),
+        ("binary_sensor.dtu_reachable", STATE_OFF),
+    ]:
+        assert state(hass, entity_id) == expected, entity_id
+    await socket.close()
+
+
+async def test_an_alarm_is_a_word_with_the_bridges_text_behind_it(
+    hass: HomeAssistant, bridge: FakeBridge, connect: Connect
+) -> None:
+    socket = await connect()
+    await socket.receive_json()
+    for code, text, word in [
+        (121, "over-temperature protection", "alarm_121"),
+        (4711, "?", "other"),
+    ]:
+        bridge.data["inverters"][0].update(alarm_code=code, alarm_text=text)
+        await push(hass, socket, bridge.copy())
+        found = hass.states.get(f"sensor.inverter_{ONE}_alarm")
+        assert (found.state, found.attributes["raw"]) == (word, text)
+        assert state(hass, f"binary_sensor.inverter_{ONE}_problem") == STATE_ON
+    await socket.close()
+
+
+async def test_inverters_and_ports_appear_when_they_come_and_go_stale_when_they_do_not(
+    hass: HomeAssistant, bridge: FakeBridge, connect: Connect
+) -> None:
+    socket = await connect()
+    await socket.receive_json()
+    new = "1161a0000009"
+    assert hass.states.get(f"sensor.inverter_{new}_pv_power") is None
+    before = bridge.copy()
+    bridge.data["inverters"].append(inverter(new, dtu_name="Garage"))
+    bridge.data["inverters"][0]["ports"].append(port(ONE, 2, pv_power=1.5))
+    bridge.data["meters"].append(meter())
+    await push(hass, socket, bridge.copy())
+    assert state(hass, f"sensor.inverter_{new}_pv_power") == "206.3"
+    assert state(hass, f"sensor.inverter_{ONE}_port_2_power") == "1.5"
+    assert state(hass, "sensor.meter_504a00000001_energy_imported") == "7654.321"
+    # What the bridge does not know of any more is not available, and not 0.
+    await push(hass, socket, before)
+    assert state(hass, f"sensor.inverter_{new}_energy_total") == STATE_UNAVAILABLE
+    assert state(hass, f"sensor.inverter_{ONE}_port_2_power") == STATE_UNAVAILABLE
+    assert state(hass, f"sensor.inverter_{ONE}_pv_power") == "206.3"
+    await push(hass, socket, bridge.copy())
+    assert state(hass, f"sensor.inverter_{new}_energy_total") == "456.172"
+    await socket.close()
+
+
+async def test_what_may_never_come_waits_for_its_first_value_and_stays_then(
+    hass: HomeAssistant, bridge: FakeBridge, connect: Connect, loaded: MockConfigEntry
+) -> None:
+    socket = await connect()
+    await socket.receive_json()
+    ac_power = f"sensor.inverter_{ONE}_ac_power"
+    assert hass.states.get(ac_power) is None
+    bridge.data["inverters"][0].update(active_power=198.4, phase_voltages=[230.0, 231.0, 232.0])
+    await push(hass, socket, bridge.copy())
+    assert state(hass, ac_power) == "198.4"
+    registry = er.async_get(hass)
+    assert registry.async_get(f"sensor.inverter_{ONE}_voltage_phase_c") is not None
+    assert registry.async_get(f"sensor.inverter_{TWO}_ac_power") is None
+    await socket.close()
+    bridge.data["inverters"][0]["active_power"] = None
+    await hass.config_entries.async_reload(loaded.entry_id)
+    await hass.async_block_till_done()
+    assert state(hass, ac_power) == STATE_UNKNOWN
+
+
+async def test_the_day_turns_when_the_bridge_says_so(
+    hass: HomeAssistant, bridge: FakeBridge, connect: Connect
+) -> None:
+    socket = await connect()
+    await socket.receive_json()
+    bridge.data["inverters"][0].update(
+        today_production=0, today_since="2026-06-02T00:00:00+02:00", timestamp=NOW
+    )
+    await push(hass, socket, bridge.copy())
+    found = hass.states.get(f"sensor.inverter_{ONE}_energy_today")
+    assert (found.state, found.attributes["last_reset"]) == ("0", "2026-06-02T00:00:00+02:00")
+    await socket.close()
+
+
+async def test_a_bridge_that_does_not_say_since_when_is_taken_to_mean_our_midnight(
+    hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
+) -> None:
+    del bridge.data["inverters"][0]["today_since"]
+    await set_up(hass, entry, bridge)
+    found = hass.states.get(f"sensor.inverter_{ONE}_energy_today")
+    midnight = dt_util.start_of_local_day(entry.runtime_data.data.received_at)
+    assert found.attributes["last_reset"] == midnight.isoformat()
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_bridge_that_is_gone_makes_everything_unavailable_but_says_so(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
+) -> None:
+    await bridge.stop()
+    await pass_time(hass, 61)
+    assert state(hass, f"sensor.inverter_{ONE}_energy_total") == STATE_UNAVAILABLE
+    assert state(hass, "sensor.dtu_status") == STATE_UNAVAILABLE
+    assert state(hass, "binary_sensor.hoymiles_bridge_healthy") == STATE_OFF
+    await bridge.start()
+    await pass_time(hass, 61)
+    assert state(hass, f"sensor.inverter_{ONE}_energy_total") == "456.172"
+    assert state(hass, "binary_sensor.hoymiles_bridge_healthy") == STATE_ON
+
+
+async def test_whether_push_works_can_be_seen(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    bridge: FakeBridge,
+    hass_client_no_auth: ClientSessionGenerator,
+) -> None:
+    er.async_get(hass).async_get_or_create(
+        "binary_sensor", DOMAIN, f"{entry.entry_id}_push", suggested_object_id="push"
+    )
+    await set_up(hass, entry, bridge)
+    assert state(hass, "binary_sensor.push") == STATE_OFF
+    client = await hass_client_no_auth()
+    socket = await client.ws_connect(f"{PUSH_PATH}?token={TOKEN}")
+    await socket.receive_json()
+    await hass.async_block_till_done()
+    assert state(hass, "binary_sensor.push") == STATE_ON
+    await socket.close()
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_only_devices_that_are_gone_can_be_removed(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
+) -> None:
+    from custom_components.hoymiles_smiles import async_remove_config_entry_device
+
+    devices = dr.async_get(hass)
+    device = devices.async_get_device({(DOMAIN, TWO)})
+    assert not await async_remove_config_entry_device(hass, loaded, device)
+    bridge.data["inverters"].pop()
+    await loaded.runtime_data.async_refresh()
+    assert await async_remove_config_entry_device(hass, loaded, device)
+
+
+def test_no_row_was_forgotten() -> None:
+    assert len(TABLE) > 60

@@ -1,0 +1,134 @@
+"""What Home Assistant's own checker, which cannot run here, would look at."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from typing import Any
+
+import pytest
+from homeassistant.const import Platform
+from homeassistant.helpers.selector import selector
+
+from custom_components.hoymiles_smiles import PLATFORMS, VERSION
+from custom_components.hoymiles_smiles.config_flow import HoymilesConfigFlow
+from custom_components.hoymiles_smiles.row import Flag
+from custom_components.hoymiles_smiles.table import TABLE
+
+from .repository import COMPONENT, ROOT
+
+MANIFEST = json.loads((COMPONENT / "manifest.json").read_text())
+ENGLISH = json.loads((COMPONENT / "translations/en.json").read_text())
+SOURCES = {path.name: path.read_text() for path in sorted(COMPONENT.glob("*.py"))}
+ALL_PYTHON = "\n".join(SOURCES.values())
+
+
+def test_the_manifest_has_the_keys_it_must_and_in_order() -> None:
+    assert MANIFEST["domain"] == COMPONENT.name
+    assert list(MANIFEST) == ["domain", "name", *sorted(set(MANIFEST) - {"domain", "name"})]
+    assert set(MANIFEST) >= {
+        "codeowners",
+        "config_flow",
+        "documentation",
+        "integration_type",
+        "iot_class",
+        "issue_tracker",
+        "requirements",
+        "version",
+    }
+    assert (MANIFEST["integration_type"], MANIFEST["iot_class"]) == ("hub", "local_push")
+    assert MANIFEST["requirements"] == []
+    assert re.fullmatch(r"\d+\.\d+\.\d+", MANIFEST["version"])
+    for key in ("documentation", "issue_tracker"):
+        assert MANIFEST[key].startswith("https://")
+
+
+def test_hacs_finds_its_file() -> None:
+    hacs = json.loads((ROOT / "hacs.json").read_text())
+    assert hacs["name"]
+    assert hacs["homeassistant"] == "2024.3.0"
+
+
+def test_only_what_home_assistant_brings_is_imported() -> None:
+    imported = set(re.findall(r"^(?:from|import) ([a-z_]+)", ALL_PYTHON, re.MULTILINE))
+    standard = {
+        "__future__",
+        "asyncio",
+        "collections",
+        "dataclasses",
+        "datetime",
+        "enum",
+        "hashlib",
+        "hmac",
+        "http",
+        "logging",
+        "re",
+        "secrets",
+        "typing",
+    }
+    assert imported <= standard | {"aiohttp", "homeassistant", "voluptuous", "yarl"}
+
+
+def test_every_file_says_what_it_is_for_and_is_short() -> None:
+    for name, text in SOURCES.items():
+        assert text.startswith('"""'), name
+        assert len(text.splitlines()) <= 300, name
+
+
+def test_versions_of_entries_agree() -> None:
+    assert VERSION == HoymilesConfigFlow.VERSION
+
+
+def test_steps_fields_errors_and_aborts_have_texts() -> None:
+    flow = SOURCES["config_flow.py"]
+    for kind, found in (
+        ("error", set(re.findall(r'\{"base": "(\w+)"\}', flow))),
+        ("abort", set(re.findall(r'(?:reason=|AbortFlow\()"(\w+)"', flow)) | {"reauth_successful"}),
+    ):
+        assert set(ENGLISH["config"][kind]) == found, kind
+    steps = set(re.findall(r'_show\(\s*"(\w+)"', flow))
+    assert set(ENGLISH["config"]["step"]) == steps
+    assert set(ENGLISH["options"]["error"]) == {"invalid_url"}
+    for step in [*ENGLISH["config"]["step"].values(), *ENGLISH["options"]["step"].values()]:
+        assert set(step["data"]) == set(step["data_description"])
+
+
+def test_issues_and_exceptions_have_texts_and_the_texts_have_their_placeholders() -> None:
+    repairs = SOURCES["repairs.py"]
+    issues = set(re.findall(r'yield (?:f?"\w+(?:{[\w.]+})?"), "(\w+)"', repairs))
+    assert set(ENGLISH["issues"]) == issues
+    for key, issue in ENGLISH["issues"].items():
+        assert set(issue) == {"title", "description"}, key
+        assert "{title}" in issue["title"] + issue["description"], key
+    assert set(ENGLISH["exceptions"]) == set(
+        re.findall(r'translation_key="(\w+)"', SOURCES["__init__.py"])
+    )
+
+
+def test_icons_are_for_entities_that_have_no_class() -> None:
+    icons = json.loads((COMPONENT / "icons.json").read_text())["entity"]["sensor"]
+    rows = {row.translation_key: row for row in TABLE if not isinstance(row.kind, Flag)}
+    for key, icon in icons.items():
+        assert key in rows, key
+        shown = [icon["default"], *icon.get("state", {}).values()]
+        assert all(re.fullmatch(r"mdi:[a-z-]+", one) for one in shown), key
+        assert set(icon.get("state", {})) <= set(ENGLISH["entity"]["sensor"][key].get("state", {}))
+
+
+def test_the_platforms_have_files() -> None:
+    assert PLATFORMS == [Platform.BINARY_SENSOR, Platform.SENSOR]
+    for platform in PLATFORMS:
+        assert "PARALLEL_UPDATES = 0" in SOURCES[f"{platform}.py"]
+
+
+@pytest.mark.parametrize(("name", "size"), [("icon.png", 256), ("icon@2x.png", 512)])
+def test_the_brand_has_its_sizes(name: str, size: int) -> None:
+    head = (COMPONENT / "brand" / name).read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", head[16:24]) == (size, size)
+
+
+def test_selectors_are_valid() -> None:
+    config: dict[str, Any] = {"text": {"type": "url"}}
+    assert selector(config)
