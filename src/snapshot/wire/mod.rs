@@ -8,6 +8,9 @@ mod plant;
 
 mod port;
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

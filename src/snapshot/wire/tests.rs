@@ -1,0 +1,128 @@
+//! The JSON letter by letter: scripts, Home Assistant and the stored snapshot rely on it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::config::Protocol;
+use crate::plant::reading::AcReading;
+use crate::plant::serial::InverterSerial;
+use crate::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
+use crate::snapshot::state::{DtuState, DtuStatus, PortState};
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// Two ports, of which the second has told nothing but its energy.
+fn inverter() -> InverterState {
+    let now = at("2026-06-10T10:00:00Z");
+    let lit = PortState {
+        pv_voltage: Some(Volts::from_tenths(341)),
+        pv_current: Some(Amperes::from_hundredths(605)),
+        pv_power: Some(Watts::from_tenths(2063)),
+        today: Some(WattHours::new(936)),
+        today_since: Some(at("2026-06-09T22:00:00Z")),
+        total: Some(WattHours::new(456_172)),
+        device_today: Some(WattHours::new(930)),
+        device_total: Some(WattHours::new(456_172)),
+        ..PortState::unknown(now)
+    };
+    let dark = PortState { total: Some(WattHours::new(456_173)), ..PortState::unknown(now) };
+    InverterState {
+        serial: InverterSerial::from_bytes([0x11, 0x41, 0x72, 0x60, 0x64, 0x03]),
+        dtu_name: Arc::from("DTU"),
+        first_seen: at("2026-01-10T10:00:00Z"),
+        last_seen: now,
+        timestamp: now,
+        link_status: Some(1),
+        operating_status: Some(3),
+        alarm_code: Some(0),
+        alarm_count: Some(0),
+        grid_voltage: Some(Volts::from_tenths(2334)),
+        grid_frequency: Some(Hertz::from_hundredths(4998)),
+        temperature: Some(Celsius::from_tenths(315)),
+        ac: AcReading::default(),
+        ports: BTreeMap::from([(1, lit), (2, dark)]),
+    }
+}
+
+fn berlin() -> TimeZone {
+    TimeZone::get("Europe/Berlin").unwrap()
+}
+
+const INVERTER: &str = concat!(
+    r#"{"serial_number":"114172606403","dtu_name":"DTU","inverter_type":"HM-600/700/800","#,
+    r#""model":"HM-600/700/800","#,
+    r#""first_seen":"2026-01-10T11:00:00+01:00","last_seen":"2026-06-10T12:00:00+02:00","#,
+    r#""timestamp":"2026-06-10T12:00:00+02:00","grid_voltage":233.4,"grid_frequency":49.98,"#,
+    r#""temperature":31.5,"operating_status":3,"operating_status_text":"producing","#,
+    r#""alarm_code":0,"alarm_text":"none","alarm_count":0,"link_status":1,"#,
+    r#""link_status_text":"reached","active_power":null,"reactive_power":null,"#,
+    r#""power_factor":null,"current":null,"phase_voltages":[],"phase_currents":[],"#,
+    r#""power_limit":null,"firmware_version":null,"signal":null,"pv_power":206.3,"#,
+    r#""today_production":936,"today_since":"2026-06-10T00:00:00+02:00","#,
+    r#""total_production":912345,"ports":["#,
+    r#"{"serial_number":"114172606403","port_number":1,"timestamp":"2026-06-10T12:00:00+02:00","#,
+    r#""pv_voltage":34.1,"pv_current":6.05,"pv_power":206.3,"today_production":936,"#,
+    r#""today_since":"2026-06-10T00:00:00+02:00","total_production":456172,"#,
+    r#""device_today_production":930,"device_total_production":456172},"#,
+    r#"{"serial_number":"114172606403","port_number":2,"timestamp":"2026-06-10T12:00:00+02:00","#,
+    r#""pv_voltage":null,"pv_current":null,"pv_power":null,"today_production":null,"#,
+    r#""today_since":null,"total_production":456173,"#,
+    r#""device_today_production":null,"device_total_production":null}]}"#,
+);
+
+#[test]
+fn an_inverter_is_written_as_the_contract_says() {
+    let written = inverters(&[inverter()], &berlin());
+    assert_eq!(std::str::from_utf8(&written).unwrap(), format!("[{INVERTER}]"));
+    assert_eq!(inverters(&[], &berlin()), "[]");
+}
+
+#[test]
+fn an_update_holds_what_the_api_serves() {
+    let now = at("2026-06-10T10:00:30Z");
+    let dtu = DtuState {
+        name: Arc::from("DTU"),
+        protocol: Protocol::Modbus,
+        serial: None,
+        firmware: None,
+        status: DtuStatus::Online,
+        silence_limit: Duration::from_secs(300),
+        last_success: Some(at("2026-06-10T10:00:00Z")),
+        query_count: 3,
+        error_count: 1,
+        last_error: Some("gone".to_owned()),
+        last_error_time: Some(at("2026-06-10T09:58:00Z")),
+        failing: None,
+    };
+    let health = Health::new(&[dtu], at("2026-06-10T09:57:00Z"), now, &berlin());
+    let plant = Plant::of(&[inverter()], &berlin());
+    let (inverters, meters) = (inverters(&[inverter()], &berlin()), meters(&[], &berlin()));
+    let update = update(&health, &Stats::default(), &plant, &inverters, &meters);
+    let update: serde_json::Value = serde_json::from_slice(&update).unwrap();
+    assert_eq!(update["type"], "update");
+    let data = &update["data"];
+    assert_eq!(data["inverters"].to_string().len(), inverters.len());
+    assert_eq!(data["inverters"][0]["pv_power"], 206.3);
+    assert_eq!(data["plant"]["total_production"], 912_345);
+    assert_eq!(data["meters"], serde_json::json!([]));
+    let health = &data["health"];
+    assert_eq!((&health["healthy"], &health["uptime_seconds"]), (&true.into(), &210.into()));
+    assert_eq!(health["start_time"], "2026-06-10T11:57:00+02:00");
+    let dtu = &health["dtus"]["DTU"];
+    for (key, value) in [
+        ("status", serde_json::json!("online")),
+        ("last_successful_query", serde_json::json!("2026-06-10T12:00:00+02:00")),
+        ("seconds_since_last_success", serde_json::json!(30)),
+        ("query_count", serde_json::json!(3)),
+        ("error_count", serde_json::json!(1)),
+        ("last_error", serde_json::json!("gone")),
+        ("last_error_time", serde_json::json!("2026-06-10T11:58:00+02:00")),
+    ] {
+        assert_eq!(dtu[key], value, "{key}");
+    }
+    assert!(data["stats"].as_object().unwrap().values().all(|value| !value.is_null()));
+}
