@@ -60,11 +60,13 @@ pub(super) fn state(config: &DtuConfig, interval: Duration, saved: &Saved) -> Dt
 /// What was known before the restart, without what the configuration leaves out now.
 pub(super) fn book(dtus: &[DtuConfig], interval: Duration, saved: &Saved, zone: TimeZone) -> Book {
     let states = dtus.iter().map(|dtu| state(dtu, interval, saved)).collect();
-    let stored = saved.snapshot_json.as_deref().map(restore::inverters).unwrap_or_default();
-    let known = stored.into_iter().filter(|inverter| is_wanted(inverter, dtus));
+    let stored = saved.snapshot_json.as_deref().map(restore::plant);
+    let (inverters, mut meters) = stored.unwrap_or_default();
+    let known = inverters.into_iter().filter(|inverter| is_wanted(inverter, dtus));
+    meters.retain(|meter| dtus.iter().any(|dtu| *dtu.name == *meter.dtu_name));
     let ledgers =
         saved.ledgers.iter().map(|(key, record)| (*key, PortLedger::from_record(record.clone())));
-    Book::new(zone, states, known, ledgers)
+    Book::new(zone, states, known, ledgers).with_meters(meters)
 }
 
 /// Whether the configuration has the inverter's DTU, and does not leave the inverter out.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tracing::debug;
 
 use super::book::{Book, Doubt};
+use super::restore;
 use crate::dtu::PollError;
 use crate::plant::reading::DtuReading;
 use crate::snapshot::health::Health;
@@ -126,13 +127,16 @@ impl Keeper {
             let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
             let (doubts, audience) = change(&mut book);
             let inverters_json = wire::inverters(&book.inverters(), book.zone());
-            let saved = to_save(&book, inverters_json.clone());
             let snapshot = render(&book, inverters_json, store, *started_at, now);
+            let saved = to_save(&book, &snapshot);
             // Still under the lock, so that of two pollers the later one has the last word. None of
             // these waits.
             match audience {
-                Audience::Everyone => writer.publish(snapshot),
-                Audience::WhoAsks => writer.replace_quietly(snapshot),
+                Audience::WhoAsks if writer.tells_the_same(&snapshot) => {
+                    writer.replace_quietly(snapshot);
+                }
+                // Old values may have been forgotten, although nothing new was read.
+                Audience::Everyone | Audience::WhoAsks => writer.publish(snapshot),
             }
             store.save_plant(saved);
             doubts
@@ -148,7 +152,8 @@ fn status_of(book: &Book, dtu: &str) -> Option<DtuStatus> {
     book.dtus().iter().find(|state| &*state.name == dtu).map(|state| state.status)
 }
 
-fn to_save(book: &Book, snapshot_json: Bytes) -> SavedPlant {
+fn to_save(book: &Book, snapshot: &Snapshot) -> SavedPlant {
+    let snapshot_json = restore::to_store(&snapshot.inverters_json, &snapshot.meters_json);
     let ledgers = book.ledgers().iter().map(|(key, ledger)| (*key, ledger.to_record())).collect();
     let last_success = book
         .dtus()

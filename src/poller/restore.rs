@@ -3,20 +3,50 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
 
+use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::reading::AcReading;
 use crate::plant::serial::InverterSerial;
 use crate::plant::units::{
-    Amperes, Celsius, Hertz, Percent, PowerFactor, Vars, Volts, WattHours, Watts,
+    Amperes, Celsius, Hertz, MeterVolts, Percent, PowerFactor, Vars, Volts, WattHours, Watts,
 };
-use crate::snapshot::state::{InverterState, PortState};
+use crate::snapshot::state::{InverterState, MeterState, PortState};
 use crate::snapshot::wire;
 
-/// Reads the stored snapshot; what cannot be read is left out, since the next poll brings it again.
-pub fn inverters(json: &[u8]) -> Vec<InverterState> {
-    let stored: Vec<serde_json::Value> = serde_json::from_slice(json).unwrap_or_default();
-    stored.into_iter().filter_map(|value| inverter(serde_json::from_value(value).ok()?)).collect()
+/// What is stored: the objects of the API.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Plant {
+        inverters: Vec<Value>,
+        meters: Vec<Value>,
+    },
+    /// Of a bridge that did not keep meters.
+    Inverters(Vec<Value>),
+}
+
+/// The plant as it is stored, from its JSON for the API.
+pub(super) fn to_store(inverters: &Bytes, meters: &Bytes) -> Bytes {
+    [br#"{"inverters":"#, &inverters[..], br#","meters":"#, &meters[..], b"}"].concat().into()
+}
+
+/// Reads the stored plant; what cannot be read is left out, since the next poll brings it again.
+pub fn plant(json: &[u8]) -> (Vec<InverterState>, Vec<MeterState>) {
+    let (inverters, meters) = match serde_json::from_slice(json) {
+        Ok(Stored::Plant { inverters, meters }) => (inverters, meters),
+        Ok(Stored::Inverters(inverters)) => (inverters, Vec::new()),
+        Err(_) => return (Vec::new(), Vec::new()),
+    };
+    let inverter = |value| inverter(serde_json::from_value(value).ok()?);
+    let meter = |value| meter(serde_json::from_value(value).ok()?);
+    (
+        inverters.into_iter().filter_map(inverter).collect(),
+        meters.into_iter().filter_map(meter).collect(),
+    )
 }
 
 fn inverter(stored: wire::Inverter) -> Option<InverterState> {
@@ -68,4 +98,86 @@ fn port_state(stored: &wire::Port) -> Option<PortState> {
         device_today: stored.device_today_production.map(WattHours::new),
         device_total: stored.device_total_production.map(WattHours::new),
     })
+}
+
+fn meter(stored: wire::Meter) -> Option<MeterState> {
+    let phase = |stored: wire::Phase| MeterPhase {
+        power: stored.power.map(Watts::nearest),
+        voltage: stored.voltage.map(MeterVolts::nearest),
+        current: stored.current.map(Amperes::nearest),
+        power_factor: stored.power_factor.map(PowerFactor::nearest),
+        exported: WattHours::new(stored.energy_exported),
+        imported: WattHours::new(stored.energy_imported),
+    };
+    let reading = MeterReading {
+        serial: stored.serial_number.parse().ok()?,
+        kind: stored.device_type,
+        power: stored.power.map(Watts::nearest),
+        power_factor: stored.power_factor.map(PowerFactor::nearest),
+        exported: stored.energy_exported.map(WattHours::new),
+        imported: stored.energy_imported.map(WattHours::new),
+        phases: stored.phases.into_iter().map(phase).collect(),
+    };
+    let dtu_name = Arc::from(stored.dtu_name);
+    Some(MeterState { dtu_name, timestamp: stored.timestamp.parse().ok()?, reading })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    /// A meter whose second phase is not heard any more.
+    fn meter_state() -> MeterState {
+        let silent = MeterPhase {
+            power: None,
+            voltage: None,
+            current: None,
+            power_factor: None,
+            exported: WattHours::new(31_650),
+            imported: WattHours::new(0),
+        };
+        let phase = MeterPhase {
+            power: Some(Watts::from_tenths(-1900)),
+            voltage: Some(MeterVolts::from_hundredths(23_121)),
+            current: Some(Amperes::from_hundredths(107)),
+            power_factor: Some(PowerFactor::from_thousandths(-780)),
+            ..silent
+        };
+        let reading = MeterReading {
+            serial: "10c0a0000001".parse().unwrap(),
+            kind: Some(3),
+            power: phase.power,
+            power_factor: phase.power_factor,
+            exported: Some(WattHours::new(355_490)),
+            imported: None,
+            phases: vec![phase, silent],
+        };
+        let timestamp = Timestamp::from_second(1_750_500_000).unwrap();
+        MeterState { dtu_name: Arc::from("Roof"), timestamp, reading }
+    }
+
+    #[test]
+    fn a_meter_is_as_it_was() {
+        let meters = wire::meters(&[meter_state()], &TimeZone::UTC);
+        let (inverters, meters) = plant(&to_store(&Bytes::from_static(b"[]"), &meters));
+        assert_eq!((inverters.len(), meters), (0, vec![meter_state()]));
+    }
+
+    #[test]
+    fn what_an_older_bridge_stored_or_somebody_damaged_is_read_as_far_as_it_goes() {
+        let inverter = r#"{"serial_number": "114172606403", "dtu_name": "DTU", "first_seen": "",
+            "last_seen": "", "timestamp": "2026-06-10T12:00:00+02:00", "ports": []}"#;
+        for (json, expected) in [
+            (format!("[{inverter}]"), 1),
+            (format!("[{inverter}, {{}}, 7]"), 1),
+            (format!(r#"{{"inverters": [{inverter}], "meters": [{{}}]}}"#), 1),
+            ("{}".to_owned(), 0),
+            (format!("[{inverter}"), 0),
+        ] {
+            let (inverters, meters) = plant(json.as_bytes());
+            assert_eq!((inverters.len(), meters.len()), (expected, 0), "{json}");
+        }
+    }
 }

@@ -232,6 +232,17 @@ async fn each_failure_is_told_once_whatever_bytes_came() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn targets_hear_of_a_failure_when_it_begins_and_when_values_are_forgotten() {
+    let outcome = run(vec![delivers(300), gone(), gone(), gone()]).await;
+    assert_eq!(outcome.snapshot.latest().sequence, 2, "a value and a failure");
+    let mut says = vec![delivers(300)];
+    says.extend((0..12).map(|_| gone()));
+    let outcome = run(says).await;
+    assert_eq!(outcome.snapshot.latest().inverters[0].pv_power(), None);
+    assert_eq!(outcome.snapshot.latest().sequence, 3, "and that the value is not known any more");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dtu_that_repeats_itself_is_told_once() {
     let stale = || delivers(300).map(|reading| DtuReading { stale: true, ..reading });
     let outcome = run(vec![delivers(300), stale(), stale(), delivers(310)]).await;

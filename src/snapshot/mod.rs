@@ -69,6 +69,13 @@ impl SnapshotWriter {
         });
     }
 
+    /// Whether the present snapshot has the same inverters and meters, to the last digit.
+    pub fn tells_the_same(&self, snapshot: &Snapshot) -> bool {
+        let present = self.0.borrow();
+        present.inverters_json == snapshot.inverters_json
+            && present.meters_json == snapshot.meters_json
+    }
+
     /// Replaces the snapshot for who asks, and wakes nobody.
     pub fn replace_quietly(&self, mut snapshot: Snapshot) {
         self.0.send_if_modified(|current| {

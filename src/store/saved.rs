@@ -44,7 +44,7 @@ impl fmt::Debug for SavedTarget {
 pub struct SavedPlant {
     /// The ledger of each port.
     pub ledgers: Vec<(PortKey, LedgerRecord)>,
-    /// The body of `GET /api/inverters`.
+    /// Inverters and meters as JSON, which the store does not look into.
     pub snapshot_json: Bytes,
     /// The end of each DTU's last successful poll, by the DTU's name in the configuration.
     pub last_success: BTreeMap<String, Timestamp>,
@@ -57,7 +57,7 @@ pub struct Saved {
     pub targets: Vec<SavedTarget>,
     /// The ledger of each port, sorted by serial number and port.
     pub ledgers: Vec<(PortKey, LedgerRecord)>,
-    /// The body of `GET /api/inverters`; `None` before the first poll ever.
+    /// Inverters and meters as JSON; `None` before the first poll ever.
     pub snapshot_json: Option<Bytes>,
     /// The end of each DTU's last successful poll, by the DTU's name in the configuration.
     pub last_success: BTreeMap<String, Timestamp>,

@@ -9,7 +9,7 @@ use hoymiles_bridge::sim::protobuf::Kind;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::support::bridge::{Bridge, Home};
+use crate::support::bridge::{Bridge, Home, output};
 use crate::support::simulated::{PlantClock, SimulatedDtu, Speaks};
 use crate::support::target::Target;
 
@@ -113,11 +113,41 @@ async fn one_house_reads_both_languages_and_tells_everybody_the_same() {
     check_meter(&meters[0], &hmt);
     check_phases(&inverters);
     bridge.stop().await;
+
+    check_read(&home, inverters).await;
+    // After a restart all is there before any DTU answers.
     for dtu in [&mut pro, &mut lite, &mut hmt] {
         dtu.switch_off().await;
     }
+    let bridge = home.run().await;
+    assert_eq!(bridge.get("/api/meters").await.1, meters);
+    bridge.stop().await;
     one.stop().await;
     two.stop().await;
+}
+
+/// `read` says the same as the daemon, but for the times.
+async fn check_read(home: &Home, inverters: Value) {
+    let config = home.config();
+    let (code, json, message) =
+        output(&["read", "--json", "--config", config.to_str().unwrap()], None).await;
+    assert_eq!(code, 0, "{message}");
+    let read = serde_json::from_str(&json).unwrap();
+    assert_eq!(without_times(read), without_times(inverters));
+}
+
+/// The same without the keys that tell times.
+fn without_times(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let is_time =
+                |key: &str| ["timestamp", "first_seen", "last_seen", "today_since"].contains(&key);
+            let kept = fields.into_iter().filter(|(key, _)| !is_time(key));
+            kept.map(|(key, value)| (key, without_times(value))).collect()
+        }
+        Value::Array(values) => values.into_iter().map(without_times).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
 }
 
 fn check_meter(meter: &Value, dtu: &SimulatedDtu) {

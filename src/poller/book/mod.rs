@@ -6,6 +6,9 @@ mod reconfigure;
 mod expiry;
 
 mod strangers;
+
+mod sun;
+
 #[cfg(test)]
 mod tests;
 
@@ -17,12 +20,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use self::strangers::Strangers;
+use self::sun::output;
 use super::night::Dusk;
 use super::{merge, meters};
 use crate::plant::ledger::{Counters, PortLedger, Verdict};
 use crate::plant::reading::{DtuReading, InverterReading};
 use crate::plant::serial::{InverterSerial, MeterSerial};
-use crate::plant::units::Watts;
 use crate::poller::merge::Moment;
 use crate::snapshot::state::{DtuState, DtuStatus, Failing, InverterState, MeterState, PortState};
 
@@ -78,6 +81,13 @@ impl Book {
         }
     }
 
+    /// With these meters, which were known before the bridge started as well.
+    #[must_use]
+    pub fn with_meters(mut self, meters: impl IntoIterator<Item = MeterState>) -> Self {
+        self.meters.extend(meters.into_iter().map(|state| (state.reading.serial, state)));
+        self
+    }
+
     /// The time zone in which days begin.
     pub fn zone(&self) -> &TimeZone {
         &self.zone
@@ -117,21 +127,8 @@ impl Book {
         let has_faded = self.dusks.get(dtu).is_none_or(Dusk::has_faded);
         let is_night = !reading.is_live() && has_faded;
         let doubts = self.enter(dtu, reading, Moment { now, hold: self.hold(dtu), is_night });
-        let (power, ports) = output(&self.inverters, dtu);
-        match self.dusks.get_mut(dtu) {
-            Some(dusk) if reading.stale => dusk.answered_as_before(now),
-            Some(dusk) if reading.is_live() => {
-                dusk.answered(power.unwrap_or_default(), ports, now, &self.zone);
-            }
-            Some(dusk) => dusk.answered_in_the_dark(now),
-            None => {}
-        }
+        self.look_at_the_sun(dtu, reading, now);
         doubts
-    }
-
-    /// Whether a DTU that does not answer now may be asleep.
-    pub fn may_sleep(&self, dtu: &str, now: Timestamp) -> bool {
-        self.dusks.get(dtu).is_some_and(|dusk| dusk.is_asleep(now, &self.zone))
     }
 
     /// Enters that a DTU did not answer, if that is sleep: powers become 0, energies and times
@@ -173,7 +170,12 @@ impl Book {
                 state.failing.unwrap_or(Failing { since: now, polls: 0 });
             state.failing = Some(Failing { since, polls: polls.saturating_add(1) });
         }
-        self.enter(dtu, partial, Moment { now, hold: self.hold(dtu), is_night: false })
+        let doubts =
+            self.enter(dtu, partial, Moment { now, hold: self.hold(dtu), is_night: false });
+        if partial.is_live() {
+            self.look_at_the_sun(dtu, partial, now);
+        }
+        doubts
     }
 
     /// Lets the day turn at local midnight, whether or not a DTU answers.
@@ -251,17 +253,6 @@ fn port_of(
     (serial, number): (InverterSerial, u8),
 ) -> Option<&mut PortState> {
     inverters.get_mut(&serial)?.ports.get_mut(&number)
-}
-
-/// What the inverters of one DTU deliver together, as far as it is known of any, and how many ports
-/// they have.
-fn output(
-    inverters: &BTreeMap<InverterSerial, InverterState>,
-    dtu: &str,
-) -> (Option<Watts>, usize) {
-    let of_dtu = || inverters.values().filter(|state| &*state.dtu_name == dtu);
-    let power = of_dtu().filter_map(InverterState::pv_power).reduce(Watts::saturating_add);
-    (power, of_dtu().map(|state| state.ports.len()).sum())
 }
 
 fn newcomer(reading: &InverterReading, dtu: &str, now: Timestamp) -> InverterState {

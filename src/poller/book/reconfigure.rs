@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::super::night::Dusk;
-use super::{Book, output};
+use super::Book;
+use super::sun::output;
 use crate::snapshot::state::{DtuState, InverterState};
 
 impl Book {

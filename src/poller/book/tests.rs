@@ -4,7 +4,7 @@ use super::*;
 use crate::config::Protocol;
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::reading::PortReading;
-use crate::plant::units::{MeterVolts, WattHours};
+use crate::plant::units::{MeterVolts, WattHours, Watts};
 
 const HOLD: Duration = Duration::from_secs(300);
 

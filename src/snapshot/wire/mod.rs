@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 pub use self::inverter::Inverter;
-pub use self::meter::Meter;
+pub use self::meter::{Meter, Phase};
 pub use self::plant::Plant;
 pub use self::port::{Port, ports};
 use super::health::Health;

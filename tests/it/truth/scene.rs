@@ -130,7 +130,7 @@ impl Scene {
 
     fn restarts(&mut self) {
         let saved = self.store.load();
-        let known = restore::inverters(saved.snapshot_json.as_deref().unwrap());
+        let (known, _) = restore::plant(saved.snapshot_json.as_deref().unwrap());
         let ledgers = saved.ledgers.into_iter();
         let ledgers = ledgers.map(|(key, record)| (key, PortLedger::from_record(record)));
         let dtu = dtu(saved.last_success.get(DTU).copied());
