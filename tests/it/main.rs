@@ -15,6 +15,7 @@ mod container;
 mod doctor;
 mod end_to_end;
 mod faults;
+mod memory;
 mod mqtt;
 mod process;
 mod protobuf;
