@@ -6,3 +6,5 @@ pub mod backoff;
 pub mod state;
 
 pub mod keep_up;
+
+pub mod trust;

@@ -1,13 +1,12 @@
 //! From a name to an open connection, over TLS if so configured; a failure tells how far it came.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -15,6 +14,7 @@ use tokio_rustls::TlsConnector;
 
 use super::failure::{Failure, LIMIT, Stage};
 use crate::config::MqttConfig;
+use crate::link::trust;
 
 /// More addresses than this are not tried: a name server may list thousands.
 const MOST_ADDRESSES: usize = 16;
@@ -93,35 +93,19 @@ async fn secure(config: &MqttConfig, stream: TcpStream) -> Result<impl Stream + 
 }
 
 fn client_config(config: &MqttConfig) -> Result<ClientConfig, Failure> {
-    let mut roots = RootCertStore::empty();
-    // A root that cannot be read is one that is not trusted; the others are as good as before.
-    let _counts = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let mut roots = trust::system_roots();
     if let Some(file) = &config.ca_file {
-        for certificate in certificates(file)? {
-            roots.add(certificate).map_err(|error| unusable(file, &error))?;
-        }
+        trust::add_file(&mut roots, file).map_err(Failure::File)?;
     }
     let builder = ClientConfig::builder().with_root_certificates(roots);
     match (&config.client_cert, &config.client_key) {
         (Some(cert), Some(key)) => {
-            let chain = certificates(cert)?;
+            let chain = trust::certificates(cert).map_err(Failure::File)?;
             let secret =
                 PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, &error))?;
             builder.with_client_auth_cert(chain, secret).map_err(|error| unusable(key, &error))
         }
         _ => Ok(builder.with_no_client_auth()),
-    }
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect)
-        .map_err(|error| unusable(file, &error));
-    match found {
-        Ok(found) if found.is_empty() => {
-            Err(unusable(file, &io::Error::other("it holds no certificate")))
-        }
-        other => other,
     }
 }
 

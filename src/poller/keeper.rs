@@ -59,10 +59,8 @@ impl Keeper {
         self.enter(now, |book| {
             let was_failing = status_of(book, dtu) == Some(DtuStatus::Error);
             let read_nothing = failure.partial.inverters.is_empty();
-            let before = (book.inverters(), book.meters());
             let doubts = book.failed(dtu, failure.error.to_string(), &failure.partial, now);
-            let is_same = before == (book.inverters(), book.meters());
-            let nothing_new = was_failing && read_nothing && is_same;
+            let nothing_new = was_failing && read_nothing;
             (doubts, if nothing_new { Audience::WhoAsks } else { Audience::Everyone })
         })
     }

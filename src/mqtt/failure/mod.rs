@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError};
 
+use crate::link::trust::{Flaw, reason};
+
 /// Name look-up, TCP, TLS and login together.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
@@ -72,6 +74,8 @@ pub enum Failure {
         /// The name that was asked for.
         host: String,
     },
+    /// The certificate signed itself and calls itself an authority.
+    CertificateIsAuthority,
     /// The broker does not speak TLS at that port.
     NotTls,
     /// The broker does not take our certificate, or our having none.
@@ -112,8 +116,8 @@ impl Failure {
 
     /// What went wrong in the handshake.
     pub(super) fn of_tls(host: &str, error: &io::Error) -> Self {
-        match tls_error(error) {
-            Some(rustls::Error::InvalidCertificate(reason)) => certificate(host, reason),
+        match reason(error) {
+            Some(rustls::Error::InvalidCertificate(flaw)) => certificate(host, flaw),
             Some(rustls::Error::InvalidMessage(_)) => Self::NotTls,
             Some(other) => Self::of_alert(other),
             None if is_end(error) => Self::HungUp(Stage::Tls),
@@ -123,7 +127,7 @@ impl Failure {
 
     /// What went wrong on an open connection; TLS tells there that a certificate is missing.
     pub(super) fn of_io(error: &io::Error) -> Self {
-        match tls_error(error) {
+        match reason(error) {
             Some(other) => Self::of_alert(other),
             None if is_end(error) => Self::Closed,
             // How the codec says that the stream ended within what it took for a packet.
@@ -170,6 +174,7 @@ impl Failure {
             Self::UnknownIssuer
             | Self::CertificateExpired
             | Self::CertificateOfAnother { .. }
+            | Self::CertificateIsAuthority
             | Self::NotTls
             | Self::ClientCertificate(_)
             | Self::Tls(_)
@@ -195,10 +200,6 @@ impl fmt::Display for Failure {
     }
 }
 
-fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref()?.downcast_ref()
-}
-
 fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -209,18 +210,12 @@ fn is_end(error: &io::Error) -> bool {
     )
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the list is another's, and open")]
 fn certificate(host: &str, reason: &CertificateError) -> Failure {
-    match reason {
-        // A certificate that signed itself but is no authority's is as unknown as any.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => Failure::UnknownIssuer,
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => Failure::CertificateExpired,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            Failure::CertificateOfAnother { host: host.to_owned() }
-        }
-        other => Failure::Tls(other.to_string()),
+    match Flaw::of(reason) {
+        Flaw::UnknownIssuer => Failure::UnknownIssuer,
+        Flaw::Expired => Failure::CertificateExpired,
+        Flaw::OfAnother => Failure::CertificateOfAnother { host: host.to_owned() },
+        Flaw::IsAuthority => Failure::CertificateIsAuthority,
+        Flaw::Other(detail) => Failure::Tls(detail),
     }
 }

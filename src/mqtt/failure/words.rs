@@ -22,6 +22,9 @@ impl Failure {
             Self::CertificateOfAnother { host } => {
                 format!("TLS: the certificate is not for {host}")
             }
+            Self::CertificateIsAuthority => {
+                "TLS: the certificate is an authority's, not a broker's".to_owned()
+            }
             Self::NotTls => "the broker does not speak TLS at this port".to_owned(),
             Self::ClientCertificate(alert) => {
                 format!("TLS: the broker refused the bridge's certificate ({alert})")
@@ -77,6 +80,10 @@ impl Failure {
             }
             Self::CertificateOfAnother { .. } => {
                 "use the host name that the certificate is made for as mqtt.host"
+            }
+            Self::CertificateIsAuthority => {
+                "give the broker a certificate that the authority has signed; one that it signed \
+                 itself must say CA:FALSE"
             }
             Self::ClientCertificate(_) => {
                 "set mqtt.client_cert and mqtt.client_key to a pair that the broker's authority \

@@ -4,14 +4,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::link::trust::{self, Flaw, reason};
 use crate::push::failure::{Failure, Stage};
 
 /// The system's trust roots, read once for all targets when the first needs them. Cheap to clone.
@@ -40,7 +40,7 @@ impl Tls {
         let system = self.roots.get_or_try_init(system_roots).await?;
         let mut roots = RootCertStore::clone(system);
         if let Some(path) = ca_file {
-            add_file(&mut roots, path).await?;
+            roots = with_file(roots, path).await?;
         }
         if roots.is_empty() {
             let text = "this machine has no trust roots; name the target's in ca_file";
@@ -55,34 +55,16 @@ impl Tls {
 }
 
 async fn system_roots() -> Result<Arc<RootCertStore>, Failure> {
-    let loaded = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs).await;
-    let loaded = loaded.map_err(|error| Failure::Tls(error.to_string()))?;
-    let mut roots = RootCertStore::empty();
-    // A root that cannot be read is one that is not trusted; the others are as good as before.
-    let _counts = roots.add_parsable_certificates(loaded.certs);
-    Ok(Arc::new(roots))
+    let loaded = tokio::task::spawn_blocking(trust::system_roots).await;
+    loaded.map(Arc::new).map_err(|error| Failure::Tls(error.to_string()))
 }
 
-async fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), Failure> {
-    let unusable = |error: String| Failure::CaFile(format!("{}: {error}", path.display()));
-    let owned = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || {
-        CertificateDer::pem_file_iter(owned)?.collect::<Result<Vec<_>, _>>()
-    });
-    let certificates = read.await.map_err(|error| unusable(error.to_string()))?;
-    let certificates = certificates.map_err(|error| unusable(error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(unusable("it holds no certificate".to_owned()));
-    }
-    for certificate in certificates {
-        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
-    }
-    Ok(())
-}
-
-/// What TLS says of an error that came up while it was spoken.
-pub(super) fn reason(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref().and_then(|inner| inner.downcast_ref())
+async fn with_file(mut roots: RootCertStore, path: &Path) -> Result<RootCertStore, Failure> {
+    let path = path.to_owned();
+    let read =
+        tokio::task::spawn_blocking(move || trust::add_file(&mut roots, &path).map(|()| roots));
+    let read = read.await.map_err(|error| Failure::CaFile(error.to_string()))?;
+    read.map_err(Failure::CaFile)
 }
 
 fn failure(host: &str, error: &io::Error) -> Failure {
@@ -99,22 +81,12 @@ fn failure(host: &str, error: &io::Error) -> Failure {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the list is another's, and open")]
 fn certificate(host: &str, reason: &CertificateError) -> Failure {
-    match reason {
-        // A certificate that signed itself but is no authority's is as unknown as any.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => Failure::UnknownIssuer,
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => Failure::CertificateExpired,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            Failure::CertificateOfAnother { host: host.to_owned() }
-        }
-        // Not among rustls's own words yet, but what a certificate of one's own making mostly is.
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            Failure::CertificateIsAuthority
-        }
-        other => Failure::Tls(other.to_string()),
+    match Flaw::of(reason) {
+        Flaw::UnknownIssuer => Failure::UnknownIssuer,
+        Flaw::Expired => Failure::CertificateExpired,
+        Flaw::OfAnother => Failure::CertificateOfAnother { host: host.to_owned() },
+        Flaw::IsAuthority => Failure::CertificateIsAuthority,
+        Flaw::Other(detail) => Failure::Tls(detail),
     }
 }

@@ -12,7 +12,8 @@ use tokio_tungstenite::tungstenite::{Error, http};
 use tokio_tungstenite::{MaybeTlsStream, client_async_with_config};
 use url::Url;
 
-use super::{Refusal, Socket, tls};
+use super::{Refusal, Socket};
+use crate::link::trust::reason;
 use crate::push::failure::{Failure, Stage};
 use crate::targets::endpoint::Endpoint;
 
@@ -78,7 +79,7 @@ fn shown_place(location: &str) -> String {
 fn failure(error: Error) -> Failure {
     match error {
         // With TLS 1.3 a server says only now that it wants a certificate of ours.
-        Error::Io(error) if tls::reason(&error).is_some() => Failure::Tls(error.to_string()),
+        Error::Io(error) if reason(&error).is_some() => Failure::Tls(error.to_string()),
         Error::Protocol(ProtocolError::HttparseError(_)) => Failure::NotHttp,
         Error::Protocol(ProtocolError::HandshakeIncomplete)
         | Error::ConnectionClosed

@@ -105,8 +105,15 @@ async fn tls_works_and_a_wrong_authority_is_told() {
     let lines = "allow_anonymous true\ncafile FOLDER/ca.pem\ncertfile FOLDER/cert.pem\n\
                  keyfile FOLDER/key.pem\n";
     let strict = format!("{lines}require_certificate true\n");
-    let (open, strict) =
-        tokio::join!(Broker::start_with(lines, &files), Broker::start_with(&strict, &files));
+    // As `openssl req -x509` makes them.
+    let own = [("ca.pem", authority.pem()), ("key.pem", authority.key().serialize_pem())];
+    let own = own.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let alone = lines.replace("cert.pem", "ca.pem");
+    let (open, strict, own) = tokio::join!(
+        Broker::start_with(lines, &files),
+        Broker::start_with(&strict, &files),
+        Broker::start_with(&alone, &own)
+    );
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -125,6 +132,11 @@ async fn tls_works_and_a_wrong_authority_is_told() {
     check(&[
         (&open, &ca, &[CONNECTED]),
         (&open, &other, &[FAILED, issuer]),
+        (
+            &own,
+            &ca,
+            &[FAILED, "the certificate is an authority's, not a broker's; give the broker"],
+        ),
         (&open, "tls = false\n", &[FAILED, "set mqtt.tls = true"]),
         (&strict, &ours, &[CONNECTED]),
         (&strict, &ca, &refused),
