@@ -48,6 +48,8 @@ class Registration:
         self._known_start: str | None = None
         self.down_since: datetime | None = None
         """Since when the bridge is not connected; None while it is."""
+        self.has_begun = False
+        """Whether the first try has ended, in whatever way."""
         self.words: str | None = None
         """Why it is not, in the bridge's words."""
 
@@ -69,10 +71,12 @@ class Registration:
 
     async def begin(self, start_time: str | None) -> None:
         """Register for the first time after a start."""
-        self.down_since = dt_util.utcnow()
+        if not self._sockets.is_connected:
+            self.down_since = dt_util.utcnow()
         await self._register(start_time)
         if not self._sockets.is_connected:
             self._look_later()
+        self.has_begun = True
 
     @callback
     def connection_changed(self) -> None:
@@ -107,6 +111,7 @@ class Registration:
 
     @callback
     def _look_later(self) -> None:
+        self._stop_looking()
         if not self._is_closed:
             self._unsub = async_call_later(self._hass, self._wait, self._look)
             self._wait = min(self._wait * 2, LONGEST_WAIT)

