@@ -251,7 +251,7 @@ impl<D: Dial> ProtobufDtu<D> {
     fn reading(&mut self, data: RealDataNewReq, is_complete: bool) -> DtuReading {
         let no_info = AppInfo::default();
         let info = self.session.as_ref().map_or(&no_info, |session| &session.info);
-        let stale = self.freshness.is_stale(&data);
+        let stale = self.freshness.is_stale(&data, info.time);
         let mut reading = DtuReading { stale, ..decode::reading(&data, info) };
         reading.inverters.retain(|one| !self.settings.exclude.contains(&one.serial));
         if is_complete {

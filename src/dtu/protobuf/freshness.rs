@@ -5,6 +5,9 @@ use super::messages::RealDataNewReq;
 /// 2020-01-01, in Unix seconds. A DTU whose clock is not synchronised yet is far before it.
 const PLAUSIBLE: i32 = 1_577_836_800;
 
+/// No DTU reads its inverters more rarely than this, in seconds: every half minute or two minutes.
+const LONGEST_REFRESH: i64 = 900;
+
 /// Remembers the last answer of a DTU.
 #[derive(Debug, Default)]
 pub(super) struct Freshness {
@@ -13,11 +16,17 @@ pub(super) struct Freshness {
 
 impl Freshness {
     /// Whether the answer repeats an earlier one: it bears the same time, or an earlier one although
-    /// the clock is right, or it says exactly the same.
-    pub(super) fn is_stale(&self, data: &RealDataNewReq) -> bool {
-        let Some(last) = &self.last else { return false };
+    /// the clock is right, or it says exactly the same. Of the first answer ever, only the DTU's own
+    /// clock can tell, as it was when the DTU said what it is: one that hangs repeats itself for
+    /// an hour.
+    pub(super) fn is_stale(&self, data: &RealDataNewReq, clock: i64) -> bool {
+        let is_synchronised = data.timestamp >= PLAUSIBLE;
+        let Some(last) = &self.last else {
+            let time = i64::from(data.timestamp);
+            return is_synchronised && time < clock - LONGEST_REFRESH;
+        };
         let has_same_time = data.timestamp == last.timestamp && data.timestamp != 0;
-        let is_older = data.timestamp < last.timestamp && data.timestamp >= PLAUSIBLE;
+        let is_older = data.timestamp < last.timestamp && is_synchronised;
         has_same_time || is_older || has_same_values(last, data)
     }
 
@@ -48,9 +57,9 @@ mod tests {
     fn an_answer_is_new_if_time_and_values_move() {
         let check = |what: &str, last: (i32, i32), now: (i32, i32), expected: bool| {
             let mut freshness = Freshness::default();
-            assert!(!freshness.is_stale(&answer(last.0, last.1)), "the first one is new");
+            assert!(!freshness.is_stale(&answer(last.0, last.1), 0), "the first one is new");
             freshness.remember(answer(last.0, last.1));
-            assert_eq!(freshness.is_stale(&answer(now.0, now.1)), expected, "{what}");
+            assert_eq!(freshness.is_stale(&answer(now.0, now.1), 0), expected, "{what}");
         };
         let noon = 1_750_500_000;
         check("both move", (noon, 100), (noon + 60, 101), false);
@@ -59,5 +68,20 @@ mod tests {
         check("an old answer comes late", (noon, 100), (noon - 60, 99), true);
         check("the clock starts over", (noon, 100), (12, 101), false);
         check("the clock stands at 0", (0, 100), (0, 101), false);
+    }
+
+    #[test]
+    fn the_first_answer_is_old_if_the_dtus_own_clock_has_gone_on_for_long() {
+        let noon = 1_750_500_000;
+        let check = |time: i32, clock: i64, expected: bool| {
+            let is_stale = Freshness::default().is_stale(&answer(time, 100), clock);
+            assert_eq!(is_stale, expected, "{time}, {clock}");
+        };
+        check(noon, 0, false);
+        check(noon, 1_750_500_002, false);
+        check(noon, 1_750_500_900, false);
+        check(noon, 1_750_503_240, true);
+        check(noon, 1_750_413_600, false);
+        check(12, 1_750_500_000, false);
     }
 }

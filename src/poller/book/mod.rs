@@ -198,7 +198,9 @@ impl Book {
         let listed = reading.inverters.iter().map(|inverter| inverter.serial);
         let mut doubts = self.strangers.look_at(dtu, known, listed.filter(|one| !is_known(*one)));
         for inverter in &reading.inverters {
-            if doubts.iter().any(|doubt| doubt.serial == inverter.serial) {
+            let is_doubtful = doubts.iter().any(|doubt| doubt.serial == inverter.serial);
+            let is_old_news = reading.stale && !self.inverters.contains_key(&inverter.serial);
+            if is_doubtful || is_old_news {
                 continue;
             }
             let state = self

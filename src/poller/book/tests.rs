@@ -166,6 +166,16 @@ fn values_that_are_repeated_keep_their_times_and_are_forgotten_in_the_end() {
 }
 
 #[test]
+fn an_inverter_of_which_only_old_values_are_known_is_not_taken_in() {
+    let mut book = new_book();
+    let first = reading(vec![live(1, &[1], 300)]);
+    book.succeeded("Roof", &DtuReading { stale: true, ..first.clone() }, at(0));
+    assert_eq!((book.inverters().len(), book.dtus()[0].status), (0, DtuStatus::Online));
+    book.succeeded("Roof", &first, at(1));
+    assert_eq!(powers(&book), [Some(300.0)]);
+}
+
+#[test]
 fn half_an_answer_takes_nothing_away() {
     let mut book = new_book();
     let mut whole = live(1, &[1, 2], 300);

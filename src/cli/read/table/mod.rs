@@ -40,6 +40,9 @@ fn push_title(text: &mut String, answer: &Answer, book: &Book, inverters: &[&Inv
     let ports: usize = inverters.iter().map(|state| state.ports.len()).sum();
     let spent = answer.spent.as_secs_f64();
     let outcome = match (&answer.outcome, inverters.is_empty()) {
+        (Ok(reading), _) if reading.stale => {
+            ", OLD VALUES: the DTU has not read its inverters lately"
+        }
         (Ok(_), _) => "",
         (Err(_), false) => ", INCOMPLETE",
         (Err(_), true) => {

@@ -133,6 +133,21 @@ fn a_meter_and_three_phases_are_told_phase_by_phase() {
 }
 
 #[test]
+fn old_values_are_shown_and_called_so() {
+    let inverters = vec![inverter(0x1121, vec![port(1, 20, 1_000)])];
+    let reading = DtuReading { inverters, stale: true, ..DtuReading::default() };
+    check(
+        &[answer("Hung", Ok(reading))],
+        &[
+            "Hung: 1 port of 1 inverter in 3.1 s, OLD VALUES: the DTU has not read its inverters lately",
+            "  Inverter      Model           Port  PV V  PV A  PV W  Today kWh  Total kWh  Grid V     Hz    °C  Alarms  Status",
+            "  112100000001  HM-300/350/400     1  35.2  4.51  20.0      0.007      1.000   230.1  49.98  -3.5       2  producing",
+            "Plant: 20.0 W from the panels, 0.007 kWh today, 1.000 kWh in total",
+        ],
+    );
+}
+
+#[test]
 fn what_did_not_answer_or_not_wholly_is_told() {
     let partial = DtuReading {
         inverters: vec![inverter(0x1121, vec![port(1, 20, 1_000)])],
