@@ -70,7 +70,9 @@ impl Board {
     /// its newest ones.
     pub fn news(&mut self, snapshot: &Snapshot) -> Vec<Message> {
         let update: Value = serde_json::from_slice(&snapshot.update_json).unwrap_or_default();
-        let devices = devices(update.get("data").unwrap_or(&Value::Null), &self.topics);
+        // Without an update nothing is known, which is not the same as that nothing is there.
+        let Some(data) = update.get("data") else { return Vec::new() };
+        let devices = devices(data, &self.topics);
         let mut wanted = Vec::new();
         if self.sent.is_empty() {
             wanted.extend(self.removals(&devices));

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::board::{Board, Message};
 use super::fake::{board, data, port, snapshot};
+use crate::snapshot::Snapshot;
 
 const INVERTER: &str = "homeassistant/device/hoymiles_114172606403/config";
 
@@ -212,6 +213,15 @@ fn an_excluded_inverter_is_removed_unless_another_dtu_reads_it() {
     );
     assert_eq!(board.device_count(), 3, "bridge, DTU, inverter");
     assert!(news(&mut board, &data("modbus", 1)).is_empty(), "once is enough");
+}
+
+#[test]
+fn a_snapshot_without_an_update_takes_nothing_away() {
+    let mut board = board(&[]);
+    let with = snapshot(&data("modbus", 1));
+    board.news(&with);
+    let without = Snapshot { update_json: bytes::Bytes::new(), ..with };
+    assert!(board.news(&without).is_empty());
 }
 
 #[test]
