@@ -5,6 +5,8 @@ pub mod error;
 
 pub mod dial;
 
+mod plausible;
+
 pub mod modbus;
 
 pub mod protobuf;

@@ -43,10 +43,12 @@ fn is_of_house(host: &str) -> bool {
     is_address || !name.contains('.') || LOCAL_NAMES.iter().any(is_local)
 }
 
-/// Whether the body is announced as JSON. A browser sends that of a foreign page only after it has
+/// Whether the body is announced as JSON, or as nothing. A browser sends that of a foreign page only after it has
 /// asked, and is told no.
 pub(super) fn announces_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // Scripts may say nothing; a browser always says something, or tells its origin.
+    let Some(value) = headers.get(CONTENT_TYPE) else { return true };
+    let value = value.to_str().unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
 }
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_json_only_if_it_says_so() {
+    fn a_body_is_not_json_if_it_says_something_else() {
         for (value, expected) in [
             ("application/json", true),
             ("Application/JSON; charset=utf-8", true),
@@ -124,7 +126,7 @@ mod tests {
         ] {
             assert_eq!(announces_json(&headers(&[(CONTENT_TYPE, value)])), expected, "{value}");
         }
-        assert!(!announces_json(&HeaderMap::new()));
+        assert!(announces_json(&HeaderMap::new()));
     }
 
     #[test]

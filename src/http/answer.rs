@@ -44,7 +44,7 @@ where
         (Some(refusal), _) => refusal,
         (None, Ok(Route::Register)) if !access::announces_json(&request.headers) => {
             respond::problem(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                StatusCode::BAD_REQUEST,
                 "the body must be JSON and say so: Content-Type: application/json",
             )
         }

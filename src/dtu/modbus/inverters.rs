@@ -3,23 +3,9 @@
 
 use super::decode::PortRecord;
 use super::scale::{CurrentScale, Scales};
+use crate::dtu::plausible;
 use crate::plant::reading::{InverterReading, PortReading};
-use crate::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
-
-/// No PV module string and no mains phase of a microinverter comes near.
-const MAX_VOLTAGE: Volts = Volts::from_tenths(10_000);
-
-/// No port of a microinverter carries nearly as much.
-const MAX_CURRENT: Amperes = Amperes::from_hundredths(10_000);
-
-/// The largest microinverter delivers this with all its ports together.
-const MAX_POWER: Watts = Watts::from_tenths(50_000);
-
-const MIN_FREQUENCY: Hertz = Hertz::from_hundredths(4_000);
-const MAX_FREQUENCY: Hertz = Hertz::from_hundredths(7_000);
-
-const MIN_TEMPERATURE: Celsius = Celsius::from_tenths(-600);
-const MAX_TEMPERATURE: Celsius = Celsius::from_tenths(1_500);
+use crate::plant::units::{Celsius, Hertz, Volts, WattHours, Watts};
 
 /// Groups records by inverter, in the order in which the DTU lists them, ports ascending.
 ///
@@ -69,13 +55,9 @@ fn inverter_reading(record: &PortRecord) -> InverterReading {
         operating_status: Some(record.operating_status),
         alarm_code: Some(record.alarm_code.into()),
         alarm_count: Some(record.alarm_count.into()),
-        // A live inverter hangs on the mains: 0 V is a value that it does not have yet.
-        grid_voltage: (live && Volts::default() < grid_voltage && grid_voltage <= MAX_VOLTAGE)
-            .then_some(grid_voltage),
-        grid_frequency: (live && (MIN_FREQUENCY..=MAX_FREQUENCY).contains(&grid_frequency))
-            .then_some(grid_frequency),
-        temperature: (live && (MIN_TEMPERATURE..=MAX_TEMPERATURE).contains(&temperature))
-            .then_some(temperature),
+        grid_voltage: plausible::grid_voltage(grid_voltage).filter(|_| live),
+        grid_frequency: plausible::frequency(grid_frequency).filter(|_| live),
+        temperature: plausible::temperature(temperature).filter(|_| live),
         ..InverterReading::unknown(record.serial)
     }
 }
@@ -88,9 +70,9 @@ fn port_reading(record: &PortRecord, scale: CurrentScale) -> PortReading {
     let live = record.is_live();
     PortReading {
         number: record.port,
-        pv_voltage: (live && pv_voltage <= MAX_VOLTAGE).then_some(pv_voltage),
-        pv_current: (live && pv_current <= MAX_CURRENT).then_some(pv_current),
-        pv_power: (live && pv_power <= MAX_POWER).then_some(pv_power),
+        pv_voltage: plausible::voltage(pv_voltage).filter(|_| live),
+        pv_current: plausible::current(pv_current).filter(|_| live),
+        pv_power: plausible::pv_power(pv_power).filter(|_| live),
         today: (live || record.today != 0).then(|| WattHours::new(record.today.into())),
         // A zero of one that is awake is for the ledger to refuse and to count.
         total: (live || record.total != 0).then(|| WattHours::new(record.total.into())),

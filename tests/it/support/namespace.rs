@@ -17,15 +17,15 @@ const NOT_ALLOWED: i32 = 77;
 /// asked of 127.0.0.1 alone.
 const SET_UP: &str = r#"
     {
-        ip link set lo up
-        ip link add cable type veth peer name end
-        ip link set cable up
-        ip link set end up
-        ip address add 10.9.0.1/24 dev cable
-        ip neighbour add 10.9.0.7 lladdr 02:00:00:00:00:07 dev cable nud permanent
-        ip route add prohibit 10.7.0.0/24
-        ip route add unreachable 10.8.0.0/24
-        mount --bind "$FOLDER/nsswitch.conf" /etc/nsswitch.conf
+        ip link set lo up &&
+        ip link add cable type veth peer name end &&
+        ip link set cable up &&
+        ip link set end up &&
+        ip address add 10.9.0.1/24 dev cable &&
+        ip neighbour add 10.9.0.7 lladdr 02:00:00:00:00:07 dev cable nud permanent &&
+        ip route add prohibit 10.7.0.0/24 &&
+        ip route add unreachable 10.8.0.0/24 &&
+        mount --bind "$FOLDER/nsswitch.conf" /etc/nsswitch.conf &&
         mount --bind "$FOLDER/resolv.conf" /etc/resolv.conf
     } || exit 77
     exec "$0" "$@"

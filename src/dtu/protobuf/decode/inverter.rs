@@ -3,6 +3,7 @@
 use super::super::app_info::inverter_serial;
 use super::super::messages::{SgsMo, TgsMo};
 use super::signal;
+use crate::dtu::plausible;
 use crate::plant::reading::{AcReading, InverterReading};
 use crate::plant::units::{Amperes, Celsius, Hertz, Percent, PowerFactor, Vars, Volts, Watts};
 
@@ -74,12 +75,12 @@ impl Common {
             return Some(inverter);
         }
         inverter.alarm_count = u32::try_from(self.warning_number).ok();
-        inverter.grid_voltage = Some(Volts::from_tenths(self.voltage));
-        inverter.grid_frequency = Some(Hertz::from_hundredths(self.frequency));
-        inverter.temperature = Some(Celsius::from_tenths(self.temperature));
+        inverter.grid_voltage = plausible::voltage(Volts::from_tenths(self.voltage));
+        inverter.grid_frequency = plausible::frequency(Hertz::from_hundredths(self.frequency));
+        inverter.temperature = plausible::temperature(Celsius::from_tenths(self.temperature));
         inverter.ac = AcReading {
-            active_power: Some(Watts::from_tenths(self.active_power)),
-            reactive_power: Some(Vars::from_tenths(self.reactive_power)),
+            active_power: plausible::active_power(Watts::from_tenths(self.active_power)),
+            reactive_power: plausible::reactive_power(Vars::from_tenths(self.reactive_power)),
             power_factor: Some(power_factor(self.power_factor)),
             signal: signal::percent(self.signal),
             ..AcReading::default()

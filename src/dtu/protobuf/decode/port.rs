@@ -1,6 +1,7 @@
 //! The PV side of one port.
 
 use super::super::messages::PvMo;
+use crate::dtu::plausible;
 use crate::plant::reading::PortReading;
 use crate::plant::units::{Amperes, Volts, WattHours, Watts};
 
@@ -20,9 +21,10 @@ pub(super) fn port(number: u8, message: &PvMo, is_linked: bool) -> PortReading {
     let total = energy(message.energy_total);
     PortReading {
         number,
-        pv_voltage: is_live.then(|| Volts::from_tenths(message.voltage)),
-        pv_current: is_live.then(|| Amperes::from_hundredths(message.current)),
-        pv_power: is_live.then(|| Watts::from_tenths(message.power)),
+        pv_voltage: plausible::voltage(Volts::from_tenths(message.voltage)).filter(|_| is_live),
+        pv_current: plausible::current(Amperes::from_hundredths(message.current))
+            .filter(|_| is_live),
+        pv_power: plausible::pv_power(Watts::from_tenths(message.power)).filter(|_| is_live),
         // In the morning a fresh counter stands at 0; otherwise a zero is a missing value.
         today: energy(message.energy_daily)
             .or_else(|| (is_fresh && total.is_some()).then_some(WattHours::new(0))),
