@@ -1,4 +1,4 @@
-"""Two days with dropouts and restarts through Home Assistant's own statistics: sums are the truth."""
+"""Two days with dropouts and restarts through Home Assistant statistics: the sums are the truth."""
 
 from __future__ import annotations
 
