@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hoymiles_bridge::cli::open_files;
 use hoymiles_bridge::clock::WallClock;
-use hoymiles_bridge::config::{DtuConfig, RegistrationConfig, TargetConfig};
+use hoymiles_bridge::config::{RegistrationConfig, TargetConfig};
 use hoymiles_bridge::dtu::modbus::ModbusDtu;
 use hoymiles_bridge::dtu::{Dtu, PollError};
 use hoymiles_bridge::plant::reading::DtuReading;
@@ -23,7 +23,7 @@ use hoymiles_bridge::sim::conversation::{Language, NotARequest};
 use hoymiles_bridge::sim::faults::ActiveFaults;
 use hoymiles_bridge::sim::modbus::Modbus;
 use hoymiles_bridge::sim::simulation::Simulation;
-use hoymiles_bridge::snapshot::state::{DtuState, DtuStatus};
+use hoymiles_bridge::snapshot::state::DtuState;
 use hoymiles_bridge::snapshot::{Snapshot, channel};
 use hoymiles_bridge::store::Store;
 use hoymiles_bridge::targets::Directory;
@@ -64,7 +64,10 @@ async fn latency() -> anyhow::Result<Snapshot> {
     let state_dir = tempfile::tempdir()?;
     let clock = WallClock::system();
     let store = Store::open(state_dir.path(), clock.now());
-    let states = dtus.iter().map(state).collect();
+    let states = dtus
+        .iter()
+        .map(|dtu| DtuState::unknown(&dtu.name, dtu.protocol, Duration::from_secs(300)))
+        .collect();
     let book = Book::new(TimeZone::UTC, states, [], []);
     let (keeper, snapshots) = Keeper::new(book, store.clone(), clock.now());
     let mut targets = Targets::start(&tasks).await?;
@@ -163,23 +166,6 @@ fn directory(targets: &Targets, count: usize, store: Store) -> anyhow::Result<Di
         .collect();
     let registration = RegistrationConfig::default();
     Ok(Directory::new(&configured?, Vec::new(), &registration, store, WallClock::system())?)
-}
-
-fn state(config: &DtuConfig) -> DtuState {
-    DtuState {
-        name: Arc::from(config.name.as_str()),
-        serial: None,
-        firmware: None,
-        protocol: config.protocol,
-        status: DtuStatus::Unknown,
-        silence_limit: Duration::from_secs(300),
-        last_success: None,
-        query_count: 0,
-        error_count: 0,
-        last_error: None,
-        last_error_time: None,
-        failing: None,
-    }
 }
 
 /// A DTU that is polled when it is its turn.

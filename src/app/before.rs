@@ -1,7 +1,6 @@
 //! What is known of DTUs and plant before the first poll.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,7 +13,7 @@ use crate::config::DtuConfig;
 use crate::plant::ledger::PortLedger;
 use crate::poller::book::Book;
 use crate::poller::restore;
-use crate::snapshot::state::{DtuState, DtuStatus, InverterState};
+use crate::snapshot::state::{DtuState, InverterState};
 use crate::store::{Saved, Store};
 
 /// A DTU without an answer for this long, or for three intervals, does not count as healthy.
@@ -41,19 +40,10 @@ pub(super) async fn store(
 /// A DTU of which nothing is known but what was kept.
 pub(super) fn state(config: &DtuConfig, interval: Duration, saved: &Saved) -> DtuState {
     let interval = config.interval_or(interval);
+    let silence_limit = SILENCE_LIMIT.max(interval.saturating_mul(3));
     DtuState {
-        name: Arc::from(config.name.as_str()),
-        protocol: config.protocol,
-        serial: None,
-        firmware: None,
-        status: DtuStatus::Unknown,
-        silence_limit: SILENCE_LIMIT.max(interval.saturating_mul(3)),
         last_success: saved.last_success.get(&config.name).copied(),
-        query_count: 0,
-        error_count: 0,
-        last_error: None,
-        last_error_time: None,
-        failing: None,
+        ..DtuState::unknown(&config.name, config.protocol, silence_limit)
     }
 }
 

@@ -34,18 +34,10 @@ pub(super) fn noon() -> Timestamp {
 
 pub(super) fn dtu(status: DtuStatus, last_success: Option<Timestamp>) -> DtuState {
     DtuState {
-        name: Arc::from("House"),
-        protocol: Protocol::Modbus,
-        serial: None,
-        firmware: None,
         status,
-        silence_limit: Duration::from_secs(300),
         last_success,
         query_count: 1,
-        error_count: 0,
-        last_error: None,
-        last_error_time: None,
-        failing: None,
+        ..DtuState::unknown("House", Protocol::Modbus, Duration::from_secs(300))
     }
 }
 

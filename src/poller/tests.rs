@@ -102,20 +102,7 @@ async fn run_by(
     let (log, _listening) = Log::listening();
     let started = Instant::now();
     let clock = WallClock::from_fn(move || time(started.elapsed()));
-    let state = DtuState {
-        name: Arc::from("Roof"),
-        serial: None,
-        firmware: None,
-        status: DtuStatus::Unknown,
-        silence_limit: Duration::from_secs(300),
-        protocol: Protocol::Protobuf,
-        last_success: None,
-        query_count: 0,
-        error_count: 0,
-        last_error: None,
-        last_error_time: None,
-        failing: None,
-    };
+    let state = DtuState::unknown("Roof", Protocol::Protobuf, Duration::from_secs(300));
     let book = Book::new(TimeZone::UTC, vec![state], [], []);
     let (keeper, snapshot) = Keeper::new(book, Store::in_memory(), clock.now());
     let (asked, stop) = (Arc::<Mutex<Vec<u64>>>::default(), CancellationToken::new());

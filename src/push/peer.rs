@@ -1,8 +1,11 @@
 //! One target as the reconnect loop sees it, and all that is logged of its attempts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -23,6 +26,9 @@ use crate::targets::target::Target;
 /// How long an old connection is said good-bye to before the new one is dialled.
 const REPLACED: Duration = Duration::from_millis(100);
 
+/// A session over a real socket.
+type OpenSession = Session<MaybeTlsStream<TcpStream>>;
+
 /// What all targets share.
 #[derive(Clone, Debug)]
 pub(super) struct Parts {
@@ -39,19 +45,17 @@ pub(super) struct Parts {
 pub(super) struct TargetPeer {
     parts: Parts,
     target: Target,
-    endpoint: std::sync::Arc<Endpoint>,
+    endpoint: Arc<Endpoint>,
     /// Whether the end of the present attempt is in the log.
     is_told: bool,
 }
 
 impl TargetPeer {
-    pub(super) fn new(parts: Parts, target: Target, endpoint: std::sync::Arc<Endpoint>) -> Self {
+    pub(super) fn new(parts: Parts, target: Target, endpoint: Arc<Endpoint>) -> Self {
         Self { parts, target, endpoint, is_told: true }
     }
 
-    async fn attempt(
-        &self,
-    ) -> Result<Session<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>, Failure> {
+    async fn attempt(&self) -> Result<OpenSession, Failure> {
         let settings = self.target.settings();
         // What a TLS handshake needs on its way is large, and no target shall keep room for it.
         let connecting = Box::pin(connect(&self.endpoint, settings, &self.parts.tls));
@@ -79,7 +83,7 @@ impl TargetPeer {
 }
 
 impl Peer for TargetPeer {
-    type Session = Session<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+    type Session = OpenSession;
 
     async fn dial(&mut self, attempt: u32) -> Result<Self::Session, Patience> {
         self.is_told = false;

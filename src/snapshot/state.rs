@@ -155,6 +155,26 @@ pub struct DtuState {
     pub failing: Option<Failing>,
 }
 
+impl DtuState {
+    /// A DTU that was not asked yet.
+    pub fn unknown(name: &str, protocol: Protocol, silence_limit: Duration) -> Self {
+        Self {
+            name: Arc::from(name),
+            protocol,
+            serial: None,
+            firmware: None,
+            status: DtuStatus::Unknown,
+            silence_limit,
+            last_success: None,
+            query_count: 0,
+            error_count: 0,
+            last_error: None,
+            last_error_time: None,
+            failing: None,
+        }
+    }
+}
+
 /// Failures in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failing {

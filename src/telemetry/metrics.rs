@@ -32,7 +32,6 @@ struct Inner {
     polls: Family<PollLabels, Counter>,
     poll_seconds: Family<DtuLabel, Histogram, Buckets>,
     readings_refused: Family<DtuLabel, Counter>,
-    dtu_requests: Family<DtuLabel, Counter>,
     http_requests: Family<RequestLabels, Counter>,
     http_seconds: Family<RouteLabel, Histogram, Buckets>,
     http_connections: Gauge,
@@ -47,7 +46,6 @@ impl Metrics {
             polls: Family::default(),
             poll_seconds: Family::new_with_constructor(POLL_SECONDS),
             readings_refused: Family::default(),
-            dtu_requests: Family::default(),
             http_requests: Family::default(),
             http_seconds: Family::new_with_constructor(REQUEST_SECONDS),
             http_connections: Gauge::default(),
@@ -71,11 +69,6 @@ impl Metrics {
     /// The ledger refused `count` readings of `dtu`.
     pub fn readings_refused(&self, dtu: &str, count: u64) {
         self.0.readings_refused.get_or_create(&DtuLabel { dtu: dtu.into() }).inc_by(count);
-    }
-
-    /// `dtu` was sent `count` requests, repeated ones included.
-    pub fn dtu_requests(&self, dtu: &str, count: u64) {
-        self.0.dtu_requests.get_or_create(&DtuLabel { dtu: dtu.into() }).inc_by(count);
     }
 
     /// An HTTP request was answered, `seconds` after its header was there.
@@ -131,11 +124,6 @@ impl Inner {
             "readings_refused",
             "Energy readings that were refused as implausible",
             self.readings_refused.clone(),
-        );
-        registry.register(
-            "dtu_requests",
-            "Requests that were sent to a DTU, repeated ones included",
-            self.dtu_requests.clone(),
         );
     }
 
@@ -249,9 +237,8 @@ mod tests {
     #[test]
     fn clones_count_together() {
         let metrics = Metrics::new();
-        metrics.dtu_requests("House", 37);
-        metrics.clone().dtu_requests("House", 3);
-        metrics.readings_refused("House", 2);
+        metrics.readings_refused("House", 37);
+        metrics.clone().readings_refused("House", 3);
         metrics.http_request("/ready", "GET", 200, 0.0002);
         metrics.http_connection_opened();
         metrics.http_connection_opened();
@@ -260,8 +247,7 @@ mod tests {
         check(
             &metrics,
             &[
-                r#"hoymiles_dtu_requests_total{dtu="House"} 40"#,
-                r#"hoymiles_readings_refused_total{dtu="House"} 2"#,
+                r#"hoymiles_readings_refused_total{dtu="House"} 40"#,
                 r#"hoymiles_http_requests_total{route="/ready",method="GET",status="200"} 1"#,
                 "hoymiles_http_connections 1",
                 "hoymiles_http_connections_refused_total 1",

@@ -26,15 +26,20 @@ async fn run_by(program: &[&str], home: &Home) -> Bridge {
     Bridge::start(command).await
 }
 
+/// A bridge between this plant and this target.
+fn home_of(plant: &Plant, target: &Target) -> Home {
+    Home::new(&format!(
+        "{}[[target]]\nname = \"One\"\nurl = \"{}\"\n",
+        plant.dtu("DTU"),
+        target.url("secret")
+    ))
+}
+
 #[tokio::test]
 async fn a_lack_of_file_descriptors_is_waited_out() {
     let plant = Plant::start(&["--inverters", "2"]).await;
     let target = Target::start("secret").await;
-    let home = Home::new(&format!(
-        "{}[[target]]\nname = \"One\"\nurl = \"{}\"\n",
-        plant.dtu("DTU"),
-        target.url("secret")
-    ));
+    let home = home_of(&plant, &target);
     let bridge = run_by(&["prlimit", "--nofile=40:40"], &home).await;
     bridge.logged("✓ Successfully sent update to One").await;
     let address: SocketAddr = bridge.api.trim_start_matches("http://").parse().unwrap();
@@ -84,11 +89,7 @@ fn seen_from_here(bridge: &Bridge, path: &Path) -> std::path::PathBuf {
 async fn a_full_disk_costs_only_what_would_be_kept() {
     let plant = Plant::start(&["--inverters", "2"]).await;
     let target = Target::start("secret").await;
-    let home = Home::new(&format!(
-        "{}[[target]]\nname = \"One\"\nurl = \"{}\"\n",
-        plant.dtu("DTU"),
-        target.url("secret")
-    ));
+    let home = home_of(&plant, &target);
     let Some(bridge) = run_on_small_disk(&home, "size=4m").await else { return };
     bridge.logged("✓ Successfully sent update to One").await;
     let filler = seen_from_here(&bridge, &home.folder.path().join("data/filler"));

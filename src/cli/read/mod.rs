@@ -3,7 +3,6 @@
 mod table;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -18,7 +17,7 @@ use crate::dtu::any::AnyDtu;
 use crate::dtu::{Dtu as _, DtuError, PollError};
 use crate::plant::reading::DtuReading;
 use crate::poller::book::Book;
-use crate::snapshot::state::{DtuState, DtuStatus};
+use crate::snapshot::state::DtuState;
 use crate::snapshot::wire;
 use crate::tasks::Tasks;
 use crate::telemetry::logging;
@@ -123,20 +122,9 @@ async fn ask(tasks: &Tasks, dtu: DtuConfig, clock: WallClock, zone: TimeZone) ->
 
 /// Enters all answers into a book, so that what is printed is what the bridge would serve.
 fn book(answers: &[Answer], zone: &TimeZone, clock: &WallClock) -> Book {
-    let states = answers.iter().map(|answer| DtuState {
-        name: Arc::from(answer.dtu.name.as_str()),
-        protocol: answer.dtu.protocol,
-        serial: None,
-        firmware: None,
-        status: DtuStatus::Unknown,
-        silence_limit: Duration::ZERO,
-        last_success: None,
-        query_count: 0,
-        error_count: 0,
-        last_error: None,
-        last_error_time: None,
-        failing: None,
-    });
+    let states = answers
+        .iter()
+        .map(|answer| DtuState::unknown(&answer.dtu.name, answer.dtu.protocol, Duration::ZERO));
     let mut book = Book::new(zone.clone(), states.collect(), [], []);
     for answer in answers {
         let reading = match &answer.outcome {

@@ -14,20 +14,7 @@ fn at(minutes: i64) -> Timestamp {
 }
 
 fn new_book() -> Book {
-    let dtu = DtuState {
-        name: Arc::from("Roof"),
-        serial: None,
-        firmware: None,
-        status: DtuStatus::Unknown,
-        silence_limit: HOLD,
-        protocol: Protocol::Protobuf,
-        last_success: None,
-        query_count: 0,
-        error_count: 0,
-        last_error: None,
-        last_error_time: None,
-        failing: None,
-    };
+    let dtu = DtuState::unknown("Roof", Protocol::Protobuf, HOLD);
     Book::new(TimeZone::UTC, vec![dtu], [], [])
 }
 

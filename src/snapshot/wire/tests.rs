@@ -85,18 +85,13 @@ fn an_inverter_is_written_as_the_contract_says() {
 fn an_update_holds_what_the_api_serves() {
     let now = at("2026-06-10T10:00:30Z");
     let dtu = DtuState {
-        name: Arc::from("DTU"),
-        protocol: Protocol::Modbus,
-        serial: None,
-        firmware: None,
         status: DtuStatus::Online,
-        silence_limit: Duration::from_secs(300),
         last_success: Some(at("2026-06-10T10:00:00Z")),
         query_count: 3,
         error_count: 1,
         last_error: Some("gone".to_owned()),
         last_error_time: Some(at("2026-06-10T09:58:00Z")),
-        failing: None,
+        ..DtuState::unknown("DTU", Protocol::Modbus, Duration::from_secs(300))
     };
     let health = Health::new(&[dtu], at("2026-06-10T09:57:00Z"), now, &berlin());
     let plant = Plant::of(&[inverter()], &berlin());

@@ -16,7 +16,7 @@ use hoymiles_bridge::poller::book::Book;
 use hoymiles_bridge::poller::keeper::Keeper;
 use hoymiles_bridge::push;
 use hoymiles_bridge::snapshot::SnapshotReader;
-use hoymiles_bridge::snapshot::state::{DtuState, DtuStatus};
+use hoymiles_bridge::snapshot::state::DtuState;
 use hoymiles_bridge::store::Store;
 use hoymiles_bridge::targets::Directory;
 use hoymiles_bridge::tasks::Tasks;
@@ -66,7 +66,10 @@ impl House {
         let (log, listening) = Log::listening();
         let (clock, zone) = (clock.as_wall_clock(), TimeZone::UTC);
         let (store, metrics, tasks) = (Store::in_memory(), Metrics::new(), Tasks::new());
-        let states = dtus.iter().map(|(name, dtu)| state(name, dtu.protocol())).collect();
+        let states = dtus
+            .iter()
+            .map(|(name, dtu)| DtuState::unknown(name, dtu.protocol(), Duration::from_secs(300)))
+            .collect();
         let book = Book::new(zone.clone(), states, [], []);
         let (keeper, snapshot) = Keeper::new(book, store.clone(), clock.now());
         let http = HttpConfig::default();
@@ -126,23 +129,6 @@ impl House {
     /// Ends all tasks.
     pub(crate) async fn stop(self) {
         within_guard("end of the house", self.tasks.shut_down(Duration::from_secs(5))).await;
-    }
-}
-
-fn state(name: &str, protocol: Protocol) -> DtuState {
-    DtuState {
-        name: Arc::from(name),
-        protocol,
-        serial: None,
-        firmware: None,
-        status: DtuStatus::Unknown,
-        silence_limit: Duration::from_secs(300),
-        last_success: None,
-        query_count: 0,
-        error_count: 0,
-        last_error: None,
-        last_error_time: None,
-        failing: None,
     }
 }
 

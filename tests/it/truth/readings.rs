@@ -1,13 +1,12 @@
 //! What the DTU of the scene says, and what is known of it before.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use hoymiles_bridge::config::Protocol;
 use hoymiles_bridge::plant::reading::{AcReading, InverterReading, PortReading};
 use hoymiles_bridge::plant::serial::InverterSerial;
 use hoymiles_bridge::plant::units::{Celsius, Volts, WattHours, Watts};
-use hoymiles_bridge::snapshot::state::{DtuState, DtuStatus};
+use hoymiles_bridge::snapshot::state::DtuState;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -19,20 +18,7 @@ pub(super) fn zone() -> TimeZone {
 }
 
 pub(super) fn dtu(last_success: Option<Timestamp>) -> DtuState {
-    DtuState {
-        name: Arc::from(DTU),
-        protocol: Protocol::Modbus,
-        serial: None,
-        firmware: None,
-        status: DtuStatus::Unknown,
-        silence_limit: HOLD,
-        last_success,
-        query_count: 0,
-        error_count: 0,
-        last_error: None,
-        last_error_time: None,
-        failing: None,
-    }
+    DtuState { last_success, ..DtuState::unknown(DTU, Protocol::Modbus, HOLD) }
 }
 
 fn serial(number: u8) -> InverterSerial {
