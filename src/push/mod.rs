@@ -8,6 +8,8 @@ pub mod connect;
 
 mod message;
 
+pub mod outlet;
+
 mod hearing;
 
 pub mod session;

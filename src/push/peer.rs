@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::connect::tls::Tls;
-use super::connect::{Socket, connect};
+use super::connect::{Line, Socket, connect};
 use super::failure::Failure;
 use super::session::Session;
 use super::teller::Teller;
@@ -25,9 +23,6 @@ use crate::targets::target::Target;
 
 /// How long an old connection is said good-bye to before the new one is dialled.
 const REPLACED: Duration = Duration::from_millis(100);
-
-/// A session over a real socket.
-type OpenSession = Session<MaybeTlsStream<TcpStream>>;
 
 /// What all targets share.
 #[derive(Clone, Debug)]
@@ -55,7 +50,7 @@ impl TargetPeer {
         Self { parts, target, endpoint, is_told: true }
     }
 
-    async fn attempt(&self) -> Result<OpenSession, Failure> {
+    async fn attempt(&self) -> Result<Session<Line>, Failure> {
         let settings = self.target.settings();
         // What a TLS handshake needs on its way is large, and no target shall keep room for it.
         let connecting = Box::pin(connect(&self.endpoint, settings, &self.parts.tls));
@@ -83,7 +78,7 @@ impl TargetPeer {
 }
 
 impl Peer for TargetPeer {
-    type Session = OpenSession;
+    type Session = Session<Line>;
 
     async fn dial(&mut self, attempt: u32) -> Result<Self::Session, Patience> {
         self.is_told = false;

@@ -20,6 +20,7 @@ use tracing::debug;
 use super::failure::Failure;
 use super::hearing::{Hearing, text_of};
 use super::message::{Incoming, PING, quoted};
+use super::outlet::{Outlet, Update};
 use crate::snapshot::{Snapshot, SnapshotReader};
 
 /// A target that says nothing against us for so long has accepted.
@@ -33,11 +34,15 @@ const SETTLING: Duration = Duration::from_millis(100);
 /// good-bye, but not waited for.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
+/// The half of a WebSocket that sends.
+type Writer<S> = SplitSink<WebSocketStream<Outlet<S>>, Message>;
+
 /// An open WebSocket that has not been refused.
 #[derive(Debug)]
 pub struct Session<S> {
-    writer: SplitSink<WebSocketStream<S>, Message>,
-    reader: SplitStream<WebSocketStream<S>>,
+    writer: Writer<S>,
+    reader: SplitStream<WebSocketStream<Outlet<S>>>,
+    update: Update,
     is_welcomed: bool,
 }
 
@@ -55,9 +60,13 @@ pub trait Tell: Send + Sync {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Says `ping` and waits until the target has accepted: by its word, or by a second of silence.
-    pub async fn accept(socket: WebSocketStream<S>, limit: Duration) -> Result<Self, Failure> {
+    pub async fn accept(
+        socket: WebSocketStream<Outlet<S>>,
+        limit: Duration,
+    ) -> Result<Self, Failure> {
+        let update = socket.get_ref().update();
         let (writer, reader) = socket.split();
-        let mut session = Self { writer, reader, is_welcomed: false };
+        let mut session = Self { writer, reader, update, is_welcomed: false };
         let began = Instant::now();
         let (consent, patience) = (began + SILENCE_IS_CONSENT, limit.min(SILENCE_IS_CONSENT));
         // A target that does not read would hold even this message back.
@@ -116,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         stop: &CancellationToken,
     ) -> Option<Failure> {
         let patience = heartbeat.saturating_mul(2);
-        let sending = send_updates(&mut self.writer, &mut snapshots, heartbeat, tell);
+        let sending = send_updates(&mut self.writer, &self.update, &mut snapshots, heartbeat, tell);
         let listening = listen(&mut self.reader, patience, tell);
         tokio::pin!(listening);
         tokio::select! {
@@ -151,7 +160,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 }
 
 async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(
-    writer: &mut SplitSink<WebSocketStream<S>, Message>,
+    writer: &mut Writer<S>,
+    update: &Update,
     snapshots: &mut SnapshotReader,
     heartbeat: Duration,
     tell: &impl Tell,
@@ -166,10 +176,8 @@ async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         if let Some(snapshot) = next.take() {
             tell.sending(&snapshot);
-            let Ok(text) = Utf8Bytes::try_from(Bytes::clone(&snapshot.update_json)) else {
-                return Failure::Protocol("the update is not UTF-8".to_owned());
-            };
-            if let Err(failure) = send(writer, Message::Text(text), patience).await {
+            let sending = update.send(writer, Bytes::clone(&snapshot.update_json));
+            if let Err(failure) = within(patience, sending).await {
                 return failure;
             }
             tell.sent(snapshot.sequence.saturating_sub(last).saturating_sub(1));
@@ -181,8 +189,8 @@ async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(
                 None => return Failure::Stopping,
             },
             _ = ticks.tick() => {
-                let ping = Message::Ping(Bytes::new());
-                if let Err(failure) = send(writer, ping, patience).await {
+                let pinging = writer.send(Message::Ping(Bytes::new()));
+                if let Err(failure) = within(patience, pinging).await {
                     return failure;
                 }
             }
@@ -190,13 +198,12 @@ async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Sends a message. A target that takes none, however much it says itself, is given up.
-async fn send<S: AsyncRead + AsyncWrite + Unpin>(
-    writer: &mut SplitSink<WebSocketStream<S>, Message>,
-    message: Message,
+/// A target that takes nothing, however much it says itself, is given up.
+async fn within(
     patience: Duration,
+    sending: impl Future<Output = Result<(), Error>>,
 ) -> Result<(), Failure> {
-    match timeout(patience, writer.send(message)).await {
+    match timeout(patience, sending).await {
         Ok(sent) => sent.map_err(broken),
         Err(_) => Err(Failure::NotReading(patience)),
     }
@@ -205,7 +212,7 @@ async fn send<S: AsyncRead + AsyncWrite + Unpin>(
 /// Reads all that comes, which is also what answers the target's pings, until the connection ends
 /// or nothing has come for `silence`.
 async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
-    reader: &mut SplitStream<WebSocketStream<S>>,
+    reader: &mut SplitStream<WebSocketStream<Outlet<S>>>,
     silence: Duration,
     tell: &impl Tell,
 ) -> Failure {

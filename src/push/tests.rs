@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
+use super::outlet::Outlet;
 use super::session::{Session, Tell};
 use crate::snapshot::wire::Stats;
 use crate::snapshot::{self, Snapshot, SnapshotReader, SnapshotWriter};
@@ -25,10 +26,10 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Our end and the target's, with so many bytes on the way at most.
-async fn pair(on_the_way: usize) -> (Stream, Stream) {
+async fn pair(on_the_way: usize) -> (WebSocketStream<Outlet<DuplexStream>>, Stream) {
     let (near, far) = duplex(on_the_way);
     (
-        WebSocketStream::from_raw_socket(near, Role::Client, None).await,
+        WebSocketStream::from_raw_socket(Outlet::new(near), Role::Client, None).await,
         WebSocketStream::from_raw_socket(far, Role::Server, None).await,
     )
 }

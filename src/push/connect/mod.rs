@@ -20,14 +20,18 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use self::progress::{Passed, Progress};
 use self::tls::Tls;
 use super::failure::{Failure, Stage};
+use super::outlet::Outlet;
 use crate::targets::endpoint::Endpoint;
 use crate::targets::target::Settings;
 
 /// A redirection is followed so often.
 const MOST_REDIRECTIONS: u32 = 3;
 
+/// What is below a WebSocket.
+pub type Line = MaybeTlsStream<TcpStream>;
+
 /// An open WebSocket.
-pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<Outlet<Line>>;
 
 /// Opens a WebSocket to `endpoint` within `connect_timeout`.
 pub async fn connect(
@@ -121,7 +125,7 @@ async fn open_stream(
     limit: &Limit<'_>,
     tls: &Tls,
     progress: &mut impl Progress,
-) -> Result<MaybeTlsStream<TcpStream>, Failure> {
+) -> Result<Line, Failure> {
     let place = endpoint.authority();
     let began = Instant::now();
     let addresses = limit.hold(Stage::Name, &place, resolve::addresses(endpoint)).await?;

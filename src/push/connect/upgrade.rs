@@ -3,29 +3,30 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use tokio::net::TcpStream;
+use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::client::Response;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, http};
-use tokio_tungstenite::{MaybeTlsStream, client_async_with_config};
 use url::Url;
 
-use super::{Refusal, Socket};
+use super::{Line, Refusal, Socket};
 use crate::link::trust::reason;
 use crate::push::failure::{Failure, Stage};
+use crate::push::outlet::Outlet;
 use crate::targets::endpoint::Endpoint;
 
-/// A target that takes nothing but pings us would have all its answers pile up. No update is larger.
-const LARGEST_BACKLOG: usize = 16 << 20;
+/// A target that takes nothing but pings us would have all its answers pile up. Updates are not
+/// among them: they go past the library.
+const LARGEST_BACKLOG: usize = 64 << 10;
 /// Read this much at once: targets send small messages, and there may be a thousand of them.
 const READ_BUFFER: usize = 4 << 10;
 
 /// Upgrades the stream; a message larger than that will end the connection.
 pub(super) async fn upgrade(
     endpoint: &Endpoint,
-    stream: MaybeTlsStream<TcpStream>,
+    stream: Line,
     max_message_bytes: usize,
 ) -> Result<Socket, Refusal> {
     let url = endpoint.secret_url();
@@ -39,7 +40,7 @@ pub(super) async fn upgrade(
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_write_buffer_size(LARGEST_BACKLOG);
-    match client_async_with_config(request, stream, Some(config)).await {
+    match client_async_with_config(request, Outlet::new(stream), Some(config)).await {
         Ok((socket, _)) => Ok(socket),
         Err(Error::Http(response)) => Err(http_answer(&response)),
         Err(error) => Err(Refusal::Failed(failure(error))),
