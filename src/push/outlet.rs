@@ -28,7 +28,7 @@ const EIGHT_BYTES: u8 = 127;
 /// The longest head: two bytes, a length of eight, the mask.
 const HEAD: usize = 14;
 /// So much is masked and written at once.
-const PORTION: usize = 16 << 10;
+const PORTION: usize = 64 << 10;
 
 /// The stream below a WebSocket.
 #[derive(Debug)]
@@ -109,16 +109,21 @@ impl Frame {
         Ok(Self { head: head.freeze(), payload, mask })
     }
 
-    /// Puts what comes next into `room`, ready to be written; how much that is.
-    fn fill(&self, room: &mut [u8; PORTION]) -> usize {
-        let (head, body) = room.split_at_mut(self.head.len());
-        head.copy_from_slice(&self.head);
-        for (to, from) in body.chunks_mut(4).zip(self.payload.chunks(4)) {
-            for ((to, from), mask) in to.iter_mut().zip(from).zip(self.mask) {
-                *to = from ^ mask;
-            }
+    /// Puts what comes next into `portion`, masked; nothing at the end.
+    fn fill(&self, portion: &mut Vec<u8>) {
+        portion.clear();
+        portion.extend_from_slice(&self.head);
+        portion.extend_from_slice(self.payload.chunks(PORTION).next().unwrap_or_default());
+        let (_, payload) = portion.split_at_mut(self.head.len());
+        // Four at a time: this is done to every byte for every target.
+        let (fours, rest) = payload.as_chunks_mut();
+        let mask = u32::from_ne_bytes(self.mask);
+        for four in fours {
+            *four = (u32::from_ne_bytes(*four) ^ mask).to_ne_bytes();
         }
-        head.len() + body.len().min(self.payload.len())
+        for (byte, mask) in rest.iter_mut().zip(self.mask) {
+            *byte ^= mask;
+        }
     }
 
     fn written(&mut self, count: usize) {
@@ -137,17 +142,16 @@ impl<S: AsyncWrite + Unpin> Outlet<S> {
             let count = ready!(poll_some(&mut self.stream, cx, &self.rest))?;
             self.rest.advance(count);
         }
+        let mut portion = Vec::new();
         let mut update = self.update.frame();
         while let Some(frame) = &mut *update {
-            let mut room = [0; PORTION];
-            let length = frame.fill(&mut room);
-            let (portion, _) = room.split_at(length);
+            frame.fill(&mut portion);
             if portion.is_empty() {
                 // Only then nobody has to look after it any more.
                 ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
                 *update = None;
             } else {
-                let count = ready!(poll_some(&mut self.stream, cx, portion))?;
+                let count = ready!(poll_some(&mut self.stream, cx, &portion))?;
                 frame.written(count);
             }
         }
