@@ -3,6 +3,10 @@
 use super::serial::MeterSerial;
 use super::units::{Amperes, MeterVolts, PowerFactor, WattHours, Watts};
 
+/// No meter that a DTU reads sees more, in either direction: 99 inverters, the most that one DTU has,
+/// deliver some 200 kW, and a house's fuses of 63 A let 43 kW through.
+pub const MOST_POWER: Watts = Watts::from_tenths(2_500_000);
+
 /// One energy meter at the house's connection to the mains, as a DTU reads it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeterReading {
@@ -21,6 +25,13 @@ pub struct MeterReading {
     pub imported: Option<WattHours>,
     /// Phases A, B and C; one only for a single-phase meter; empty when the meter gives nothing.
     pub phases: Vec<MeterPhase>,
+}
+
+impl MeterReading {
+    /// Whether the DTU has live values of this meter, rather than only its name.
+    pub fn is_live(&self) -> bool {
+        self.power.is_some() || self.exported.is_some() || !self.phases.is_empty()
+    }
 }
 
 /// One phase of an energy meter. The signs are those of the whole meter.

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tracing::debug;
 
-use super::book::{Book, Doubt};
+use super::book::Book;
+use super::book::doubt::Doubt;
 use super::restore;
 use crate::dtu::PollError;
 use crate::plant::reading::DtuReading;
@@ -113,7 +114,7 @@ impl Keeper {
         });
     }
 
-    /// Changes the book, publishes and stores the outcome; returns how many counters were refused.
+    /// Changes the book, publishes and stores the outcome; returns how much was not believed.
     fn enter(
         &self,
         now: Timestamp,
@@ -139,8 +140,8 @@ impl Keeper {
             store.save_plant(saved);
             doubts
         };
-        for Doubt { serial, port, reason } in &doubts {
-            debug!("inverter {serial} port {port}: counter not believed: {reason}");
+        for doubt in &doubts {
+            debug!("{doubt}");
         }
         doubts.len()
     }

@@ -1,55 +1,174 @@
-//! How a new reading of a meter changes what is known of it. Pure.
+//! The energy meters of the plant, and how a new reading changes what is known of them. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::book::doubt::{Doubt, Subject};
+use super::merge::Moment;
+use crate::plant::ledger::{MeterLedger, Verdict};
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::serial::MeterSerial;
 use crate::plant::units::WattHours;
 use crate::snapshot::state::MeterState;
 
-/// Takes over what the DTU says of a meter. One that it does not reach keeps its last good values.
-pub(super) fn enter(
-    meters: &mut BTreeMap<MeterSerial, MeterState>,
-    dtu: &str,
-    reading: &MeterReading,
-    now: Timestamp,
-) {
-    let known = meters.get(&reading.serial);
-    if reading.power.is_none() && known.is_some() {
-        return;
-    }
-    let mut reading = reading.clone();
-    if let Some(MeterState { reading: old, .. }) = known {
-        reading.exported = counter(reading.exported, old.exported);
-        reading.imported = counter(reading.imported, old.imported);
-        for (new, old) in reading.phases.iter_mut().zip(&old.phases) {
-            new.exported = counter(Some(new.exported), Some(old.exported)).unwrap_or_default();
-            new.imported = counter(Some(new.imported), Some(old.imported)).unwrap_or_default();
-        }
-        reading.phases.extend(old.phases.iter().skip(reading.phases.len()).copied().map(counters));
-    }
-    let state = MeterState { dtu_name: Arc::from(dtu), timestamp: now, reading };
-    meters.insert(state.reading.serial, state);
+/// All meters that are known.
+#[derive(Debug, Default)]
+pub(super) struct Meters(BTreeMap<MeterSerial, Meter>);
+
+#[derive(Debug)]
+struct Meter {
+    state: MeterState,
+    /// The counters of all phases together.
+    whole: Counters,
+    /// Those of phases A, B and C.
+    phases: [Counters; 3],
 }
 
-/// In this protocol a missing value is a zero; a meter that has counted gives no other one.
-fn counter(new: Option<WattHours>, old: Option<WattHours>) -> Option<WattHours> {
-    new.filter(|new| new.get() > 0).or(old).or(new)
+/// The two counters of a meter, or of one of its phases.
+#[derive(Debug, Default)]
+struct Counters {
+    exported: MeterLedger,
+    imported: MeterLedger,
+}
+
+impl Meters {
+    /// With a meter that was known before the bridge started.
+    pub(super) fn restore(&mut self, state: MeterState) {
+        let at = state.timestamp;
+        let counters = |exported: Option<WattHours>, imported: Option<WattHours>| {
+            let resumed = |total| MeterLedger::resumed(total, at);
+            Counters {
+                exported: exported.map(resumed).unwrap_or_default(),
+                imported: imported.map(resumed).unwrap_or_default(),
+            }
+        };
+        let whole = counters(state.reading.exported, state.reading.imported);
+        let mut phases: [Counters; 3] = Default::default();
+        for (ledgers, phase) in phases.iter_mut().zip(&state.reading.phases) {
+            *ledgers = counters(Some(phase.exported), Some(phase.imported));
+        }
+        self.0.insert(state.reading.serial, Meter { state, whole, phases });
+    }
+
+    /// Sorted by serial number.
+    pub(super) fn states(&self) -> impl Iterator<Item = &MeterState> {
+        self.0.values().map(|meter| &meter.state)
+    }
+
+    /// Whether that meter is known.
+    pub(super) fn has(&self, serial: MeterSerial) -> bool {
+        self.0.contains_key(&serial)
+    }
+
+    /// How many meters of that DTU are known.
+    pub(super) fn count_of(&self, dtu: &str) -> usize {
+        self.states().filter(|state| &*state.dtu_name == dtu).count()
+    }
+
+    /// Keeps the meters of these DTUs only.
+    pub(super) fn retain(&mut self, dtus: &[Arc<str>]) {
+        self.0.retain(|_, meter| dtus.contains(&meter.state.dtu_name));
+    }
+
+    /// Takes over what the DTU says of a meter; returns which of its counters were not believed. One
+    /// that it does not reach keeps its last good values.
+    pub(super) fn enter(
+        &mut self,
+        dtu: &str,
+        reading: &MeterReading,
+        now: Timestamp,
+    ) -> Vec<Doubt> {
+        let meter = self.0.entry(reading.serial).or_insert_with(|| Meter::new(dtu, reading, now));
+        if !reading.is_live() {
+            return Vec::new();
+        }
+        meter.state.dtu_name = Arc::from(dtu);
+        meter.state.timestamp = now;
+        meter.enter(reading, now)
+    }
+
+    /// Drops measurements of that DTU's meters which have outlived the hold time.
+    pub(super) fn expire(&mut self, dtu: &str, moment: Moment) {
+        self.of(dtu).filter(|meter| moment.is_over(meter.state.timestamp)).for_each(Meter::forget);
+    }
+
+    /// Drops the measurements of that DTU's meters; energies and times stand.
+    pub(super) fn forget(&mut self, dtu: &str) {
+        self.of(dtu).for_each(Meter::forget);
+    }
+
+    fn of(&mut self, dtu: &str) -> impl Iterator<Item = &mut Meter> {
+        self.0.values_mut().filter(move |meter| &*meter.state.dtu_name == dtu)
+    }
+}
+
+impl Meter {
+    /// A meter of which nothing is known but its name.
+    fn new(dtu: &str, reading: &MeterReading, timestamp: Timestamp) -> Self {
+        let reading = MeterReading {
+            power: None,
+            power_factor: None,
+            exported: None,
+            imported: None,
+            phases: Vec::new(),
+            ..reading.clone()
+        };
+        let state = MeterState { dtu_name: Arc::from(dtu), timestamp, reading };
+        Self { state, whole: Counters::default(), phases: Default::default() }
+    }
+
+    fn enter(&mut self, reading: &MeterReading, now: Timestamp) -> Vec<Doubt> {
+        let mut doubts = Vec::new();
+        let mut record = |counters: &mut Counters, seen: (Option<_>, Option<_>), which: &str| {
+            let verdicts = [
+                (counters.exported.record(seen.0, now), "exported"),
+                (counters.imported.record(seen.1, now), "imported"),
+            ];
+            for (verdict, direction) in verdicts {
+                if let Verdict::Refused(refusal) = verdict {
+                    let reason = format!("{direction}{which}: {refusal}");
+                    doubts.push(Doubt { of: Subject::Meter(reading.serial), reason });
+                }
+            }
+            let exported = counters.exported.total().or(unbegun(seen.0));
+            (exported, counters.imported.total().or(unbegun(seen.1)))
+        };
+        let (exported, imported) =
+            record(&mut self.whole, (reading.exported, reading.imported), "");
+        let mut phases = reading.phases.clone();
+        // A phase that is not heard any more keeps its counters.
+        let silent = self.state.reading.phases.iter().skip(phases.len()).copied().map(counters);
+        phases.extend(silent);
+        for ((phase, ledgers), name) in phases.iter_mut().zip(&mut self.phases).zip(["A", "B", "C"])
+        {
+            let seen = (Some(phase.exported), Some(phase.imported));
+            let (exported, imported) = record(ledgers, seen, &format!(" of phase {name}"));
+            phase.exported = exported.unwrap_or_default();
+            phase.imported = imported.unwrap_or_default();
+        }
+        self.state.reading = MeterReading { exported, imported, phases, ..reading.clone() };
+        doubts
+    }
+
+    /// Drops the measurements; energies and time stand.
+    fn forget(&mut self) {
+        let reading = &mut self.state.reading;
+        reading.power = None;
+        reading.power_factor = None;
+        for phase in &mut reading.phases {
+            *phase = counters(*phase);
+        }
+    }
+}
+
+/// A counter that has not begun yet: of what is not believed, no more than that.
+fn unbegun(seen: Option<WattHours>) -> Option<WattHours> {
+    seen.filter(|seen| seen.get() == 0)
 }
 
 /// What is left of a phase without its measurements.
 const fn counters(phase: MeterPhase) -> MeterPhase {
     MeterPhase { power: None, voltage: None, current: None, power_factor: None, ..phase }
-}
-
-/// Drops the measurements of a meter of which nothing was heard for long; energies and time stand.
-pub(super) fn forget(state: &mut MeterState) {
-    state.reading.power = None;
-    state.reading.power_factor = None;
-    for phase in &mut state.reading.phases {
-        *phase = counters(*phase);
-    }
 }

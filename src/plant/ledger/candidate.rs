@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::line::Reach;
+use super::line::Pace;
 
 /// So many rising readings that agree are no garbage. Repeated values do not count: a DTU that
 /// just restarted repeats a stale reply for an hour (seen 54 times in a row).
@@ -28,11 +28,16 @@ pub(super) struct Candidate {
 
 impl Candidate {
     /// The candidate with one more reading; a fresh one if the reading does not continue it.
-    pub(super) fn following(known: Option<Self>, counter: i64, base: i64, at: Timestamp) -> Self {
+    pub(super) fn following(
+        known: Option<Self>,
+        (counter, base): (i64, i64),
+        at: Timestamp,
+        pace: Pace,
+    ) -> Self {
         let fresh = Self { base, counter, since: at, count: 1 };
         let Some(known) = known else { return fresh };
         let growth = counter.saturating_sub(known.counter);
-        if growth < 0 || growth > Reach::between(known.since, at).usual {
+        if growth < 0 || growth > pace.between(known.since, at).usual {
             return fresh;
         }
         let base = known.base.min(base);

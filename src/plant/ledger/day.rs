@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::candidate::MOST_PER_DAY;
-use super::line::Reach;
+use super::line::PORT;
 
 /// No bridge ran before 2020: such a clock was not set yet.
 const CLOCK_IS_SET: Timestamp = Timestamp::constant(1_577_836_800, 0);
@@ -47,7 +47,7 @@ pub(super) fn turn(known: Option<Date>, now: Timestamp, zone: &TimeZone) -> Turn
 pub(super) fn most(at: Timestamp, zone: &TimeZone) -> i64 {
     let midnight = begin(zone.to_datetime(at).date(), zone);
     match midnight {
-        Some(midnight) if at >= CLOCK_IS_SET => Reach::between(midnight, at).usual,
+        Some(midnight) if at >= CLOCK_IS_SET => PORT.between(midnight, at).usual,
         _ => MOST_PER_DAY,
     }
     .min(MOST_PER_DAY)

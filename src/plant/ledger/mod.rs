@@ -11,6 +11,7 @@
 mod candidate;
 mod day;
 mod line;
+mod meter;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,8 @@ use jiff::tz::TimeZone;
 
 use self::candidate::Candidate;
 use self::day::Turn;
-use self::line::{Line, Reach};
+use self::line::{Line, PORT, Reach};
+pub use self::meter::MeterLedger;
 pub use self::record::LedgerRecord;
 pub use self::verdict::{Refusal, Verdict};
 use super::units::WattHours;
@@ -130,7 +132,7 @@ impl PortLedger {
         let position = self.total.unwrap_or(0);
         let base = self.total.map_or(0, |_| counter);
         if counter > COMMON {
-            let candidate = Candidate::following(self.candidate, counter, base, at);
+            let candidate = Candidate::following(self.candidate, (counter, base), at, PORT);
             self.candidate = Some(candidate);
             if !candidate.is_confirmed() {
                 return Verdict::Refused(Refusal::High { seen: counter, count: candidate.count });
@@ -149,7 +151,7 @@ impl PortLedger {
 
     /// Finds the line on which the reading lies, or keeps it in mind.
     fn judge(&mut self, line: Line, counter: i64, today: Option<i64>, at: Timestamp) -> Verdict {
-        let reach = Reach::between(line.since, at);
+        let reach = PORT.between(line.since, at);
         let growth = counter - line.counter;
         if (0..=reach.usual).contains(&growth) {
             if growth > 0 {
@@ -195,12 +197,12 @@ impl PortLedger {
         let growth = counter - line.counter;
         let base = if growth < 0 && candidate::is_new_device(counter, today) {
             0
-        } else if growth > 0 && growth <= Reach::between(line.since, at).at_most {
+        } else if growth > 0 && growth <= PORT.between(line.since, at).at_most {
             line.counter
         } else {
             counter
         };
-        let candidate = Candidate::following(self.candidate, counter, base, at);
+        let candidate = Candidate::following(self.candidate, (counter, base), at, PORT);
         if !candidate.is_confirmed() {
             self.candidate = Some(candidate);
             let (seen, last, count) = (counter, line.counter, candidate.count);

@@ -29,7 +29,7 @@ pub enum Refusal {
         /// The last value that counted.
         last: i64,
     },
-    /// More than a port can ever have produced.
+    /// More than there can ever have been.
     Absurd {
         /// The value.
         seen: i64,
@@ -51,7 +51,7 @@ pub enum Refusal {
         /// How many rising values agree so far.
         count: u8,
     },
-    /// Grown faster than a port can produce; believed when three rising values agree.
+    /// Grown faster than there can be energy; believed when three rising values agree.
     Jumped {
         /// The value.
         seen: i64,
@@ -69,20 +69,20 @@ impl fmt::Display for Refusal {
                 write!(f, "lifetime counter is 0 after {last} Wh: a DTU says so while it restarts")
             }
             Self::Absurd { seen } => {
-                write!(f, "lifetime counter of {seen} Wh is more than a port can produce")
+                write!(f, "lifetime counter of {seen} Wh is more than there can be")
             }
             Self::High { seen, count } => {
                 write!(f, "first lifetime counter of {seen} Wh is doubtful ({count} of 3 agree)")
             }
             Self::Fell { seen, last, count } => write!(
                 f,
-                "lifetime counter fell from {last} Wh to {seen} Wh; an exchanged inverter is \
+                "lifetime counter fell from {last} Wh to {seen} Wh; an exchanged device is \
                  recognised by three rising values ({count} so far)"
             ),
             Self::Jumped { seen, last, count } => write!(
                 f,
-                "lifetime counter went from {last} Wh to {seen} Wh faster than a port can \
-                 produce; believed after three rising values ({count} so far)"
+                "lifetime counter went from {last} Wh to {seen} Wh faster than there can be \
+                 energy; believed after three rising values ({count} so far)"
             ),
         }
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::super::merge::{self, Moment};
-use super::super::meters;
 use super::Book;
 use crate::snapshot::state::DtuStatus;
 
@@ -33,10 +32,6 @@ impl Book {
         for state in self.inverters.values_mut().filter(|state| &*state.dtu_name == dtu) {
             merge::expire(state, moment);
         }
-        for meter in self.meters.values_mut().filter(|meter| &*meter.dtu_name == dtu) {
-            if moment.is_over(meter.timestamp) {
-                meters::forget(meter);
-            }
-        }
+        self.meters.expire(dtu, moment);
     }
 }

@@ -3,6 +3,8 @@
 
 mod reconfigure;
 
+pub mod doubt;
+
 mod expiry;
 
 mod strangers;
@@ -19,37 +21,30 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use self::strangers::Strangers;
+use self::doubt::{Doubt, Subject};
+use self::strangers::{MOST_INVERTERS, MOST_METERS, Strangers};
 use self::sun::output;
+use super::merge;
+use super::meters::Meters;
 use super::night::Dusk;
-use super::{merge, meters};
 use crate::plant::ledger::{Counters, PortLedger, Verdict};
+use crate::plant::meter::MeterReading;
 use crate::plant::reading::{DtuReading, InverterReading};
 use crate::plant::serial::{InverterSerial, MeterSerial};
 use crate::poller::merge::Moment;
 use crate::snapshot::state::{DtuState, DtuStatus, Failing, InverterState, MeterState, PortState};
-
-/// A counter that was not believed, in words for the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Doubt {
-    /// Which inverter.
-    pub serial: InverterSerial,
-    /// Which port of it.
-    pub port: u8,
-    /// What was doubtful.
-    pub reason: String,
-}
 
 /// All that is known of the plant.
 #[derive(Debug)]
 pub struct Book {
     zone: TimeZone,
     inverters: BTreeMap<InverterSerial, InverterState>,
-    meters: BTreeMap<MeterSerial, MeterState>,
+    meters: Meters,
     ledgers: BTreeMap<(InverterSerial, u8), PortLedger>,
     dtus: Vec<DtuState>,
     dusks: BTreeMap<Arc<str>, Dusk>,
-    strangers: Strangers,
+    strangers: Strangers<InverterSerial>,
+    strange_meters: Strangers<MeterSerial>,
 }
 
 impl Book {
@@ -73,18 +68,19 @@ impl Book {
         Self {
             zone,
             inverters,
-            meters: BTreeMap::new(),
+            meters: Meters::default(),
             ledgers,
             dtus,
             dusks,
-            strangers: Strangers::default(),
+            strangers: Strangers::at_most(MOST_INVERTERS),
+            strange_meters: Strangers::at_most(MOST_METERS),
         }
     }
 
     /// With these meters, which were known before the bridge started as well.
     #[must_use]
     pub fn with_meters(mut self, meters: impl IntoIterator<Item = MeterState>) -> Self {
-        self.meters.extend(meters.into_iter().map(|state| (state.reading.serial, state)));
+        meters.into_iter().for_each(|state| self.meters.restore(state));
         self
     }
 
@@ -100,7 +96,7 @@ impl Book {
 
     /// The meters, sorted by serial number.
     pub fn meters(&self) -> Vec<MeterState> {
-        self.meters.values().cloned().collect()
+        self.meters.states().cloned().collect()
     }
 
     /// The DTUs, in the order of the configuration.
@@ -145,9 +141,7 @@ impl Book {
         for state in self.inverters.values_mut().filter(|state| &*state.dtu_name == dtu) {
             merge::darken(state);
         }
-        for meter in self.meters.values_mut().filter(|meter| &*meter.dtu_name == dtu) {
-            meters::forget(meter);
-        }
+        self.meters.forget(dtu);
         self.roll(now);
         true
     }
@@ -194,11 +188,15 @@ impl Book {
         let now = moment.now;
         self.expire(dtu, moment);
         let known = self.inverters.values().filter(|state| &*state.dtu_name == dtu).count();
+        let known_meters = self.meters.count_of(dtu);
         let is_known = |serial| self.inverters.contains_key(&serial);
         let listed = reading.inverters.iter().map(|inverter| inverter.serial);
-        let mut doubts = self.strangers.look_at(dtu, known, listed.filter(|one| !is_known(*one)));
+        let listed = listed.filter(|one| !is_known(*one));
+        let strangers = self.strangers.look_at(dtu, (known > 0, known), listed);
+        let doubt = |(serial, reason)| Doubt { of: Subject::Inverter(serial), reason };
+        let mut doubts: Vec<_> = strangers.clone().into_iter().map(doubt).collect();
         for inverter in &reading.inverters {
-            let is_doubtful = doubts.iter().any(|doubt| doubt.serial == inverter.serial);
+            let is_doubtful = strangers.contains_key(&inverter.serial);
             let is_old_news = reading.stale && !self.inverters.contains_key(&inverter.serial);
             if is_doubtful || is_old_news {
                 continue;
@@ -216,13 +214,28 @@ impl Book {
                 doubts.extend(self.count(inverter, now));
             }
         }
-        if !reading.stale {
-            for meter in &reading.meters {
-                meters::enter(&mut self.meters, dtu, meter, now);
-            }
-        }
+        let is_known = known > 0 || known_meters > 0;
+        doubts.extend(self.enter_meters(dtu, reading, (is_known, known_meters), now));
         self.roll(now);
         doubts
+    }
+
+    /// Enters what the DTU says of its energy meters, of which so many are known.
+    fn enter_meters(
+        &mut self,
+        dtu: &str,
+        reading: &DtuReading,
+        known: (bool, usize),
+        now: Timestamp,
+    ) -> Vec<Doubt> {
+        let listed = reading.meters.iter().map(|meter| meter.serial);
+        let listed = listed.filter(|one| !self.meters.has(*one));
+        let strangers = self.strange_meters.look_at(dtu, known, listed);
+        let believed = |meter: &&MeterReading| !strangers.contains_key(&meter.serial);
+        let meters = reading.meters.iter().filter(|_| !reading.stale).filter(believed);
+        let refused: Vec<_> = meters.flat_map(|meter| self.meters.enter(dtu, meter, now)).collect();
+        let doubt = |(serial, reason)| Doubt { of: Subject::Meter(serial), reason };
+        strangers.into_iter().map(doubt).chain(refused).collect()
     }
 
     /// Enters the counters of an inverter's ports into their ledgers.
@@ -233,7 +246,7 @@ impl Book {
             let counters = Counters { total: port.total, today: port.today };
             if let Verdict::Refused(refusal) = ledger.record(counters, now, &self.zone) {
                 let reason = refusal.to_string();
-                doubts.push(Doubt { serial: inverter.serial, port: port.number, reason });
+                doubts.push(Doubt { of: Subject::Port(inverter.serial, port.number), reason });
             }
         }
         doubts

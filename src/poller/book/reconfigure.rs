@@ -25,7 +25,7 @@ impl Book {
             })
             .collect();
         let names: Vec<Arc<str>> = self.dtus.iter().map(|dtu| Arc::clone(&dtu.name)).collect();
-        self.meters.retain(|_, meter| names.contains(&meter.dtu_name));
+        self.meters.retain(&names);
         self.dusks.retain(|name, _| names.contains(name));
         for dtu in &self.dtus {
             let (power, ports) = output(&self.inverters, &dtu.name);

@@ -23,7 +23,7 @@ pub(super) fn single_phase(message: &SgsMo) -> Option<InverterReading> {
     };
     let mut inverter = common.inverter()?;
     if is_linked(message.link_status) {
-        inverter.ac.current = Some(Amperes::from_hundredths(message.current));
+        inverter.ac.current = plausible::current(Amperes::from_hundredths(message.current));
         inverter.ac.power_limit = power_limit(message.power_limit);
     }
     Some(inverter)
@@ -47,8 +47,10 @@ pub(super) fn three_phase(message: &TgsMo) -> Option<InverterReading> {
     if is_linked(message.link_status) {
         let voltages = [message.voltage_a, message.voltage_b, message.voltage_c];
         let currents = [message.current_a, message.current_b, message.current_c];
-        inverter.ac.phase_voltages = voltages.map(Volts::from_tenths).to_vec();
-        inverter.ac.phase_currents = currents.map(Amperes::from_hundredths).to_vec();
+        inverter.ac.phase_voltages =
+            all(voltages.map(|raw| plausible::voltage(Volts::from_tenths(raw))));
+        inverter.ac.phase_currents =
+            all(currents.map(|raw| plausible::current(Amperes::from_hundredths(raw))));
     }
     Some(inverter)
 }
@@ -81,12 +83,17 @@ impl Common {
         inverter.ac = AcReading {
             active_power: plausible::active_power(Watts::from_tenths(self.active_power)),
             reactive_power: plausible::reactive_power(Vars::from_tenths(self.reactive_power)),
-            power_factor: Some(power_factor(self.power_factor)),
+            power_factor: plausible::power_factor(power_factor(self.power_factor)),
             signal: signal::percent(self.signal),
             ..AcReading::default()
         };
         Some(inverter)
     }
+}
+
+/// The values of all phases; none if one of them cannot be, for their place tells whose they are.
+fn all<T>(phases: [Option<T>; 3]) -> Vec<T> {
+    phases.into_iter().collect::<Option<_>>().unwrap_or_default()
 }
 
 /// Without a link the DTU gives zeros, or residues of earlier values.

@@ -2,6 +2,7 @@
 
 use super::super::app_info::serial_number;
 use super::super::messages::MeterMo;
+use crate::dtu::plausible;
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::serial::MeterSerial;
 use crate::plant::units::{Amperes, MeterVolts, PowerFactor, WattHours, Watts};
@@ -20,13 +21,13 @@ pub(super) fn meters(messages: &[MeterMo]) -> Vec<MeterReading> {
 /// One meter; `None` without a serial number. One that gives nothing but zeros gives nothing.
 fn meter(message: &MeterMo) -> Option<MeterReading> {
     let phases = phases(message);
-    let MeterMo { power, exported, imported, .. } = *message;
-    let is_live = !phases.is_empty() || [power, exported, imported].iter().any(|&raw| raw != 0);
+    let whole = [message.power, message.exported, message.imported];
+    let is_live = !phases.is_empty() || whole.iter().any(|&raw| raw != 0);
     Some(MeterReading {
         serial: MeterSerial::from_u64(serial_number(message.serial)?),
         kind: u16::try_from(message.device_type).ok().filter(|&kind| kind != 0),
-        power: is_live.then(|| tens_of_watts(message.power)),
-        power_factor: is_live.then(|| PowerFactor::from_thousandths(message.power_factor)),
+        power: power(message.power).filter(|_| is_live),
+        power_factor: power_factor(message.power_factor).filter(|_| is_live),
         exported: is_live.then(|| tens_of_watt_hours(message.exported)),
         imported: is_live.then(|| tens_of_watt_hours(message.imported)),
         phases,
@@ -51,21 +52,27 @@ fn phases(message: &MeterMo) -> Vec<MeterPhase> {
     raw.iter().take(count.map_or(0, |last| last + 1)).map(phase).collect()
 }
 
-fn phase(&[power, exported, imported, voltage, current, power_factor]: &[i32; 6]) -> MeterPhase {
+fn phase(&[watts, exported, imported, voltage, current, factor]: &[i32; 6]) -> MeterPhase {
     MeterPhase {
-        power: Some(tens_of_watts(power)),
-        voltage: Some(MeterVolts::from_hundredths(voltage)),
-        current: Some(Amperes::from_hundredths(current)),
-        power_factor: Some(PowerFactor::from_thousandths(power_factor)),
+        power: power(watts),
+        voltage: plausible::meter_voltage(MeterVolts::from_hundredths(voltage)),
+        current: plausible::meter_current(Amperes::from_hundredths(current)),
+        power_factor: power_factor(factor),
         exported: tens_of_watt_hours(exported),
         imported: tens_of_watt_hours(imported),
     }
 }
 
-const fn tens_of_watts(raw: i32) -> Watts {
-    Watts::from_tenths(raw.saturating_mul(100))
+/// Counted in tens of watts.
+fn power(raw: i32) -> Option<Watts> {
+    plausible::meter_power(Watts::from_tenths(raw.saturating_mul(100)))
 }
 
+fn power_factor(raw: i32) -> Option<PowerFactor> {
+    plausible::power_factor(PowerFactor::from_thousandths(raw))
+}
+
+/// Counted in tens of watt hours. No counter is below zero: such a one is as good as none.
 fn tens_of_watt_hours(raw: i32) -> WattHours {
     WattHours::new(u64::try_from(raw).unwrap_or_default() * 10)
 }

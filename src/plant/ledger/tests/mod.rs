@@ -4,6 +4,8 @@ mod days;
 
 mod life;
 
+mod meter;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 

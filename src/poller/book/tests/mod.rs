@@ -1,10 +1,11 @@
 //! The book against what DTUs say in an evening, at a restart, and when they leave something out.
 
+mod meters;
+
 use super::*;
 use crate::config::Protocol;
-use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::reading::PortReading;
-use crate::plant::units::{MeterVolts, WattHours, Watts};
+use crate::plant::units::{WattHours, Watts};
 
 const HOLD: Duration = Duration::from_secs(300);
 
@@ -175,46 +176,6 @@ fn half_an_answer_takes_nothing_away() {
     assert_eq!((inverter.operating_status, inverter.alarm_count), (Some(3), Some(2)));
     assert_eq!(inverter.ac.firmware_version.as_deref(), Some("V01.00.12"));
     assert_eq!(powers(&book), [Some(310.0), Some(300.0)]);
-}
-
-fn meter(watts: i32, exported: u64, phases: usize) -> MeterReading {
-    let exported = WattHours::new(exported);
-    let phase = MeterPhase {
-        power: Some(Watts::from_tenths(watts * 10)),
-        voltage: Some(MeterVolts::from_hundredths(23_170)),
-        current: None,
-        power_factor: None,
-        exported,
-        imported: WattHours::new(7),
-    };
-    MeterReading {
-        serial: MeterSerial::from_bytes([0x10, 0xC0, 0, 0, 0, 1]),
-        kind: Some(3),
-        power: (phases > 0).then_some(Watts::from_tenths(watts * 10)),
-        power_factor: None,
-        exported: (phases > 0).then_some(exported),
-        imported: (phases > 0).then_some(WattHours::new(7)),
-        phases: vec![phase; phases],
-    }
-}
-
-#[test]
-fn a_meters_counters_stand_while_its_values_come_and_go() {
-    let mut book = new_book();
-    let mut say = |meter: MeterReading, minute: i64| {
-        let meters = vec![meter];
-        book.succeeded("Roof", &DtuReading { meters, ..DtuReading::default() }, at(minute));
-        let state = book.meters().remove(0);
-        let power = state.reading.power.map(Watts::as_f64);
-        let phases: Vec<_> = state.reading.phases.iter().map(|one| one.exported.get()).collect();
-        (power, state.reading.exported.map(WattHours::get), phases, state.timestamp)
-    };
-    assert_eq!(say(meter(0, 0, 0), 0), (None, None, vec![], at(0)));
-    assert_eq!(say(meter(-40, 500, 3), 1), (Some(-40.0), Some(500), vec![500; 3], at(1)));
-    assert_eq!(say(meter(0, 0, 0), 2), (Some(-40.0), Some(500), vec![500; 3], at(1)));
-    assert_eq!(say(meter(0, 0, 0), 9), (None, Some(500), vec![500; 3], at(1)));
-    assert_eq!(say(meter(90, 0, 1), 10), (Some(90.0), Some(500), vec![500; 3], at(10)));
-    assert_eq!(say(meter(90, 501, 3), 11), (Some(90.0), Some(501), vec![501; 3], at(11)));
 }
 
 #[test]
