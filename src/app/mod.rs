@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -71,7 +70,7 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     }
     // An error means that a provider is installed already, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let listener = TcpListener::bind(http.listen).await.with_context(|| {
+    let listener = http::listen(http.listen).with_context(|| {
         format!("cannot listen on {} (http.listen); is another bridge running?", http.listen)
     })?;
 

@@ -12,6 +12,7 @@ use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
@@ -19,6 +20,7 @@ use tracing::debug;
 use super::answer::{answer, is_reading, open_to_pages};
 use super::body::drain;
 use super::patience::Patience;
+use super::receiving::Receiving;
 use super::respond::{self, Response};
 use super::seats::Seat;
 use super::{Api, Limits};
@@ -41,8 +43,13 @@ impl Room {
     pub(super) async fn serve(self, stream: TcpStream, peer: IpAddr, seat: Arc<Seat>) {
         let service = service_fn(|request| {
             let busy = seat.busy();
-            let answered = self.answered(request, peer);
+            let answered = self.answered(request, peer, Arc::clone(&seat));
+            let was_answered = seat.had_answer();
             async move {
+                // Others come first: else who asks many things at once is told them all at once.
+                if was_answered {
+                    yield_now().await;
+                }
                 let response = answered.await;
                 drop(busy);
                 Ok::<_, Infallible>(response)
@@ -55,7 +62,7 @@ impl Room {
             biased;
             ended = connection.as_mut() => ended,
             () = seat.dismissed() => {
-                if seat.is_idle() {
+                if seat.may_leave_at_once() {
                     return;
                 }
                 connection.as_mut().graceful_shutdown();
@@ -89,22 +96,29 @@ impl Room {
         builder
     }
 
-    async fn answered(&self, request: Request<Incoming>, peer: IpAddr) -> Response {
+    async fn answered(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        seat: Arc<Seat>,
+    ) -> Response {
         let room = self.clone();
         if is_reading(request.method()) {
-            return room.answer(request, peer).await;
+            return room.answer(request, peer, seat).await;
         }
         // What changes something is carried through even if the client does not wait for it.
-        let answered = self.tasks.spawn(async move { room.answer(request, peer).await });
+        let answered = self.tasks.spawn(async move { room.answer(request, peer, seat).await });
         answered.await.unwrap_or_else(|error| {
             tracing::error!("a request could not be answered: {error}");
             respond::problem(StatusCode::INTERNAL_SERVER_ERROR, "the bridge failed; see its log")
         })
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response {
-        let (request, mut body) = request.into_parts();
-        let response = answer(&self.api, &self.limits, &request, &mut body, peer).await;
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr, seat: Arc<Seat>) -> Response {
+        let (request, body) = request.into_parts();
+        let mut receiving = Receiving::new(body, seat);
+        let response = answer(&self.api, &self.limits, &request, &mut receiving, peer).await;
+        let body = receiving.into_body();
         // Who asked first whether to send the body has not sent it.
         if !body.is_end_stream() && !request.headers.contains_key(EXPECT) {
             drop(self.tasks.spawn(drain(body)));

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Api, Limits, serve};
+use super::{Api, Limits, listen, serve};
 use crate::clock::WallClock;
 use crate::config::{HttpConfig, Protocol, RegistrationConfig};
 use crate::plant::reading::AcReading;
@@ -25,7 +25,7 @@ use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
 
 /// Nothing here takes so long unless it is broken.
-const GUARD: Duration = Duration::from_secs(5);
+pub(super) const GUARD: Duration = Duration::from_secs(5);
 
 /// Noon of a day in June.
 pub(super) fn noon() -> Timestamp {
@@ -110,7 +110,8 @@ pub(super) fn directory(registration: &RegistrationConfig) -> Directory {
 
 /// The limits of the default configuration.
 pub(super) fn limits() -> Limits {
-    Limits::from(&HttpConfig::default())
+    // Nobody is sent away for being slow unless a test wants it: the machine may be slow itself.
+    Limits { stall_time: GUARD, ..Limits::from(&HttpConfig::default()) }
 }
 
 /// A server on a port of its own.
@@ -121,8 +122,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) async fn start(limits: Limits) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    pub(super) fn start(limits: Limits) -> Self {
+        let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let tasks = Tasks::new();
         let stop = tasks.stop();

@@ -10,6 +10,8 @@ const BODY_BYTES: usize = 64 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that takes nothing for so long is not reading any more.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer than a home network takes for what is on its way.
+const STALL_TIME: Duration = Duration::from_millis(100);
 
 /// What a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,9 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// How long a client may take nothing of an answer.
     pub write_timeout: Duration,
+    /// How long a client may hold up its own request or answer before it makes room for a newcomer
+    /// that finds all connections taken.
+    pub stall_time: Duration,
 }
 
 impl From<&HttpConfig> for Limits {
@@ -34,6 +39,7 @@ impl From<&HttpConfig> for Limits {
             body_bytes: BODY_BYTES,
             body_timeout: BODY_TIMEOUT,
             write_timeout: WRITE_TIMEOUT,
+            stall_time: STALL_TIME,
         }
     }
 }

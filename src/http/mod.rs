@@ -27,6 +27,8 @@ mod seats;
 
 mod patience;
 
+mod receiving;
+
 mod connection;
 
 mod server;
@@ -41,7 +43,7 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 pub use self::limits::Limits;
-pub use self::server::serve;
+pub use self::server::{listen, serve};
 use crate::clock::WallClock;
 use crate::snapshot::SnapshotReader;
 use crate::targets::Directory;

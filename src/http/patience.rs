@@ -33,7 +33,7 @@ impl<S> Patience<S> {
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if self.runs_out.is_some() || written.is_pending() {
-            self.seat.set_writing(written.is_pending());
+            self.seat.set_stalled(written.is_pending());
         }
         if written.is_ready() {
             self.runs_out = None;
@@ -100,7 +100,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn patience_runs_out_only_while_nothing_is_taken() {
-        let mut seats = Seats::new(1, CancellationToken::new(), Metrics::new());
+        let mut seats = Seats::new(1, Duration::ZERO, CancellationToken::new(), Metrics::new());
         let seat = seats.take().await.unwrap();
         let (ours, mut theirs) = duplex(1);
         let mut stream = Patience::new(ours, Arc::clone(&seat), Duration::from_secs(30));
@@ -114,6 +114,6 @@ mod tests {
         let (written, ()) = tokio::join!(stream.write_all(b"12345"), reader);
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(began.elapsed().as_secs(), 3 * 29 + 30);
-        assert!(!seat.is_idle());
+        assert!(!seat.may_leave_at_once());
     }
 }

@@ -1,10 +1,11 @@
 //! Accepts connections, gives each a seat, ends them in order.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,13 +20,26 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// That it ran out of something is told so often at most.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
+/// How many newcomers may wait to be accepted. The usual 128 are one crowd, and whoever comes then
+/// is dropped by the kernel and tries again after a second.
+const WAITING: u32 = 1_024;
+
+/// Listens at `address`, also where one that has just ended listened.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
+}
+
 /// Serves `api` to whoever connects to `listener`, until `stop`.
 ///
 /// Returns once the port is free and all connections are closed: those that are idle at once, the
 /// others after their answer, within about a second.
 pub async fn serve(listener: TcpListener, api: Arc<Api>, limits: Limits, stop: CancellationToken) {
     let tasks = TaskTracker::new();
-    let mut seats = Seats::new(limits.max_connections, stop.clone(), api.metrics.clone());
+    let (stopped, metrics) = (stop.clone(), api.metrics.clone());
+    let mut seats = Seats::new(limits.max_connections, limits.stall_time, stopped, metrics);
     let room = Room { api, limits, tasks: tasks.clone() };
     stop.run_until_cancelled(accept(&listener, &room, &mut seats)).await;
     drop(listener);
@@ -47,7 +61,7 @@ async fn accept(listener: &TcpListener, room: &Room, seats: &mut Seats) {
                     warn!("no connections can be accepted for the moment: {error}");
                     told = Some(Instant::now());
                 }
-                seats.dismiss_one();
+                let _is_one_leaving = seats.dismiss_one();
                 sleep(PAUSE).await;
                 continue;
             }

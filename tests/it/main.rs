@@ -9,6 +9,7 @@
 
 mod support;
 
+mod abuse;
 mod commands;
 mod configuration;
 mod container;
@@ -23,5 +24,6 @@ mod registration;
 mod reload;
 mod restart;
 mod shutdown;
+mod soak;
 mod targets;
 mod truth;

@@ -22,7 +22,7 @@ async fn registering(server: &Server) -> Client {
 
 #[tokio::test]
 async fn idle_connections_do_not_hold_up_the_end() {
-    let server = Server::start(limits()).await;
+    let server = Server::start(limits());
     let _silent = server.client().await;
     let mut slow = server.client().await;
     slow.say("GET /ready HTTP/1.1\r\nX-Slow: ").await;
@@ -34,7 +34,7 @@ async fn idle_connections_do_not_hold_up_the_end() {
 
 #[tokio::test]
 async fn a_request_that_has_begun_is_answered() {
-    let server = Server::start(limits()).await;
+    let server = Server::start(limits());
     let mut client = registering(&server).await;
     server.stop();
     client.say("{}").await;
@@ -46,7 +46,7 @@ async fn a_request_that_has_begun_is_answered() {
 
 #[tokio::test]
 async fn a_request_that_never_ends_is_left_behind() {
-    let server = Server::start(limits()).await;
+    let server = Server::start(limits());
     let client = registering(&server).await;
     let began = Instant::now();
     assert!(server.ends_within(Duration::from_millis(1_500)).await);

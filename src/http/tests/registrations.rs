@@ -92,7 +92,7 @@ async fn post(client: &mut Client, headers: &str) {
 
 #[tokio::test]
 async fn a_body_announced_too_large_is_refused_unread() {
-    let server = Server::start(limits()).await;
+    let server = Server::start(limits());
     let mut client = server.client().await;
     post(&mut client, "Content-Length: 5000000000").await;
     assert_eq!(client.reply().await.status, 413);
@@ -100,7 +100,7 @@ async fn a_body_announced_too_large_is_refused_unread() {
 
 #[tokio::test]
 async fn a_client_that_sends_too_much_still_hears_why() {
-    let server = Server::start(limits()).await;
+    let server = Server::start(limits());
     for announced in ["Content-Length: 500000", "Transfer-Encoding: chunked"] {
         let mut client = server.client().await;
         post(&mut client, announced).await;
@@ -114,7 +114,7 @@ async fn a_client_that_sends_too_much_still_hears_why() {
 
 #[tokio::test]
 async fn a_client_that_asks_before_it_sends_is_told_not_to() {
-    let server = Server::start(limits()).await;
+    let server = Server::start(limits());
     let mut client = server.client().await;
     post(&mut client, "Content-Length: 500000\r\nExpect: 100-continue").await;
     assert_eq!(client.reply().await.status, 413);

@@ -4,10 +4,10 @@
 mod certificates;
 mod door;
 mod ends;
-mod faulty;
+pub(crate) mod faulty;
 mod hostile;
 mod journal;
 mod matrix;
 mod network;
 mod rows;
-mod step;
+pub(crate) mod step;
