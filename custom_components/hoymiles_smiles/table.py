@@ -114,9 +114,7 @@ INVERTER: Final = [
         "operating_status",
         Choice({"0": "no_data", "3": "producing"}, "other"),
         raw="/operating_status",
-    )
-    .late()
-    .diagnostic(),
+    ).diagnostic(),
     _inverter(
         "link_status", Choice({"0": "not_reached", "1": "reached"}, "other"), raw="/link_status"
     )

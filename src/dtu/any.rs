@@ -1,5 +1,7 @@
 //! A DTU of whichever protocol the configuration names.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 
 use super::modbus::ModbusDtu;
@@ -34,6 +36,13 @@ impl Dtu for AnyDtu {
         match self {
             Self::Modbus(dtu) => dtu.poll().await,
             Self::Protobuf(dtu) => dtu.poll().await,
+        }
+    }
+
+    fn pauses(&self) -> Duration {
+        match self {
+            Self::Modbus(dtu) => dtu.pauses(),
+            Self::Protobuf(dtu) => dtu.pauses(),
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod protobuf;
 pub mod any;
 
 use std::future::Future;
+use std::time::Duration;
 
 pub use self::error::DtuError;
 use crate::plant::reading::DtuReading;
@@ -23,6 +24,12 @@ use crate::plant::reading::DtuReading;
 pub trait Dtu: Send {
     /// Asks once, with the time limits and retries of the configuration.
     fn poll(&mut self) -> impl Future<Output = Result<DtuReading, PollError>> + Send;
+
+    /// How much of the last poll's time the bridge spent in pauses, to spare the DTU: who wonders how
+    /// fast the DTU is wants to know the rest.
+    fn pauses(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// A poll that did not reach its end.

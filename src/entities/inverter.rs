@@ -93,9 +93,9 @@ pub(super) const ENTITIES: &[Entity] = &[
         .disabled(),
     number(
         "alarm_count",
-        "Alarms",
+        "Events",
         Number::CODE,
-        "Alarms that the inverter has counted; it may start over.",
+        "Running count of the inverter's events, past ones too; it may start over.",
     )
     .diagnostic()
     .disabled(),
@@ -107,9 +107,8 @@ pub(super) const ENTITIES: &[Entity] = &[
             words: &[("0", "no_data"), ("3", "producing")],
             other: Some("other"),
         }),
-        "Operating status; the device counts it, 3 while producing.",
+        "Operating status in the device's own numbers, 3 while producing.",
     )
-    .given(Given::OverModbus)
     .diagnostic(),
     Entity::new(
         Inverter,

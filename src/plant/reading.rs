@@ -58,7 +58,7 @@ pub struct InverterReading {
     pub operating_status: Option<u16>,
     /// The present alarm; 0 is none.
     pub alarm_code: Option<u32>,
-    /// How many alarms the inverter has counted.
+    /// A running count of the inverter's events, alarms or not, past ones too.
     pub alarm_count: Option<u32>,
     /// Mains side. Of a three-phase inverter: the first phase.
     pub grid_voltage: Option<Volts>,

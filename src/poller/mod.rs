@@ -62,7 +62,8 @@ impl<D: Dtu> Poller<D> {
         }
     }
 
-    /// Enters one outcome and tells of it; returns how long to wait.
+    /// Enters one outcome and tells of it; returns how long to wait. What is told of its time is how
+    /// long the DTU took, without the pauses that were made for it.
     fn enter(
         &self,
         outcome: Result<DtuReading, PollError>,
@@ -70,13 +71,14 @@ impl<D: Dtu> Poller<D> {
         row: &mut Row,
     ) -> Duration {
         let now = self.clock.now();
-        let told = |is_ok| self.metrics.poll_finished(&self.name, is_ok, spent.as_secs_f64());
+        let taken = spent.saturating_sub(self.dtu.pauses());
+        let told = |is_ok| self.metrics.poll_finished(&self.name, is_ok, taken.as_secs_f64());
         match outcome {
             Ok(reading) => {
                 told(true);
                 let refused = self.keeper.succeeded(&self.name, &reading, now);
                 self.count_refused(refused);
-                row.tell_success(&self.name, &reading, spent);
+                row.tell_success(&self.name, &reading, taken);
                 schedule::wait_after_success(self.interval, spent)
             }
             // One lost answer at dusk is no sleep yet: the next tries, which come soon, will show.

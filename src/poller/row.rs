@@ -31,7 +31,7 @@ pub(super) struct Row {
 
 impl Row {
     /// A poll reached its end.
-    pub(super) fn tell_success(&mut self, name: &str, reading: &DtuReading, spent: Duration) {
+    pub(super) fn tell_success(&mut self, name: &str, reading: &DtuReading, taken: Duration) {
         if self.failures > 0 {
             let silence = self.since.map_or(0, |since| since.elapsed().as_secs());
             info!(
@@ -43,16 +43,16 @@ impl Row {
         }
         let was_stale = self.is_stale;
         *self = Self { is_stale: reading.stale, ..Self::default() };
-        let (extent, spent) = (reading.extent(), spent.as_secs_f64());
+        let (extent, taken) = (reading.extent(), taken.as_secs_f64());
         if reading.stale && !was_stale {
             info!(
-                "{name}: {extent} in {spent:.1} s, but the DTU \
+                "{name}: {extent} in {taken:.1} s, but the DTU \
                  repeats what it said before; until there is news, the values keep their times"
             );
         } else if reading.stale {
-            debug!("{name}: the DTU repeats what it said before ({spent:.1} s)");
+            debug!("{name}: the DTU repeats what it said before ({taken:.1} s)");
         } else {
-            info!("{name}: {extent} in {spent:.1} s");
+            info!("{name}: {extent} in {taken:.1} s");
         }
     }
 

@@ -26,6 +26,9 @@ struct ScriptedDtu {
     asked: Arc<Mutex<Vec<u64>>>,
     started: Instant,
     done: CancellationToken,
+    /// For each answer: what it takes, and what of that are pauses.
+    takes: Duration,
+    pauses: Duration,
 }
 
 impl Dtu for ScriptedDtu {
@@ -35,7 +38,14 @@ impl Dtu for ScriptedDtu {
             return std::future::pending().await;
         };
         self.asked.lock().unwrap().push(self.started.elapsed().as_secs());
+        if !self.takes.is_zero() {
+            sleep(self.takes).await;
+        }
         says.map_err(PollError::from)
+    }
+
+    fn pauses(&self) -> Duration {
+        self.pauses
     }
 }
 
@@ -80,6 +90,7 @@ struct Outcome {
     asked: Vec<u64>,
     log: Vec<String>,
     snapshot: SnapshotReader,
+    metrics: Metrics,
 }
 
 impl Outcome {
@@ -91,12 +102,14 @@ impl Outcome {
 /// Polls from nine in the evening on.
 async fn run(says: Vec<Result<DtuReading, DtuError>>) -> Outcome {
     let evening: Timestamp = "2026-06-10T21:00:00Z".parse().unwrap();
-    run_by(move |elapsed| evening + elapsed, says).await
+    run_by(move |elapsed| evening + elapsed, Duration::ZERO, Duration::ZERO, says).await
 }
 
-/// Polls by a clock that says this so long after the start.
+/// Polls by a clock that says this so long after the start. Each takes so long, pauses included.
 async fn run_by(
     time: impl Fn(Duration) -> Timestamp + Send + Sync + 'static,
+    takes: Duration,
+    pauses: Duration,
     says: Vec<Result<DtuReading, DtuError>>,
 ) -> Outcome {
     let (log, _listening) = Log::listening();
@@ -106,13 +119,19 @@ async fn run_by(
     let book = Book::new(TimeZone::UTC, vec![state], [], []);
     let (keeper, snapshot) = Keeper::new(book, Store::in_memory(), clock.now());
     let (asked, stop) = (Arc::<Mutex<Vec<u64>>>::default(), CancellationToken::new());
-    let dtu =
-        ScriptedDtu { says: says.into(), asked: Arc::clone(&asked), started, done: stop.clone() };
-    let name = Arc::from("Roof");
-    let poller = Poller { name, dtu, interval: INTERVAL, keeper, metrics: Metrics::new(), clock };
+    let dtu = ScriptedDtu {
+        says: says.into(),
+        asked: Arc::clone(&asked),
+        started,
+        done: stop.clone(),
+        takes,
+        pauses,
+    };
+    let (name, metrics) = (Arc::from("Roof"), Metrics::new());
+    let poller = Poller { name, dtu, interval: INTERVAL, keeper, metrics: metrics.clone(), clock };
     poller.run(stop).await;
     let asked = asked.lock().unwrap().clone();
-    Outcome { asked, log: log.lines(), snapshot }
+    Outcome { asked, log: log.lines(), snapshot, metrics }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a line of the script")]
@@ -238,6 +257,23 @@ async fn a_dtu_that_repeats_itself_is_told_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pauses_that_spare_a_dtu_do_not_make_it_look_slow_nor_its_polls_rare() {
+    let (takes, pauses) = (Duration::from_millis(12_800), Duration::from_secs(12));
+    let says = vec![delivers(400), delivers(410), gone(), delivers(420)];
+    let outcome = run_by(|elapsed| Timestamp::UNIX_EPOCH + elapsed, takes, pauses, says).await;
+    assert_eq!(outcome.asked, [0, 60, 120, 137]);
+    assert_eq!(outcome.log[0], "INFO Roof: 1 port of 1 inverter in 0.8 s");
+    let mut figures = String::new();
+    outcome.metrics.write(&mut figures).unwrap();
+    for line in [
+        r#"hoymiles_poll_duration_seconds_bucket{le="1.0",dtu="Roof"} 4"#,
+        r#"hoymiles_poll_duration_seconds_count{dtu="Roof"} 4"#,
+    ] {
+        assert!(figures.contains(line), "{line} in {figures}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_jumps_disturbs_no_schedule() {
     // A board without battery: 1970, then the time server's, then an hour back.
     let time = |elapsed: Duration| {
@@ -248,7 +284,8 @@ async fn a_clock_that_jumps_disturbs_no_schedule() {
         };
         base + elapsed
     };
-    let outcome = run_by(time, (0..5).map(|_| delivers(400)).collect()).await;
+    let says = (0..5).map(|_| delivers(400)).collect();
+    let outcome = run_by(time, Duration::ZERO, Duration::ZERO, says).await;
     assert_eq!(outcome.asked, [0, 60, 120, 180, 240]);
     assert_eq!(outcome.status(), DtuStatus::Online);
     let snapshot = outcome.snapshot.latest();

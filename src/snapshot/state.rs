@@ -31,7 +31,7 @@ pub struct InverterState {
     pub operating_status: Option<u16>,
     /// The present alarm; 0 is none.
     pub alarm_code: Option<u32>,
-    /// How many alarms the inverter has counted.
+    /// A running count of the inverter's events, alarms or not.
     pub alarm_count: Option<u32>,
     /// Mains side.
     pub grid_voltage: Option<Volts>,

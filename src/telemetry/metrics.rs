@@ -56,7 +56,7 @@ impl Metrics {
         Self(Arc::new(inner))
     }
 
-    /// A poll of `dtu` ended, `seconds` after it began.
+    /// A poll of `dtu` ended, which took the DTU so many `seconds`.
     pub fn poll_finished(&self, dtu: &str, succeeded: bool, seconds: f64) {
         for outcome in [Outcome::Succeeded, Outcome::Failed] {
             // Both are there from the first poll on, so that a rate sees the first failure.
@@ -116,7 +116,7 @@ impl Inner {
         registry.register("polls", "Polls of a DTU that ended, by outcome", self.polls.clone());
         registry.register_with_unit(
             "poll_duration",
-            "Time that a poll of a DTU took",
+            "Time that a DTU took for a poll, without the pauses that the bridge makes for it",
             Unit::Seconds,
             self.poll_seconds.clone(),
         );

@@ -1,5 +1,7 @@
 //! Asks a DTU-Pro for its list of ports.
 
+use std::time::Duration;
+
 use tracing::warn;
 
 use super::batch::{Batch, NotRecords, Page, page};
@@ -170,6 +172,7 @@ impl<D: Dial> ModbusDtu<D> {
 
 impl<D: Dial> Dtu for ModbusDtu<D> {
     async fn poll(&mut self) -> Result<DtuReading, PollError> {
+        self.link.begins_poll();
         let mut records = Vec::new();
         let outcome = self.read_list(&mut records).await;
         if outcome.is_ok() {
@@ -185,5 +188,9 @@ impl<D: Dial> Dtu for ModbusDtu<D> {
             Ok(()) => Ok(reading),
             Err(error) => Err(PollError { error, partial: reading }),
         }
+    }
+
+    fn pauses(&self) -> Duration {
+        self.link.paused()
     }
 }

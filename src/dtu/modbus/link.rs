@@ -29,6 +29,8 @@ pub(super) struct Link<D> {
     /// connection with it: its late answer must not be taken for that to the next request.
     context: Option<Context>,
     last_end: Option<Instant>,
+    /// How long it has paused since [`begins_poll`](Self::begins_poll).
+    paused: Duration,
     connections: u64,
 }
 
@@ -42,6 +44,7 @@ impl<D: Dial> Link<D> {
             gap: config.request_gap.unwrap_or_default(),
             context: None,
             last_end: None,
+            paused: Duration::ZERO,
             connections: 0,
         }
     }
@@ -49,6 +52,16 @@ impl<D: Dial> Link<D> {
     /// Tells connections apart: how many were made up to now.
     pub(super) const fn connections(&self) -> u64 {
         self.connections
+    }
+
+    /// Pauses are counted from now on.
+    pub(super) const fn begins_poll(&mut self) {
+        self.paused = Duration::ZERO;
+    }
+
+    /// How long it has paused in this poll.
+    pub(super) const fn paused(&self) -> Duration {
+        self.paused
     }
 
     /// Asks until an answer `is_usable`, judged by its length in bytes, and `retries` times more
@@ -90,7 +103,9 @@ impl<D: Dial> Link<D> {
     async fn attempt(&mut self, read: Read, gap: Duration) -> Result<Vec<u8>, DtuError> {
         // A sleep of no length would still wait for the timer's next tick.
         if let Some(last_end) = self.last_end.filter(|_| !gap.is_zero()) {
+            let started = Instant::now();
             sleep_until(last_end + gap).await;
+            self.paused += started.elapsed();
         }
         let outcome = self.request(read).await;
         self.last_end = Some(Instant::now());

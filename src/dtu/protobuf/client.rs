@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use prost::Message;
-use tokio::time::sleep;
 
 use super::app_info::{self, AppInfo};
 use super::command::Command;
@@ -173,7 +172,7 @@ impl<D: Dial> ProtobufDtu<D> {
     async fn is_left_alone(&mut self) -> bool {
         let pause = upload::pause(self.clock.now()).filter(|_| self.settings.avoid_cloud_upload);
         if let Some(pause) = pause {
-            sleep(pause).await;
+            self.pace.pause(pause).await;
         }
         pause.is_some()
     }
@@ -265,7 +264,7 @@ impl<D: Dial> ProtobufDtu<D> {
 
 impl<D: Dial> Dtu for ProtobufDtu<D> {
     async fn poll(&mut self) -> Result<DtuReading, PollError> {
-        self.pace.wait_for_values().await;
+        self.pace.begin_poll().await;
         let mut packets = PacketSet::default();
         let outcome = self.collect(&mut packets).await;
         let data = packets.into_merged();
@@ -274,6 +273,10 @@ impl<D: Dial> Dtu for ProtobufDtu<D> {
             Ok(()) => Ok(reading),
             Err(error) => Err(PollError { error, partial: reading }),
         }
+    }
+
+    fn pauses(&self) -> Duration {
+        self.pace.paused()
     }
 }
 

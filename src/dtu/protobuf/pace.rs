@@ -12,20 +12,19 @@ pub(super) struct Pace {
     refresh: Duration,
     free_at: Option<Instant>,
     fresh_at: Option<Instant>,
+    paused: Duration,
 }
 
 impl Pace {
     /// With that gap between the end of one request and the start of the next, and that time from
     /// one question for values to the first one of the next poll.
     pub(super) const fn new(gap: Duration, refresh: Duration) -> Self {
-        Self { gap, refresh, free_at: None, fresh_at: None }
+        Self { gap, refresh, free_at: None, fresh_at: None, paused: Duration::ZERO }
     }
 
     /// Waits until the next request may start.
     pub(super) async fn wait(&mut self) {
-        if let Some(free_at) = self.free_at {
-            sleep_until(free_at).await;
-        }
+        self.pause_until(self.free_at).await;
         // Should the request never come to its end because the poll is dropped, its start counts.
         self.ended();
     }
@@ -35,12 +34,28 @@ impl Pace {
         self.free_at = Some(Instant::now() + self.gap);
     }
 
-    /// Waits until the DTU can have read its inverters anew since it was last asked for values: who
-    /// asks sooner gets the old ones once more, and begins the DTU's wait anew.
-    pub(super) async fn wait_for_values(&self) {
-        if let Some(fresh_at) = self.fresh_at {
-            sleep_until(fresh_at).await;
-        }
+    /// A poll begins. Waits until the DTU can have read its inverters anew since it was last asked for
+    /// values: who asks sooner gets the old ones once more, and begins the DTU's wait anew.
+    pub(super) async fn begin_poll(&mut self) {
+        self.paused = Duration::ZERO;
+        self.pause_until(self.fresh_at).await;
+    }
+
+    /// Waits that long, for a reason of the caller's.
+    pub(super) async fn pause(&mut self, time: Duration) {
+        self.pause_until(Some(Instant::now() + time)).await;
+    }
+
+    /// How long all pauses since the beginning of the poll were.
+    pub(super) const fn paused(&self) -> Duration {
+        self.paused
+    }
+
+    async fn pause_until(&mut self, end: Option<Instant>) {
+        let Some(end) = end else { return };
+        let started = Instant::now();
+        sleep_until(end).await;
+        self.paused += started.elapsed();
     }
 
     /// The DTU is asked for values just now.

@@ -122,6 +122,20 @@ async fn values_are_not_asked_for_again_before_the_dtu_can_have_new_ones() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pauses_are_told_apart_from_the_time_that_the_dtu_takes() {
+    let refresh = Duration::from_secs(35);
+    let mut pair = Pair::with(&TWO, Settings { refresh, ..settings() });
+    for expected in [2 * GAP, Duration::from_secs(33)] {
+        pair.dtu.faults = [Fault::Slowly].into();
+        let started = Instant::now();
+        pair.poll().await.unwrap();
+        let taken = started.elapsed().saturating_sub(pair.client.pauses());
+        assert!(taken > Duration::ZERO && taken < Duration::from_secs(1), "{taken:?}");
+        assert!(pair.client.pauses() >= expected, "{:?}", pair.client.pauses());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn packets_make_one_reading() {
     let mut pair = Pair::new(&TWO);
     let reading = pair.poll().await.unwrap();

@@ -94,7 +94,7 @@ fn columns<'a>() -> [Column<Row<'a>>; 17] {
             row.of_inverter(|one| one.ac.firmware_version.clone().unwrap_or_default())
         })
         .if_known(),
-        Column::number("Alarms", |row: &Row<'_>| {
+        Column::number("Events", |row: &Row<'_>| {
             row.of_inverter(|one| one.alarm_count.map_or_else(missing, |count| count.to_string()))
         })
         .if_known(),

@@ -73,7 +73,7 @@ fn inverters_have_a_line_each_with_their_ports_below_and_alarms_in_words() {
         &[answer("House", Ok(reading))],
         &[
             "House (10F8A0000001, DTU-Pro): 3 ports of 2 inverters in 3.1 s",
-            "  Inverter      Model           Port  PV V  PV A   PV W  Today kWh  Total kWh  Grid V     Hz    °C  Alarms  Status",
+            "  Inverter      Model           Port  PV V  PV A   PV W  Today kWh  Total kWh  Grid V     Hz    °C  Events  Status",
             "  112100000001  HM-300/350/400     1     -     -      -      0.000      1.234       -      -     -       2  not reached",
             "  114100000001  HM-600/700/800                    220.0      0.014   1235.567   230.1  49.98  -3.5       2  ALARM 95",
             "                                   1  35.2  4.51   20.0      0.007      1.000",
@@ -122,7 +122,7 @@ fn a_meter_and_three_phases_are_told_phase_by_phase() {
         &[answer("House", Ok(reading))],
         &[
             "House (4121A0000001, DTU-Pro-S, V00.02.08): 1 port of 1 inverter in 3.1 s",
-            "  Inverter      Model          Port  PV V  PV A   PV W  Today kWh  Total kWh   AC W             Grid V     Hz    °C  Signal %  Program    Alarms  Status",
+            "  Inverter      Model          Port  PV V  PV A   PV W  Today kWh  Total kWh   AC W             Grid V     Hz    °C  Signal %  Program    Events  Status",
             "  138200000001  HMT-1800/2250     1  35.2  4.51  300.0      0.007      5.000  285.0  230.0/230.2/229.0  49.98  -3.5        94  V01.00.12       2  producing",
             "  Meter         Phase     W       V     A  Power factor  Exported kWh  Imported kWh",
             "  10c000000001         -280                      -0.998       355.490       717.730",
@@ -140,7 +140,7 @@ fn old_values_are_shown_and_called_so() {
         &[answer("Hung", Ok(reading))],
         &[
             "Hung: 1 port of 1 inverter in 3.1 s, OLD VALUES: the DTU has not read its inverters lately",
-            "  Inverter      Model           Port  PV V  PV A  PV W  Today kWh  Total kWh  Grid V     Hz    °C  Alarms  Status",
+            "  Inverter      Model           Port  PV V  PV A  PV W  Today kWh  Total kWh  Grid V     Hz    °C  Events  Status",
             "  112100000001  HM-300/350/400     1  35.2  4.51  20.0      0.007      1.000   230.1  49.98  -3.5       2  producing",
             "Plant: 20.0 W from the panels, 0.007 kWh today, 1.000 kWh in total",
         ],
@@ -160,7 +160,7 @@ fn what_did_not_answer_or_not_wholly_is_told() {
         &[answer("Cut", cut), answer("Gone", Err(gone()))],
         &[
             "Cut: 1 port of 1 inverter in 3.1 s, INCOMPLETE",
-            "  Inverter      Model           Port  PV V  PV A  PV W  Today kWh  Total kWh  Grid V     Hz    °C  Alarms  Status",
+            "  Inverter      Model           Port  PV V  PV A  PV W  Today kWh  Total kWh  Grid V     Hz    °C  Events  Status",
             "  112100000001  HM-300/350/400     1  35.2  4.51  20.0      0.007      1.000   230.1  49.98  -3.5       2  producing",
             "Gone: no answer in 3.1 s",
             "Plant: 20.0 W from the panels, 0.007 kWh today, 1.000 kWh in total",

@@ -6,6 +6,8 @@ mod several;
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::ModbusDtu;
 use super::decode::PortRecord;
 use super::fake::{Answer, Asked, FakeDtu, config, record};
@@ -132,7 +134,11 @@ async fn requests_keep_their_distance_over_redials_and_polls_too() {
     let config = DtuConfig { request_gap: Some(gap), ..config() };
     let mut client = ModbusDtu::with_dialer(&config, dtu.clone());
     client.poll().await.unwrap();
+    let started = Instant::now();
     client.poll().await.unwrap();
+    // Five answers and as many pauses.
+    let taken = started.elapsed().saturating_sub(client.pauses());
+    assert!(taken >= 5 * answer_time && taken < 5 * answer_time + gap, "{taken:?}");
     let times: Vec<_> = dtu.asked().iter().map(|asked| asked.at).collect();
     for (number, pair) in times.windows(2).enumerate() {
         let expected = if number == 2 { gap } else { answer_time + gap };
