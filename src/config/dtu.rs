@@ -10,6 +10,10 @@ use super::duration;
 /// The shortest interval at which a DTU on its own protocol was seen to give new values.
 pub const PROTOBUF_INTERVAL: Duration = Duration::from_secs(35);
 
+/// The pause after which a DTU on its own protocol is asked again: requests that follow each other
+/// faster disturb the vendor's cloud and app.
+pub const PROTOBUF_REQUEST_GAP: Duration = Duration::from_secs(2);
+
 /// One DTU to ask.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -62,11 +62,12 @@ fn dtu(dtu: &DtuConfig, interval: Duration) -> String {
     if let Some(gap) = dtu.request_gap {
         parts.push(format!("request_gap {}", duration::text(gap)));
     }
-    if dtu.performance_mode {
-        parts.push("performance_mode".to_owned());
-    }
-    if dtu.avoid_cloud_upload {
-        parts.push("avoid_cloud_upload".to_owned());
+    if dtu.protocol == Protocol::Protobuf {
+        let modes = [
+            (dtu.performance_mode, "performance_mode"),
+            (dtu.avoid_cloud_upload, "avoid_cloud_upload"),
+        ];
+        parts.extend(modes.iter().filter(|(is_on, _)| *is_on).map(|(_, mode)| (*mode).to_owned()));
     }
     if !dtu.exclude.is_empty() {
         parts.push(format!("without {}", dtu.exclude.join(" ")));

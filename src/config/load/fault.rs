@@ -39,8 +39,13 @@ pub(super) struct Origins {
 }
 
 impl Origins {
+    /// Whether the file has that key.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.lines.contains_key(path)
+    }
+
     /// The line of a key, or of the section that lacks it.
-    fn line(&self, path: &str) -> Option<usize> {
+    pub(super) fn line(&self, path: &str) -> Option<usize> {
         let parent = path.rsplit_once('.').map(|(parent, _)| parent);
         [Some(path), parent].into_iter().flatten().find_map(|path| self.lines.get(path).copied())
     }

@@ -87,7 +87,7 @@ fn load_text(
     if let Some(error) = faults.into_error(&origins) {
         return Err(error);
     }
-    let warnings = warning::warnings(&config);
+    let warnings = warning::warnings(&config, &origins);
     Ok(Loaded { config, file, zone: zone.unwrap_or(TimeZone::UTC), warnings })
 }
 

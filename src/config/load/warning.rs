@@ -4,16 +4,18 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::dtu::PROTOBUF_INTERVAL;
+use super::fault::Origins;
+use crate::config::dtu::{PROTOBUF_INTERVAL, PROTOBUF_REQUEST_GAP};
 use crate::config::{Config, DtuConfig, Protocol};
 
 /// Several DTUs lose answers or their network when single reads come faster than this.
 const KIND_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The warnings that the values themselves call for.
-pub(super) fn warnings(config: &Config) -> Vec<String> {
+pub(super) fn warnings(config: &Config, origins: &Origins) -> Vec<String> {
     let mut warnings = Vec::new();
-    for dtu in &config.dtus {
+    for (index, dtu) in config.dtus.iter().enumerate() {
+        warnings.extend(keys_of_one(index, dtu, origins));
         if is_hasty(dtu, config.poll.interval) {
             warnings.push(format!(
                 "DTU {}: an interval below {KIND_INTERVAL:?} with records_per_read = 1 is hard on \
@@ -38,6 +40,44 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// Keys that mean nothing to a DTU of its protocol, or not what was hoped for; with their place.
+fn keys_of_one(index: usize, dtu: &DtuConfig, origins: &Origins) -> Vec<String> {
+    let warning = |key: &str, text: &str| {
+        let path = format!("dtu[{index}].{key}");
+        let line = origins.line(&path).map(|line| format!(" (line {line})")).unwrap_or_default();
+        format!("{path}: {text}{line}")
+    };
+    let is_there = |key: &&&str| origins.has(&format!("dtu[{index}].{key}"));
+    let unused = unused_keys(dtu.protocol).iter().filter(is_there).map(|key| {
+        let (protocol, name) = (dtu.protocol, &dtu.name);
+        warning(
+            key,
+            &format!("means nothing to {name}, whose protocol is \"{protocol}\"; remove it"),
+        )
+    });
+    let mut warnings: Vec<_> = unused.collect();
+    let is_fast = dtu.request_gap.is_some_and(|gap| gap < PROTOBUF_REQUEST_GAP);
+    if dtu.protocol == Protocol::Protobuf && is_fast {
+        warnings.push(warning(
+            "request_gap",
+            "requests that follow each other this fast disturb the DTU's way to its maker's cloud \
+             and app; remove it, or set it to \"2s\" or more",
+        ));
+    }
+    warnings
+}
+
+/// What only other protocols look at.
+const fn unused_keys(protocol: Protocol) -> &'static [&'static str] {
+    match protocol {
+        Protocol::Modbus => &["performance_mode", "avoid_cloud_upload"],
+        Protocol::Protobuf => &["unit_id", "records_per_read"],
+        Protocol::Simulated => {
+            &["host", "port", "unit_id", "performance_mode", "avoid_cloud_upload"]
+        }
+    }
 }
 
 fn is_hasty(dtu: &DtuConfig, interval: Duration) -> bool {

@@ -20,14 +20,11 @@ use super::session::Session;
 use super::upload;
 use crate::clock::WallClock;
 use crate::config::DtuConfig;
-use crate::config::dtu::PROTOBUF_INTERVAL;
+use crate::config::dtu::{PROTOBUF_INTERVAL, PROTOBUF_REQUEST_GAP};
 use crate::dtu::dial::{Dial, TcpDialer};
 use crate::dtu::{Dtu, DtuError, PollError};
 use crate::plant::reading::DtuReading;
 use crate::plant::serial::InverterSerial;
-
-/// Requests that follow each other faster disturb the vendor's cloud and app.
-const DEFAULT_REQUEST_GAP: Duration = Duration::from_secs(2);
 
 /// What to look at when the port is closed.
 const REFUSED: &str = "something is there but does not speak the DTU's own protocol: is it the \
@@ -63,7 +60,7 @@ impl Settings {
             name: config.name.clone(),
             timeout: config.timeout,
             retries: config.retries,
-            request_gap: config.request_gap.unwrap_or(DEFAULT_REQUEST_GAP),
+            request_gap: config.request_gap.unwrap_or(PROTOBUF_REQUEST_GAP),
             refresh: PROTOBUF_INTERVAL,
             performance_mode: config.performance_mode,
             avoid_cloud_upload: config.avoid_cloud_upload,

@@ -3,6 +3,7 @@
 mod documents;
 mod keys;
 mod mqtt;
+mod warnings;
 
 use std::time::Duration;
 

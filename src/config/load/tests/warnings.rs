@@ -1,0 +1,66 @@
+//! What is allowed, but tells that something else was meant.
+
+use super::{describe, loaded};
+
+/// A DTU of that protocol with these lines below it calls for these warnings.
+#[track_caller]
+fn check(protocol: &str, lines: &str, expected: &[&str]) {
+    let toml = format!("[[dtu]]\nname = \"Roof\"\nprotocol = \"{protocol}\"\n{lines}\n");
+    let loaded = loaded(&toml, &[]).unwrap();
+    assert_eq!(loaded.warnings, expected, "{toml}");
+    for warning in expected {
+        let line = format!("warning        {warning}\n");
+        assert!(describe(&loaded).contains(&line), "{}", describe(&loaded));
+    }
+}
+
+#[test]
+fn a_key_that_means_nothing_to_a_protocol_is_named_with_its_cure() {
+    check(
+        "modbus",
+        "host = \"h\"\nperformance_mode = true\navoid_cloud_upload = false",
+        &[
+            "dtu[0].performance_mode: means nothing to Roof, whose protocol is \"modbus\"; remove \
+             it (line 5)",
+            "dtu[0].avoid_cloud_upload: means nothing to Roof, whose protocol is \"modbus\"; \
+             remove it (line 6)",
+        ],
+    );
+    check(
+        "protobuf",
+        "host = \"h\"\nunit_id = 1\nrecords_per_read = 6",
+        &[
+            "dtu[0].unit_id: means nothing to Roof, whose protocol is \"protobuf\"; remove it \
+             (line 5)",
+            "dtu[0].records_per_read: means nothing to Roof, whose protocol is \"protobuf\"; \
+             remove it (line 6)",
+        ],
+    );
+    check(
+        "simulated",
+        "port = 502",
+        &[
+            "dtu[0].port: means nothing to Roof, whose protocol is \"simulated\"; remove it (line 4)",
+        ],
+    );
+}
+
+#[test]
+fn keys_that_a_protocol_has_call_for_nothing() {
+    check("modbus", "host = \"h\"\nunit_id = 101\nrecords_per_read = 6\nrequest_gap = \"1s\"", &[]);
+    let modes = "performance_mode = true\navoid_cloud_upload = true\nrequest_gap = \"2s\"";
+    check("protobuf", &format!("host = \"h\"\nport = 10082\n{modes}"), &[]);
+    check("simulated", "records_per_read = 6\nexclude = []", &[]);
+}
+
+#[test]
+fn requests_that_disturb_the_cloud_are_warned_of() {
+    check(
+        "protobuf",
+        "host = \"h\"\nrequest_gap = \"1999ms\"",
+        &[
+            "dtu[0].request_gap: requests that follow each other this fast disturb the DTU's way to its \
+           maker's cloud and app; remove it, or set it to \"2s\" or more (line 5)",
+        ],
+    );
+}
