@@ -51,7 +51,8 @@ enum Language {
 /// What one DTU said.
 struct Answer {
     dtu: DtuConfig,
-    spent: Duration,
+    /// Without the pauses that spare the DTU.
+    taken: Duration,
     outcome: Result<DtuReading, PollError>,
 }
 
@@ -109,15 +110,18 @@ fn which(global: &Global, arguments: &Arguments) -> Result<(Vec<DtuConfig>, Time
 
 async fn ask(tasks: &Tasks, dtu: DtuConfig, clock: WallClock, zone: TimeZone) -> Answer {
     let started = Instant::now();
-    let outcome = match app::with_simulated_plant(tasks, dtu.clone()).await {
-        Ok(dtu) => AnyDtu::new(&dtu, clock, zone).poll().await,
-        Err(source) => Err(PollError::from(DtuError::Unreachable {
-            address: "the simulated DTU".to_owned(),
-            source,
-            cure: "is loopback up?",
-        })),
+    let (outcome, pauses) = match app::with_simulated_plant(tasks, dtu.clone()).await {
+        Ok(dtu) => {
+            let mut dtu = AnyDtu::new(&dtu, clock, zone);
+            (dtu.poll().await, dtu.pauses())
+        }
+        Err(source) => {
+            let (address, cure) = ("the simulated DTU".to_owned(), "is loopback up?");
+            let error = DtuError::Unreachable { address, source, cure };
+            (Err(PollError::from(error)), Duration::ZERO)
+        }
     };
-    Answer { dtu, spent: started.elapsed(), outcome }
+    Answer { dtu, taken: started.elapsed().saturating_sub(pauses), outcome }
 }
 
 /// Enters all answers into a book, so that what is printed is what the bridge would serve.

@@ -28,14 +28,21 @@ pub struct AppInfo {
     pub inverter_firmware: BTreeMap<InverterSerial, String>,
 }
 
+/// The answer to the request for that packet, from the payload of its frame; `None` if it answers
+/// another one. Whatever the first answer says of itself, it is the first.
+pub(super) fn packet(payload: &[u8], packet: i32) -> Result<Option<AppInfoReq>, DtuError> {
+    let message = AppInfoReq::decode(payload)
+        .map_err(|error| DtuError::Malformed(format!("app info: {error}")))?;
+    let is_later = packet > 0 && message.dtu_serial.is_empty();
+    if !is_later && !is_serial(&message.dtu_serial) {
+        return Err(DtuError::Malformed("app info without a serial number".to_owned()));
+    }
+    Ok((packet == 0 || message.current_package == packet).then_some(message))
+}
+
 impl AppInfo {
-    /// From the payload of its frame.
-    pub fn from_payload(payload: &[u8]) -> Result<Self, DtuError> {
-        let message = AppInfoReq::decode(payload)
-            .map_err(|error| DtuError::Malformed(format!("app info: {error}")))?;
-        if !is_serial(&message.dtu_serial) {
-            return Err(DtuError::Malformed("app info without a serial number".to_owned()));
-        }
+    /// What its packets say together.
+    pub fn of(message: &AppInfoReq) -> Result<Self, DtuError> {
         let dtu = message.dtu.as_ref();
         Ok(Self {
             serial: dtu_serial(&message.dtu_serial),

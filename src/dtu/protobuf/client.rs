@@ -11,64 +11,24 @@ use super::command::Command;
 use super::connection::{Connection, Limit, Request};
 use super::decode;
 use super::freshness::Freshness;
+use super::info_packets::InfoPackets;
 use super::messages::{CommandReq, RealDataNewReq};
 use super::pace::Pace;
 use super::packets::{PacketSet, Progress};
 use super::request;
 use super::sequence::Sequence;
 use super::session::Session;
+use super::settings::Settings;
 use super::upload;
 use crate::clock::WallClock;
 use crate::config::DtuConfig;
-use crate::config::dtu::{PROTOBUF_INTERVAL, PROTOBUF_REQUEST_GAP};
 use crate::dtu::dial::{Dial, TcpDialer};
 use crate::dtu::{Dtu, DtuError, PollError};
 use crate::plant::reading::DtuReading;
-use crate::plant::serial::InverterSerial;
 
 /// What to look at when the port is closed.
 const REFUSED: &str = "something is there but does not speak the DTU's own protocol: is it the \
                        DTU's address? A DTU that starts just now does so within two minutes";
-
-/// How one DTU is asked.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// As the configuration names it, for the log.
-    pub name: String,
-    /// How long one request may take, connecting included.
-    pub timeout: Duration,
-    /// How often one request is tried again before the poll counts as failed.
-    pub retries: u32,
-    /// Pause between the end of one request and the start of the next.
-    pub request_gap: Duration,
-    /// How long after it was asked for values the next poll may ask for them again.
-    pub refresh: Duration,
-    /// Ask the DTU to read its inverters all the time.
-    pub performance_mode: bool,
-    /// Leave the DTU alone while it sends to the cloud.
-    pub avoid_cloud_upload: bool,
-    /// Inverters to leave out.
-    pub exclude: Vec<InverterSerial>,
-    /// Where the DTU stands: requests carry the local time.
-    pub zone: TimeZone,
-}
-
-impl Settings {
-    /// As configured; the zone is the plant's.
-    pub fn of(config: &DtuConfig, zone: TimeZone) -> Self {
-        Self {
-            name: config.name.clone(),
-            timeout: config.timeout,
-            retries: config.retries,
-            request_gap: config.request_gap.unwrap_or(PROTOBUF_REQUEST_GAP),
-            refresh: PROTOBUF_INTERVAL,
-            performance_mode: config.performance_mode,
-            avoid_cloud_upload: config.avoid_cloud_upload,
-            exclude: config.exclude.iter().filter_map(|serial| serial.parse().ok()).collect(),
-            zone,
-        }
-    }
-}
 
 /// A DTU that speaks its own protocol.
 #[derive(Debug)]
@@ -79,6 +39,8 @@ pub struct ProtobufDtu<D: Dial = TcpDialer> {
     pace: Pace,
     sequence: Sequence,
     session: Option<Session>,
+    /// What has come of its app info, as long as that is not whole.
+    info: InfoPackets,
     /// Whether it encrypted when it was last asked, for the log.
     encrypts: Option<bool>,
     /// How many seconds its clock was ahead of ours when it was last asked.
@@ -110,6 +72,7 @@ impl<D: Dial> ProtobufDtu<D> {
             clock,
             dialer,
             session: None,
+            info: InfoPackets::default(),
             encrypts: None,
             clock_ahead: None,
             freshness: Freshness::default(),
@@ -135,6 +98,7 @@ impl<D: Dial> ProtobufDtu<D> {
         }
         // With what it knew before the poll, the bridge may fail once for free.
         let tries = self.settings.retries + 1 + u32::from(self.session.is_some());
+        self.info = InfoPackets::default();
         let mut failed = 0;
         let mut connection = None;
         loop {
@@ -151,6 +115,12 @@ impl<D: Dial> ProtobufDtu<D> {
                 Err(error) => {
                     connection = None;
                     self.session = None;
+                    if let Some(info) = self.info.give_up() {
+                        let name = &self.settings.name;
+                        tracing::debug!("DTU {name}: does not give all of its app info: {error}");
+                        self.learn(info)?;
+                        continue;
+                    }
                     failed += 1;
                     if failed >= tries {
                         return Err(error);
@@ -192,10 +162,12 @@ impl<D: Dial> ProtobufDtu<D> {
         let cipher = self.session.as_ref().and_then(|session| session.cipher.as_ref());
         let request = |command, message| Request { command, sequence, message, cipher };
         if self.session.is_none() {
-            let request = request(Command::APP_INFO, request::app_info(&now));
-            let accept = |message: &[u8]| AppInfo::from_payload(message).map(Some);
-            let info = connection.ask(&request, limit, accept).await?;
-            self.learn(info)?;
+            let packet = self.info.next();
+            let request = request(Command::APP_INFO, request::app_info(&now, packet));
+            let accept = |message: &[u8]| app_info::packet(message, packet);
+            if let Some(info) = self.info.push(connection.ask(&request, limit, accept).await?)? {
+                self.learn(info)?;
+            }
             Ok(Progress::Told)
         } else if self.settings.performance_mode && self.owes_performance_mode {
             self.owes_performance_mode = false;

@@ -14,7 +14,9 @@ use tokio_util::codec::{Encoder, Framed};
 use super::command::Command;
 use super::crypto::{Cipher, EncRand};
 use super::frame::{Frame, FrameCodec};
-use super::messages::{AppInfoReq, CommandReq, DtuInfo, PvInfo, RealDataNewReq, RealDataNewRes};
+use super::messages::{
+    AppInfoReq, AppInfoRes, CommandReq, DtuInfo, PvInfo, RealDataNewReq, RealDataNewRes,
+};
 use super::vectors::vectors;
 use crate::dtu::DtuError;
 use crate::dtu::dial::Dial;
@@ -88,6 +90,8 @@ pub(super) struct FakeDtu {
     pub(super) asked: Vec<Asked>,
     /// Added to the time of each answer's first packet.
     pub(super) step: i32,
+    /// How many packets its app info says it has, and how many of them it gives.
+    pub(super) info: (i32, i32),
     connection: usize,
     last_answer: Bytes,
 }
@@ -103,6 +107,7 @@ impl FakeDtu {
             faults: VecDeque::new(),
             asked: Vec::new(),
             step: 60,
+            info: (1, 1),
             connection: 0,
             last_answer: Bytes::new(),
         };
@@ -160,14 +165,19 @@ impl FakeDtu {
             sequence: frame.sequence,
             packet,
         });
+        let info = message.as_ref().filter(|_| frame.command == Command::APP_INFO);
+        let info = info.map(|message| AppInfoRes::decode(message.clone()).unwrap());
+        let info = info.map_or(0, |request| request.current_package);
         let fault = match frame.command {
+            Command::APP_INFO if info >= self.info.1 => Fault::Silence,
             _ if message.is_none() || (frame.command == Command::REAL_DATA && packet < 0) => {
                 self.when_wrong.clone()
             }
             Command::REAL_DATA => self.faults.pop_front().unwrap_or(Fault::None),
             _ => Fault::None,
         };
-        let answer = self.message(frame.command, packet, &fault);
+        let nth = if frame.command == Command::APP_INFO { info } else { packet };
+        let answer = self.message(frame.command, nth, &fault);
         let number = frame.sequence.wrapping_sub(u16::from(matches!(fault, Fault::WrongSequence)));
         let answer = encoded(frame.command.reply(), number, &answer, cipher.as_ref());
         let sent = self.send(&answer, &fault, stream).await;
@@ -177,7 +187,7 @@ impl FakeDtu {
 
     fn message(&mut self, command: Command, packet: i32, fault: &Fault) -> Vec<u8> {
         match command {
-            Command::APP_INFO => self.app_info().encode_to_vec(),
+            Command::APP_INFO => self.app_info(packet).encode_to_vec(),
             Command::COMMAND => CommandReq {
                 dtu_serial: "4143A0000001".into(),
                 action: 33,
@@ -201,10 +211,15 @@ impl FakeDtu {
         }
     }
 
-    fn app_info(&self) -> AppInfoReq {
+    /// The inverters stand in turn in all packets.
+    fn app_info(&self, packet: i32) -> AppInfoReq {
         let inverters = self.packets.iter().flat_map(|packet| &packet.single_phase);
+        let [packets, nth] = [self.info.0, packet].map(|number| usize::try_from(number).unwrap());
+        let inverters = inverters.skip(nth).step_by(packets);
         AppInfoReq {
             dtu_serial: "4143A0000001".to_owned(),
+            package_count: self.info.0,
+            current_package: packet,
             dtu: Some(DtuInfo {
                 sw: 4353,
                 dfs: if self.enc_rand.is_some() { 1_308_623_040 } else { 0 },

@@ -21,6 +21,8 @@ pub mod decode;
 
 mod packets;
 
+mod info_packets;
+
 mod freshness;
 
 mod sequence;
@@ -29,13 +31,16 @@ mod pace;
 
 mod session;
 
+mod settings;
+
 mod upload;
 
 mod connection;
 
 mod client;
 
-pub use self::client::{ProtobufDtu, Settings};
+pub use self::client::ProtobufDtu;
+pub use self::settings::Settings;
 
 #[cfg(test)]
 mod fake;

@@ -9,7 +9,7 @@ use proptest::{prop_assert, prop_assert_eq, proptest};
 use prost::Message;
 use tokio_util::codec::{Decoder, Encoder};
 
-use super::app_info::AppInfo;
+use super::app_info::{self, AppInfo};
 use super::command::{Command, Secrecy};
 use super::crypto::Cipher;
 use super::decode;
@@ -105,7 +105,9 @@ proptest! {
 
     #[test]
     fn any_bytes_make_a_reading_or_an_error(bytes in vec(any::<u8>(), 0..300)) {
-        drop(AppInfo::from_payload(&bytes));
+        if let Ok(Some(info)) = app_info::packet(&bytes, 0) {
+            drop(AppInfo::of(&info));
+        }
         if let Ok(data) = RealDataNewReq::decode(bytes.as_slice()) {
             drop(decode::reading(&data, &AppInfo::default()));
         }

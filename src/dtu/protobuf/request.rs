@@ -11,11 +11,12 @@ const OFFSET: i32 = 28_800;
 /// Ask the DTU to read all its inverters all the time, until it restarts.
 const PERFORMANCE_MODE: i32 = 33;
 
-/// Asks for what the DTU is.
-pub fn app_info(now: &Zoned) -> Vec<u8> {
+/// Asks for one packet of what the DTU is.
+pub fn app_info(now: &Zoned, packet: i32) -> Vec<u8> {
     let time = u32::try_from(now.timestamp().as_second()).unwrap_or_default();
     let time_ymd_hms = local_time(now);
-    AppInfoRes { time_ymd_hms, offset: OFFSET, time, ..AppInfoRes::default() }.encode_to_vec()
+    AppInfoRes { time_ymd_hms, offset: OFFSET, current_package: packet, error_code: 0, time }
+        .encode_to_vec()
 }
 
 /// Asks for one packet of the present values.

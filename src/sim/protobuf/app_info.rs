@@ -20,8 +20,24 @@ const INVERTER_HARDWARE: i64 = 256;
 /// The grid profile EN 50549, in version 2.0.1.
 const GRID_PROFILE: [i64; 2] = [2560, 8193];
 
-/// The answer; `time` is the DTU's, in Unix seconds.
-pub(super) fn of(plant: &PlantMoment, time: i64, enc_rand: Option<[u8; 16]>) -> Message {
+/// Which packet of the answer, counted from 0, and of how many inverters each one tells.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packet {
+    pub(super) nth: usize,
+    pub(super) inverters: usize,
+}
+
+/// One packet of the answer; `None` if there are not so many. `time` is the DTU's, in Unix seconds.
+pub(super) fn of(
+    plant: &PlantMoment,
+    packet: Packet,
+    time: i64,
+    enc_rand: Option<[u8; 16]>,
+) -> Option<Message> {
+    let packets = plant.inverters.len().div_ceil(packet.inverters).max(1);
+    if packet.nth >= packets {
+        return None;
+    }
     let dtu = Message::default()
         .int(1, DTU)
         .int(2, DTU_SOFTWARE)
@@ -36,9 +52,11 @@ pub(super) fn of(plant: &PlantMoment, time: i64, enc_rand: Option<[u8; 16]>) -> 
         .int(2, time)
         .int(3, count(plant.inverters.len()))
         .int(4, count(plant.ports().count()))
-        .int(5, 1)
+        .int(5, count(packets))
+        .int(6, count(packet.nth))
         .message(8, &dtu);
-    plant.inverters.iter().fold(info, |info, one| info.message(11, &inverter(one)))
+    let here = plant.inverters.iter().skip(packet.nth * packet.inverters).take(packet.inverters);
+    Some(here.fold(info, |info, one| info.message(11, &inverter(one))))
 }
 
 fn inverter(inverter: &InverterMoment) -> Message {

@@ -103,7 +103,11 @@ impl Protobuf {
         match command {
             frame::APP_INFO => {
                 let enc_rand = self.encrypts(faults).then(|| memory.enc_rand());
-                Some(app_info::of(&simulation.belief(faults), time, enc_rand))
+                let packet = app_info::Packet {
+                    nth: usize::try_from(int_of(message, 3)?).ok()?,
+                    inverters: self.kind.blocks_per_packet.max(1),
+                };
+                app_info::of(&simulation.belief(faults), packet, time, enc_rand)
             }
             frame::HEARTBEAT => {
                 let signal = Message::default().int(1, 3600).int(2, time).int(3, 78);

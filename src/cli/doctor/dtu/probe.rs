@@ -118,9 +118,10 @@ async fn other_protocol(config: &DtuConfig) -> Option<String> {
 async fn speak(config: &DtuConfig, stream: TcpStream, means: &Means<'_>) -> Vec<Step> {
     let dialer = HandedOver { stream: Some(stream), then: dialer(config) };
     let began = Instant::now();
-    let (outcome, extras) = match config.protocol {
+    let (outcome, extras, pauses) = match config.protocol {
         Protocol::Modbus | Protocol::Simulated => {
-            (ModbusDtu::with_dialer(config, dialer).poll().await, Extras::default())
+            let mut dtu = ModbusDtu::with_dialer(config, dialer);
+            (dtu.poll().await, Extras::default(), dtu.pauses())
         }
         Protocol::Protobuf => {
             // To look is not to change how the DTU works.
@@ -130,10 +131,10 @@ async fn speak(config: &DtuConfig, stream: TcpStream, means: &Means<'_>) -> Vec<
             let mut dtu = ProtobufDtu::with_dialer(dialer, settings, means.clock.clone());
             let outcome = dtu.poll().await;
             let (encrypts, clock_ahead) = (dtu.encrypts(), dtu.clock_ahead());
-            (outcome, Extras { encrypts, clock_ahead, asked_at })
+            (outcome, Extras { encrypts, clock_ahead, asked_at }, dtu.pauses())
         }
     };
-    told(config, outcome, extras, began.elapsed())
+    told(config, outcome, extras, began.elapsed().saturating_sub(pauses))
 }
 
 fn told(

@@ -38,7 +38,7 @@ fn push_title(text: &mut String, answer: &Answer, book: &Book, inverters: &[&Inv
     let state = book.dtus().iter().find(|dtu| &*dtu.name == name);
     let known = state.map(known).unwrap_or_default();
     let ports: usize = inverters.iter().map(|state| state.ports.len()).sum();
-    let spent = answer.spent.as_secs_f64();
+    let taken = answer.taken.as_secs_f64();
     let outcome = match (&answer.outcome, inverters.is_empty()) {
         (Ok(reading), _) if reading.stale => {
             ", OLD VALUES: the DTU has not read its inverters lately"
@@ -46,12 +46,12 @@ fn push_title(text: &mut String, answer: &Answer, book: &Book, inverters: &[&Inv
         (Ok(_), _) => "",
         (Err(_), false) => ", INCOMPLETE",
         (Err(_), true) => {
-            push_line(text, format_args!("{name}: no answer in {spent:.1} s"));
+            push_line(text, format_args!("{name}: no answer in {taken:.1} s"));
             return;
         }
     };
     let extent = extent(ports, inverters.len());
-    push_line(text, format_args!("{name}{known}: {extent} in {spent:.1} s{outcome}"));
+    push_line(text, format_args!("{name}{known}: {extent} in {taken:.1} s{outcome}"));
 }
 
 /// Serial number, model and program of the DTU, as far as it told them.

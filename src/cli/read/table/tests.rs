@@ -43,7 +43,7 @@ fn inverter(prefix: u16, ports: Vec<PortReading>) -> InverterReading {
 
 fn answer(name: &str, outcome: Result<DtuReading, PollError>) -> Answer {
     let dtu = DtuConfig::new(name, Protocol::Modbus, "192.0.2.1");
-    Answer { dtu, spent: Duration::from_millis(3_140), outcome }
+    Answer { dtu, taken: Duration::from_millis(3_140), outcome }
 }
 
 #[track_caller]

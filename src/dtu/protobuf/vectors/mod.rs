@@ -208,7 +208,7 @@ fn our_requests_are_those_that_the_devices_understand() {
         assert_eq!(hex(&bytes), vector.hex, "{name}");
     };
     let now = "2025-06-21T10:00:00[UTC]".parse().unwrap();
-    check("app_info_request", Command::APP_INFO, 1, request::app_info(&now));
+    check("app_info_request", Command::APP_INFO, 1, request::app_info(&now, 0));
     check("realdata_new_2packet_request_cp0", Command::REAL_DATA, 1, request::real_data(&now, 0));
     check("realdata_new_2packet_request_cp1", Command::REAL_DATA, 2, request::real_data(&now, 1));
     check("realdata_new_request_encrypted", Command::REAL_DATA, 2, request::real_data(&now, 0));

@@ -1,5 +1,7 @@
 //! The client against a DTU in memory, in paused time.
 
+mod info;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
