@@ -1,4 +1,4 @@
-"""One Home Assistant and one bridge for all tests here, which run in the order of the file."""
+"""One Home Assistant and one bridge for the tests of the integration, which run in order."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import requests
 
 from plant import ROOT, free_port
 
+# The Python of the Home Assistant to test with, if it is not the one that runs the tests.
+PYTHON = os.environ.get("HOME_ASSISTANT_PYTHON", sys.executable)
 CLIENT = "http://127.0.0.1/"
 CONFIGURATION = """\
 homeassistant:
@@ -81,7 +84,7 @@ class Home:
 
     def start(self) -> None:
         """Start, and wait until it can be used."""
-        command = [sys.executable, "-m", "homeassistant", "--skip-pip", "-c", str(self.folder)]
+        command = [PYTHON, "-m", "homeassistant", "--skip-pip", "-c", str(self.folder)]
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         with (self.folder / "output.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
@@ -105,6 +108,11 @@ class Home:
         """What it has logged since it was made."""
         return (self.folder / "output.log").read_text(errors="replace")
 
+    def logged_at(self, words: str) -> list[datetime]:
+        """When it logged these words."""
+        lines = [line for line in self.log.splitlines() if words in line]
+        return [datetime.fromisoformat(line[:23]) for line in lines]
+
     def get(self, path: str) -> Any:
         """Ask the API."""
         return self._checked(requests.get(self.url + path, headers=self._headers, timeout=20))
@@ -126,27 +134,59 @@ class Home:
         """All states by entity id."""
         return {state["entity_id"]: state for state in self.get("/api/states")}
 
-    def add_bridge(self, host: str, port: int) -> dict[str, Any]:
-        """Go through the dialogue as a user does; the end of it."""
+    def add(self, domain: str, **answers: Any) -> dict[str, Any]:
+        """Go through the dialogue of an integration as a user does; the end of it."""
         flow = "/api/config/config_entries/flow"
-        form = self.post(flow, {"handler": "hoymiles_smiles", "show_advanced_options": False})
+        form = self.post(flow, {"handler": domain, "show_advanced_options": False})
         assert form["type"] == "form", form
-        result: dict[str, Any] = self.post(
-            f"{flow}/{form['flow_id']}", {"host": host, "port": port}
-        )
+        result: dict[str, Any] = self.post(f"{flow}/{form['flow_id']}", answers)
         return result
 
-    def entry(self) -> dict[str, Any]:
-        """The entry of our integration."""
-        entries = self.get("/api/config/config_entries/entry?domain=hoymiles_smiles")
+    def entry(self, domain: str) -> dict[str, Any]:
+        """The one entry of an integration."""
+        entries = self.get(f"/api/config/config_entries/entry?domain={domain}")
         assert len(entries) == 1, entries
         found: dict[str, Any] = entries[0]
         return found
 
-    def entities(self) -> list[dict[str, Any]]:
-        """The registry's entities of our integration."""
+    def entities(self, domain: str) -> list[dict[str, Any]]:
+        """The registry's entities of an integration."""
         listed = self.command("config/entity_registry/list")
-        return [entity for entity in listed if entity["platform"] == "hoymiles_smiles"]
+        return [entity for entity in listed if entity["platform"] == domain]
+
+    def registry(self, domain: str) -> dict[str, str]:
+        """The entity ids of an integration by unique id, each of which is there once."""
+        listed = self.entities(domain)
+        found = {one["unique_id"]: one["entity_id"] for one in listed}
+        assert len(found) == len(listed), "an entity is doubled"
+        return found
+
+    def shown(self, domain: str) -> dict[str, str]:
+        """The states of an integration's entities by unique id."""
+        states = self.states()
+        entities = self.registry(domain).items()
+        return {uid: states[entity]["state"] for uid, entity in entities if entity in states}
+
+    def enable_all(self, domain: str) -> None:
+        """Enable the entities of an integration that are off by default."""
+        hidden = [one["entity_id"] for one in self.entities(domain) if one["disabled_by"]]
+        update = {"type": "config/entity_registry/update", "disabled_by": None}
+        self.commands([{**update, "entity_id": entity_id} for entity_id in hidden])
+        self.post(f"/api/config/config_entries/entry/{self.entry(domain)['entry_id']}/reload")
+
+    def energy_problems(self, energies: list[str]) -> set[str]:
+        """Put these on the energy dashboard; what it has against them."""
+        known = self.command("recorder/list_statistic_ids", statistic_type="sum")
+        missing = set(energies) - {one["statistic_id"] for one in known}
+        assert not missing, f"nothing is summed up of {missing}"
+        source = {"type": "solar", "config_entry_solar_forecast": None}
+        sources = [{**source, "stat_energy_from": one} for one in energies]
+        self.command("energy/save_prefs", energy_sources=sources)
+        found = self.command("energy/validate")["energy_sources"]
+        assert len(found) == len(energies)
+        problems = {problem["type"] for of_source in found for problem in of_source}
+        # There are statistics with the first full five minutes of the clock.
+        return problems - {"statistics_not_defined"}
 
     @property
     def _headers(self) -> dict[str, str]:
@@ -158,8 +198,8 @@ class Home:
         return response.json()
 
     def _is_up(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, self.log[-2000:]
+        if self._process is None or self._process.poll() is not None:
+            raise RuntimeError(self.log[-2000:])
         return requests.get(f"{self.url}/api/onboarding", timeout=5).ok
 
     def _onboard(self) -> None:

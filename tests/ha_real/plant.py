@@ -27,7 +27,7 @@ host = "127.0.0.1"
 port = {dtu}
 [http]
 listen = "127.0.0.1:{port}"
-"""
+{lines}"""
 
 
 def free_port() -> int:
@@ -55,17 +55,17 @@ class Process:
         """What it and those before it have logged."""
         return self._log.read_text()
 
-    def stop(self) -> None:
-        """End it in order."""
-        self._process.send_signal(signal.SIGTERM)
+    def stop(self, how: signal.Signals) -> None:
+        """End it."""
+        self._process.send_signal(how)
         self._process.wait(20)
 
 
 class Bridge:
     """The bridge and its DTU. The DTU goes on when the bridge stops."""
 
-    def __init__(self, folder: Path) -> None:
-        """Start the DTU, and lay out the bridge's folder."""
+    def __init__(self, folder: Path, lines: str = "") -> None:
+        """Start the DTU, and lay out the bridge's folder, with these lines in its configuration."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
@@ -76,9 +76,12 @@ class Bridge:
             folder / "dtu.log", "simulate", "--modbus", "127.0.0.1:0", *arguments.split()
         )
         self._file = folder / "bridge.toml"
-        self._file.write_text(
-            CONFIGURATION.format(state=folder / "state", dtu=self._dtu_port(), port=self.port)
-        )
+        self._places = {"state": folder / "state", "dtu": self._dtu_port(), "port": self.port}
+        self.configure(lines)
+
+    def configure(self, lines: str) -> None:
+        """Put these lines in its configuration, for its next start."""
+        self._file.write_text(CONFIGURATION.format(**self._places, lines=lines))
 
     def start(self, **environment: str) -> None:
         """Start, and wait for the first poll."""
@@ -95,10 +98,10 @@ class Bridge:
             time.sleep(0.1)
         raise AssertionError(self._process.log)
 
-    def stop(self) -> None:
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End the bridge; its DTU goes on."""
         if self._process:
-            self._process.stop()
+            self._process.stop(how)
             self._process = None
 
     def forget_everything(self) -> None:
@@ -114,7 +117,7 @@ class Bridge:
     def end(self) -> None:
         """End all."""
         self.stop()
-        self._dtu.stop()
+        self._dtu.stop(signal.SIGTERM)
 
     def get(self, path: str) -> Any:
         """Ask the bridge's API."""

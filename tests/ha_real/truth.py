@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -23,10 +24,30 @@ def read(bridge: Bridge) -> dict[str, Any]:
     }
 
 
-def expected(data: dict[str, Any], entry_id: str) -> dict[str, str]:
+@dataclass(frozen=True)
+class Names:
+    """What the unique ids of the subjects' entities begin with."""
+
+    bridge: str
+    dtu: str
+    inverter: str
+    port: str
+
+
+def by_integration(entry_id: str) -> Names:
+    """As the integration names them."""
+    return Names(entry_id, entry_id + "_dtu_{dtu}", "{serial}", "{serial}_port{port}")
+
+
+OVER_MQTT = Names(
+    "hoymiles_bridge", "hoymiles_dtu_{dtu}", "hoymiles_{serial}", "hoymiles_{serial}_p{port}"
+)
+
+
+def expected(data: dict[str, Any], names: Names) -> dict[str, str]:
     """The state of each entity by unique id; those that are not known and may never come too."""
     states = {}
-    for subject, prefix, found in _objects(data, entry_id):
+    for subject, prefix, found in _objects(data, names):
         for row in TABLE:
             if row["subject"] == subject:
                 states[f"{prefix}_{row['key']}"] = _state(row, found)
@@ -42,15 +63,16 @@ def differences(shown: dict[str, str], truth: dict[str, str]) -> list[str]:
     ]
 
 
-def _objects(data: dict[str, Any], entry_id: str) -> Iterator[tuple[str, str, Any]]:
-    yield "bridge", entry_id, data
+def _objects(data: dict[str, Any], names: Names) -> Iterator[tuple[str, str, Any]]:
+    yield "bridge", names.bridge, data
     for name, dtu in data["health"]["dtus"].items():
-        yield "dtu", f"{entry_id}_dtu_{name}", dtu
+        yield "dtu", names.dtu.format(dtu=name), dtu
     for inverter in data["inverters"]:
         serial = inverter["serial_number"]
-        yield "inverter", serial, inverter
+        yield "inverter", names.inverter.format(serial=serial), inverter
         for port in inverter["ports"]:
-            yield "port", f"{serial}_port{port['port_number']}", port
+            number = port["port_number"]
+            yield "port", names.port.format(serial=serial, port=number), port
 
 
 def _state(row: dict[str, Any], found: Any) -> str:
