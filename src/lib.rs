@@ -11,6 +11,7 @@ pub mod plant;
 pub mod tasks;
 pub mod telemetry;
 
+pub mod addon;
 pub mod dtu;
 pub mod snapshot;
 pub mod store;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// may use each other are listed below.
 const FLOORS: [&[&str]; 5] = [
     &["clock", "config", "entities", "link", "plant", "tasks", "telemetry"],
-    &["dtu", "snapshot", "store", "targets"],
+    &["addon", "dtu", "snapshot", "store", "targets"],
     &["http", "mqtt", "poller", "push", "sim"],
     &["app"],
     &["cli"],

@@ -22,8 +22,9 @@ use tracing::{info, warn};
 use self::fixed::Fixed;
 use self::fleet::{Fleet, Parts};
 use self::reload::House;
+use crate::addon;
 use crate::clock::WallClock;
-use crate::config::load::{ConfigError, Loaded};
+use crate::config::load::{ConfigError, Loaded, OfferedBroker};
 use crate::config::{Config, DtuConfig, Protocol};
 use crate::http::{self, Api, Limits};
 use crate::mqtt;
@@ -31,6 +32,7 @@ use crate::poller;
 use crate::poller::keeper::Keeper;
 use crate::push;
 use crate::sim;
+use crate::snapshot::SnapshotReader;
 use crate::store::Store;
 use crate::targets::Directory;
 use crate::tasks::Tasks;
@@ -62,7 +64,7 @@ pub struct Orders {
 /// Returns whether it ended because it was told to.
 pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Result<bool> {
     let fixed = Fixed::of(&loaded.config);
-    let Loaded { config, zone, warnings, file } = loaded;
+    let Loaded { config, zone, warnings, file, offered } = loaded;
     let Config { timezone: _, state_dir, poll, dtus, targets, mqtt, http, log: _ } = config;
     info!("hoymiles-bridge {} with {}", env!("CARGO_PKG_VERSION"), file.display());
     for warning in warnings {
@@ -89,6 +91,8 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     push::start(&tasks, directory.clone(), snapshot.clone(), clock.clone());
     if let Some(mqtt) = &mqtt {
         mqtt::start(&tasks, mqtt, &dtus, snapshot.clone());
+    } else if let Some(offered) = offered {
+        publish_once_told(&tasks, offered, dtus.clone(), snapshot.clone());
     }
     let limits = Limits::from(&http);
     let api = Api {
@@ -120,6 +124,21 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     let told_to = is_told_to_end(ended, tasks.stop(), work).await;
     end(tasks, &store).await;
     Ok(told_to)
+}
+
+/// Publishes at the broker that Home Assistant's Supervisor tells, as soon as it does.
+fn publish_once_told(
+    tasks: &Tasks,
+    offered: Box<OfferedBroker>,
+    dtus: Vec<DtuConfig>,
+    snapshots: SnapshotReader,
+) {
+    let (stop, later) = (tasks.stop(), tasks.clone());
+    tasks.spawn_short(async move {
+        if let Some(mqtt) = stop.run_until_cancelled(addon::broker(&offered)).await {
+            mqtt::start(&later, &mqtt, &dtus, snapshots);
+        }
+    });
 }
 
 /// Ends all tasks, and brings what they left onto the disk.

@@ -35,7 +35,7 @@ impl House {
     }
 
     async fn change(&mut self, loaded: Loaded) -> anyhow::Result<()> {
-        let Loaded { config, zone: _, warnings, file: _ } = loaded;
+        let Loaded { config, zone: _, warnings, file: _, offered: _ } = loaded;
         for warning in warnings {
             warn!("{warning}");
         }

@@ -10,6 +10,7 @@
 mod support;
 
 mod abuse;
+mod addon;
 mod commands;
 mod configuration;
 mod container;

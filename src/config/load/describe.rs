@@ -31,7 +31,14 @@ pub fn describe(loaded: &Loaded) -> String {
     if targets.is_empty() {
         line("target", "none here; Home Assistant registers itself");
     }
-    line("mqtt", &mqtt.as_ref().map_or_else(|| "off".to_owned(), broker));
+    line(
+        "mqtt",
+        &match (mqtt, &loaded.offered) {
+            (Some(mqtt), _) => broker(mqtt),
+            (None, Some(offered)) => told(&offered.rest),
+            (None, None) => "off".to_owned(),
+        },
+    );
     line("http", &server(http));
     line("registration", &registration(http));
     line("log", &format!("{}, {format}", log.level));
@@ -106,10 +113,20 @@ fn broker(mqtt: &MqttConfig) -> String {
         (Some(name), None) => format!("as {name} without a password"),
         (Some(name), Some(_)) => format!("as {name} with a password"),
     });
-    parts.push(format!("topics {}/... and {}/...", mqtt.topic_prefix, mqtt.discovery_prefix));
-    parts.push(format!("qos {}", mqtt.qos));
-    parts.push(format!("client_id {}", mqtt.client_id()));
+    parts.push(published(mqtt));
     parts.join(", ")
+}
+
+fn told(rest: &MqttConfig) -> String {
+    format!("the broker that Home Assistant's Supervisor tells, {}", published(rest))
+}
+
+fn published(mqtt: &MqttConfig) -> String {
+    let MqttConfig { topic_prefix, discovery_prefix, qos, .. } = mqtt;
+    let client_id = mqtt.client_id();
+    format!(
+        "topics {topic_prefix}/... and {discovery_prefix}/..., qos {qos}, client_id {client_id}"
+    )
 }
 
 fn server(http: &HttpConfig) -> String {

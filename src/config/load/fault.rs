@@ -32,8 +32,8 @@ impl std::error::Error for ConfigError {}
 pub(super) struct Origins {
     /// The file, as the user named it.
     pub(super) file: PathBuf,
-    /// The line of each key path.
-    pub(super) lines: BTreeMap<String, usize>,
+    /// Each key path of the file, with its line where lines mean something.
+    pub(super) lines: BTreeMap<String, Option<usize>>,
     /// The variable of each key path that the environment sets.
     pub(super) variables: BTreeMap<String, String>,
 }
@@ -47,7 +47,7 @@ impl Origins {
     /// The line of a key, or of the section that lacks it.
     pub(super) fn line(&self, path: &str) -> Option<usize> {
         let parent = path.rsplit_once('.').map(|(parent, _)| parent);
-        [Some(path), parent].into_iter().flatten().find_map(|path| self.lines.get(path).copied())
+        [Some(path), parent].into_iter().flatten().find_map(|path| *self.lines.get(path)?)
     }
 }
 

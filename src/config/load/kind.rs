@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use config::ValueKind;
-use toml::de::DeValue;
 
 use super::nearest::nearest;
 use super::schema::Kind;
+use super::written::Written;
 use crate::config::duration;
 
 /// A value as it was written, before anyone knows whether it fits.
@@ -23,28 +23,25 @@ pub(super) enum Given {
 
 impl Given {
     /// A value of the file.
-    pub(super) fn from_toml(value: &DeValue<'_>) -> Self {
+    pub(super) fn from_written(value: &Written) -> Self {
         match value {
-            DeValue::String(text) => Self::Text(text.clone().into_owned()),
-            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-                .map_or(Self::Other("a number that is too large"), Self::Integer),
-            DeValue::Float(_) => Self::Other("a number with a fraction"),
-            DeValue::Boolean(yes) => Self::Bool(*yes),
-            DeValue::Datetime(_) => Self::Other("a date or time"),
-            DeValue::Array(values) => values
+            Written::Text(text) => Self::Text(text.clone()),
+            Written::Integer(number) => Self::Integer(*number),
+            Written::Bool(yes) => Self::Bool(*yes),
+            Written::List(items) => items
                 .iter()
-                .map(|value| match value.get_ref() {
-                    DeValue::String(text) => Some(text.clone().into_owned()),
-                    DeValue::Integer(_)
-                    | DeValue::Float(_)
-                    | DeValue::Boolean(_)
-                    | DeValue::Datetime(_)
-                    | DeValue::Array(_)
-                    | DeValue::Table(_) => None,
+                .map(|item| match &item.value {
+                    Written::Text(text) => Some(text.clone()),
+                    Written::Integer(_)
+                    | Written::Bool(_)
+                    | Written::List(_)
+                    | Written::Section(_)
+                    | Written::Other(_) => None,
                 })
                 .collect::<Option<_>>()
                 .map_or(Self::Other("a list, but not of texts"), Self::Texts),
-            DeValue::Table(_) => Self::Other("a section"),
+            Written::Section(_) => Self::Other("a section"),
+            Written::Other(what) => Self::Other(what),
         }
     }
 

@@ -8,13 +8,16 @@ mod fault;
 mod file;
 mod kind;
 mod nearest;
+mod options;
 mod schema;
 mod secret;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod toml_file;
 mod walk;
 mod warning;
+mod written;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +27,8 @@ use jiff::tz::TimeZone;
 pub use self::describe::describe;
 pub use self::fault::ConfigError;
 use self::fault::{Faults, Origins};
+pub use self::options::{OfferedBroker, Supervisor};
+use self::options::{Surroundings, Wish};
 use super::Config;
 
 /// A configuration that can be used.
@@ -37,6 +42,24 @@ pub struct Loaded {
     pub zone: TimeZone,
     /// What is allowed but probably not wanted.
     pub warnings: Vec<String>,
+    /// Instead of `mqtt`: the broker that Home Assistant's Supervisor is to tell.
+    pub offered: Option<Box<OfferedBroker>>,
+}
+
+/// The language of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// The configuration file.
+    Toml,
+    /// The options of the Home Assistant add-on, in JSON.
+    Options,
+}
+
+impl Form {
+    fn of(file: &Path) -> Self {
+        let is_json = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
+        if is_json { Self::Options } else { Self::Toml }
+    }
 }
 
 /// Loads `file`, or else the first default file that exists, and what the environment sets.
@@ -45,8 +68,11 @@ pub fn load(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Loaded, ConfigError> {
     let (path, text) = file::read(file, &file::DEFAULTS)?;
-    let mut loaded = load_text(path, &text, environment)?;
-    loaded.warnings.extend(warning::readable_secret(&loaded.file, &text));
+    let form = Form::of(&path);
+    let mut loaded = load_text(path, form, &text, environment)?;
+    if form == Form::Toml {
+        loaded.warnings.extend(warning::readable_secret(&loaded.file, &text));
+    }
     Ok(loaded)
 }
 
@@ -61,17 +87,33 @@ pub fn load_builtin(
     toml: &str,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Loaded, ConfigError> {
-    load_text(PathBuf::from(name), toml, environment)
+    load_text(PathBuf::from(name), Form::Toml, toml, environment)
 }
 
 fn load_text(
     file: PathBuf,
+    form: Form,
     text: &str,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Loaded, ConfigError> {
+    let environment: Vec<(String, String)> = environment.into_iter().collect();
+    let surroundings = Surroundings::of(&environment);
     let mut origins = Origins { file: file.clone(), ..Origins::default() };
     let mut faults = Faults::default();
-    let from_file = walk::walk(&file, text, &mut origins, &mut faults)?;
+    let (from_file, wish) = match form {
+        Form::Toml => {
+            let written = toml_file::read(&file, text)?;
+            (walk::walk(&written, |_| true, &mut origins, &mut faults), Wish::Given)
+        }
+        Form::Options => {
+            let mut written = options::read(&file, text)?;
+            let enabled = options::take_enabled(&mut written, &mut faults);
+            let mut found = walk::walk(&written, options::is_offered, &mut origins, &mut faults);
+            surroundings.complete(&file, &mut found, &mut origins);
+            let wish = options::wish(enabled, &mut found, &mut faults);
+            (found, wish)
+        }
+    };
     let from_environment = environment::read(environment, &mut origins, &mut faults);
 
     let mut builder = config::Config::builder().add_source(FromFile(from_file));
@@ -82,13 +124,14 @@ fn load_text(
     let mut config: Config =
         serde_path_to_error::deserialize(layered).map_err(|error| internal(&file, &error))?;
 
-    let zone = check::check(&config, &mut faults);
+    let zone = check::check(&config, form, &mut faults);
     secret::read_files(&mut config, &mut faults);
+    let offered = surroundings.offered(wish, &mut config, &mut faults);
     if let Some(error) = faults.into_error(&origins) {
         return Err(error);
     }
     let warnings = warning::warnings(&config, &origins);
-    Ok(Loaded { config, file, zone: zone.unwrap_or(TimeZone::UTC), warnings })
+    Ok(Loaded { config, file, zone: zone.unwrap_or(TimeZone::UTC), warnings, offered })
 }
 
 /// What the schema let through, the structs must take: they are kept together by a test, so this

@@ -1,53 +1,48 @@
-//! Compares the file with the schema: tells all that does not fit, and keeps all that does.
-
-use std::path::Path;
+//! Compares what was written with the schema: tells all that does not fit, and keeps all that does.
 
 use config::{Map, Value, ValueKind};
-use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
 
-use super::fault::{ConfigError, Faults, Origins};
+use super::fault::{Faults, Origins};
 use super::kind::Given;
 use super::nearest::nearest;
 use super::schema::{Key, Kind, ROOT, Shape};
-use super::syntax::syntax_error;
-
-type Entry<'a, 'i> = (&'a Spanned<DeString<'i>>, &'a Spanned<DeValue<'i>>);
+use super::written::{Entry, Written};
 
 /// The values of the file that fit. In place of a required one that is missing or does not fit
 /// stands something harmless, so that the rest can be checked for faults of other kinds.
+///
+/// `is_offered` says of a key of the schema, by its path without indices, whether this file may
+/// have it.
 pub(super) fn walk(
-    file: &Path,
-    text: &str,
+    entries: &[Entry],
+    is_offered: fn(&str) -> bool,
     origins: &mut Origins,
     faults: &mut Faults,
-) -> Result<Map<String, Value>, ConfigError> {
-    // Editors of some systems put a byte order mark first.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let table = DeTable::parse(text).map_err(|error| syntax_error(file, text, &error))?;
-    let mut walk = Walk { text, origins, faults };
-    Ok(walk.section(ROOT, table.get_ref(), ""))
+) -> Map<String, Value> {
+    Walk { is_offered, origins, faults }.section(ROOT, entries, "")
 }
 
 struct Walk<'a> {
-    text: &'a str,
+    is_offered: fn(&str) -> bool,
     origins: &'a mut Origins,
     faults: &'a mut Faults,
 }
 
 impl Walk<'_> {
-    fn section(&mut self, keys: &[Key], table: &DeTable<'_>, prefix: &str) -> Map<String, Value> {
+    fn section(&mut self, keys: &[Key], entries: &[Entry], prefix: &str) -> Map<String, Value> {
+        let is_offered = |key: &&Key| (self.is_offered)(&without_indices(prefix, key.name));
+        let keys: Vec<&Key> = keys.iter().filter(is_offered).collect();
         let mut found = Map::new();
-        for (name, value) in table {
-            let path = format!("{prefix}{}", name.get_ref());
-            self.note_line(&path, name.span().start);
-            match keys.iter().find(|key| *key.name == **name.get_ref()) {
+        for entry in entries {
+            let path = format!("{prefix}{}", entry.name);
+            self.note_line(&path, entry.line);
+            match keys.iter().find(|key| *key.name == *entry.name) {
                 Some(key) => {
-                    if let Some(kind) = self.value(key.shape, value.get_ref(), &path) {
+                    if let Some(kind) = self.value(key.shape, &entry.value, &path) {
                         found.insert(key.name.to_owned(), Value::new(None, kind));
                     }
                 }
-                None => self.unknown(keys, (name, value), &path),
+                None => self.unknown(&keys, entry, &path),
             }
         }
         for key in keys {
@@ -55,7 +50,7 @@ impl Walk<'_> {
                 && !found.contains_key(key.name)
             {
                 let path = format!("{prefix}{}", key.name);
-                if !table.contains_key(key.name) {
+                if !entries.iter().any(|entry| *entry.name == *key.name) {
                     self.faults.add(&path, format!("is missing; expected {}", kind.expected()));
                 }
                 let stand_in = Value::new(None, stand_in(kind, &path));
@@ -65,10 +60,10 @@ impl Walk<'_> {
         found
     }
 
-    fn value(&mut self, shape: Shape, value: &DeValue<'_>, path: &str) -> Option<ValueKind> {
+    fn value(&mut self, shape: Shape, value: &Written, path: &str) -> Option<ValueKind> {
         match (shape, value) {
             (Shape::Value(kind) | Shape::Required(kind), _) => {
-                match kind.accept(Given::from_toml(value)) {
+                match kind.accept(Given::from_written(value)) {
                     Ok(value) => Some(value),
                     Err(wrong) => {
                         self.faults.add(path, wrong);
@@ -76,38 +71,32 @@ impl Walk<'_> {
                     }
                 }
             }
-            (Shape::Section(keys), DeValue::Table(table)) => {
-                Some(self.section(keys, table, &format!("{path}.")).into())
+            (Shape::Section(keys), Written::Section(entries)) => {
+                Some(self.section(keys, entries, &format!("{path}.")).into())
             }
             (Shape::Section(_), _) => {
                 self.faults.add(path, format!("is a value; expected a section [{path}]"));
                 None
             }
-            (Shape::List(keys), DeValue::Array(items)) => {
+            (Shape::List(keys), Written::List(items)) => {
                 let mut sections = Vec::new();
                 for (index, item) in items.iter().enumerate() {
                     let path = format!("{path}[{index}]");
-                    self.note_line(&path, item.span().start);
-                    match item.get_ref() {
-                        DeValue::Table(table) => sections
-                            .push(Value::new(None, self.section(keys, table, &format!("{path}.")))),
-                        DeValue::String(_)
-                        | DeValue::Integer(_)
-                        | DeValue::Float(_)
-                        | DeValue::Boolean(_)
-                        | DeValue::Datetime(_)
-                        | DeValue::Array(_) => {
-                            self.faults.add(&path, "is a value; expected a section of keys");
-                        }
+                    self.note_line(&path, item.line);
+                    if let Written::Section(entries) = &item.value {
+                        let section = self.section(keys, entries, &format!("{path}."));
+                        sections.push(Value::new(None, section));
+                    } else {
+                        self.faults.add(&path, "is a value; expected a section of keys");
                     }
                 }
                 Some(ValueKind::Array(sections))
             }
-            (Shape::List(keys), DeValue::Table(table)) => {
+            (Shape::List(keys), Written::Section(entries)) => {
                 let wrong = format!("is a single section; expected [[{path}]] in double brackets");
                 self.faults.add(path, wrong);
                 let path = format!("{path}[0]");
-                let section = self.section(keys, table, &format!("{path}."));
+                let section = self.section(keys, entries, &format!("{path}."));
                 Some(ValueKind::Array(vec![Value::new(None, section)]))
             }
             (Shape::List(_), _) => {
@@ -117,18 +106,10 @@ impl Walk<'_> {
         }
     }
 
-    fn unknown(&mut self, keys: &[Key], (name, value): Entry<'_, '_>, path: &str) {
+    fn unknown(&mut self, keys: &[&Key], entry: &Entry, path: &str) {
         let names = || keys.iter().map(|key| key.name);
-        let what = match value.get_ref() {
-            DeValue::Table(_) => "section",
-            DeValue::String(_)
-            | DeValue::Integer(_)
-            | DeValue::Float(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_)
-            | DeValue::Array(_) => "key",
-        };
-        let text = if let Some(meant) = nearest(name.get_ref(), names()) {
+        let what = if matches!(entry.value, Written::Section(_)) { "section" } else { "key" };
+        let text = if let Some(meant) = nearest(&entry.name, names()) {
             format!("no such {what}; did you mean `{meant}`?")
         } else {
             let all: Vec<&str> = names().collect();
@@ -137,11 +118,15 @@ impl Walk<'_> {
         self.faults.add(path, text);
     }
 
-    fn note_line(&mut self, path: &str, offset: usize) {
-        let before = self.text.as_bytes().iter().take(offset);
-        let line = before.filter(|&&byte| byte == b'\n').count() + 1;
+    fn note_line(&mut self, path: &str, line: Option<usize>) {
         self.origins.lines.insert(path.to_owned(), line);
     }
+}
+
+/// `dtu.port` of `dtu[1].` and `port`.
+fn without_indices(prefix: &str, name: &str) -> String {
+    let parts = prefix.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest));
+    parts.chain([name]).collect()
 }
 
 /// Something harmless and unique in place of a required value.

@@ -60,7 +60,7 @@ async fn a_login_works_and_a_wrong_one_is_told() {
 }
 
 /// What `mosquitto_passwd` makes of the password.
-const PASSWORDS: &str = concat!(
+pub(crate) const PASSWORDS: &str = concat!(
     "hoymiles:$7$101$HmnAz8DCimWNsHAV$",
     "/KpzB66a/s2EOR+jMopFUh/StrL1bplt/lCxPM2nnk+9Snh9otphSCSaXHezQHXOFRXGncxSrHRf3I5KiZAOWQ==\n"
 );

@@ -1,6 +1,6 @@
 //! The plant at a real broker: what is announced, what is right, what outlives a restart.
 
-mod login;
+pub(crate) mod login;
 
 mod restarts;
 

@@ -2,19 +2,25 @@
 
 use std::net::Ipv6Addr;
 
+use crate::config::load::Form;
 use crate::config::load::fault::Faults;
 use crate::config::load::kind::shown;
 use crate::config::{DtuConfig, Protocol};
 
 const SERIAL_DIGITS: usize = 12;
 
-pub(super) fn check(dtus: &[DtuConfig], faults: &mut Faults) {
+pub(super) fn check(dtus: &[DtuConfig], form: Form, faults: &mut Faults) {
     if dtus.is_empty() {
-        faults.add(
-            "dtu",
-            "there is no DTU; expected at least one section like\n\n\
-             [[dtu]]\nname = \"DTU\"\nprotocol = \"modbus\"\nhost = \"192.168.1.191\"\n",
-        );
+        let wrong = match form {
+            Form::Toml => {
+                "there is no DTU; expected at least one section like\n\n\
+                 [[dtu]]\nname = \"DTU\"\nprotocol = \"modbus\"\nhost = \"192.168.1.191\"\n"
+            }
+            Form::Options => {
+                "there is no DTU; expected at least one, with `name`, `protocol` and `host`"
+            }
+        };
+        faults.add("dtu", wrong);
     }
     for (index, dtu) in dtus.iter().enumerate() {
         let path = |key: &str| format!("dtu[{index}].{key}");

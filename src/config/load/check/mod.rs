@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use jiff::tz::{TimeZone, db};
 
+use super::Form;
 use super::fault::Faults;
 use super::kind::shown;
 use super::nearest::nearest;
@@ -19,10 +20,10 @@ use crate::config::log::{EXPECTED_LEVEL, parse_level};
 const LONGEST_NAME: usize = 64;
 
 /// Checks everything; returns the time zone if it is known.
-pub(super) fn check(config: &Config, faults: &mut Faults) -> Option<TimeZone> {
+pub(super) fn check(config: &Config, form: Form, faults: &mut Faults) -> Option<TimeZone> {
     names("dtu", config.dtus.iter().map(|dtu| dtu.name.as_str()), faults);
     names("target", config.targets.iter().map(|target| target.name.as_str()), faults);
-    dtu::check(&config.dtus, faults);
+    dtu::check(&config.dtus, form, faults);
     target::check(&config.targets, faults);
     if let Some(mqtt) = &config.mqtt {
         mqtt::check(mqtt, faults);

@@ -1,8 +1,10 @@
 //! What is told of faulty configurations, and what of good ones.
 
+mod addon;
 mod documents;
 mod keys;
 mod mqtt;
+mod options;
 mod warnings;
 
 use std::time::Duration;
