@@ -27,13 +27,20 @@ impl Freshness {
         };
         let has_same_time = data.timestamp == last.timestamp && data.timestamp != 0;
         let is_older = data.timestamp < last.timestamp && is_synchronised;
-        has_same_time || is_older || has_same_values(last, data)
+        has_same_time || is_older || (has_same_values(last, data) && !is_dark(data))
     }
 
     /// Takes the answer as the last one.
     pub(super) fn remember(&mut self, data: RealDataNewReq) {
         self.last = Some(data);
     }
+}
+
+/// At night nothing moves but the time, and that is no fault.
+fn is_dark(data: &RealDataNewReq) -> bool {
+    data.single_phase.iter().all(|one| one.link_status == 0)
+        && data.three_phase.iter().all(|one| one.link_status == 0)
+        && data.ports.iter().all(|port| port.error_code == 0 && port.power == 0)
 }
 
 fn has_same_values(one: &RealDataNewReq, other: &RealDataNewReq) -> bool {
@@ -45,7 +52,7 @@ fn has_same_values(one: &RealDataNewReq, other: &RealDataNewReq) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::messages::PvMo;
+    use super::super::messages::{PvMo, SgsMo};
     use super::*;
 
     fn answer(timestamp: i32, power: i32) -> RealDataNewReq {
@@ -68,6 +75,20 @@ mod tests {
         check("an old answer comes late", (noon, 100), (noon - 60, 99), true);
         check("the clock starts over", (noon, 100), (12, 101), false);
         check("the clock stands at 0", (0, 100), (0, 101), false);
+    }
+
+    #[test]
+    fn at_night_an_answer_is_new_as_long_as_its_time_moves() {
+        let night = |timestamp: i32| {
+            let inverter = SgsMo { serial: 1, signal: 100, ..SgsMo::default() };
+            let ports = vec![PvMo { energy_total: 47_423, ..PvMo::default() }];
+            let single_phase = vec![inverter];
+            RealDataNewReq { timestamp, single_phase, ports, ..RealDataNewReq::default() }
+        };
+        let mut freshness = Freshness::default();
+        freshness.remember(night(1_750_550_000));
+        assert!(!freshness.is_stale(&night(1_750_550_060), 0));
+        assert!(freshness.is_stale(&night(1_750_550_000), 0));
     }
 
     #[test]

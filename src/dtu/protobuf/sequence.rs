@@ -18,7 +18,8 @@ pub(super) struct Sequence {
 impl Sequence {
     /// The first number follows from the time, a step every two seconds, which is as fast as
     /// requests may follow each other: a bridge that restarts goes on behind the numbers that it
-    /// used before, although it does not remember them.
+    /// used before, although it does not remember them. They go round in 36 hours, so after a longer
+    /// run a restart may meet one of them.
     pub(super) fn starting_at(now: Timestamp) -> Self {
         let steps = now.as_second().div_euclid(2).rem_euclid(i64::from(NUMBERS));
         Self { next: u16::try_from(steps).unwrap_or_default(), key: None, used: 0 }

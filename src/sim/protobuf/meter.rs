@@ -31,8 +31,8 @@ pub(super) fn of(plant: &PlantMoment) -> Message {
     let current = (power / 3).abs() * 10 * 100 * 100 / VOLTAGE;
     let meter = Message::default().int(1, KIND).int(2, serial).int(3, power);
     let meter = phases(meter, 4, power / 3, power - power / 3 * 2).int(7, factor(power));
-    let meter = phases(meter.int(8, exported), 9, exported / 3, exported - exported / 3 * 2);
-    let meter = phases(meter.int(12, imported), 13, imported / 3, imported - imported / 3 * 2);
+    let meter = counters(meter, 8, exported);
+    let meter = counters(meter, 12, imported);
     let meter = phases(meter.int(16, FAULT_CODE), 17, VOLTAGE, VOLTAGE);
     phases(phases(meter, 20, current, current), 23, factor(power), factor(power))
 }
@@ -40,6 +40,12 @@ pub(super) fn of(plant: &PlantMoment) -> Message {
 /// The three fields from that number on: two of one value, and the rest.
 fn phases(meter: Message, first: u64, value: i64, last: i64) -> Message {
     meter.int(first, value).int(first + 1, value).int(first + 2, last)
+}
+
+/// A counter from that number on: of all phases, and of each. None of them ever falls.
+fn counters(meter: Message, first: u64, all: i64) -> Message {
+    let meter = meter.int(first, all).int(first + 1, all / 3);
+    meter.int(first + 2, (all + 1) / 3).int(first + 3, (all + 2) / 3)
 }
 
 const fn factor(power: i64) -> i64 {

@@ -46,7 +46,7 @@ fn push_title(text: &mut String, answer: &Answer, book: &Book, inverters: &[&Inv
         (Ok(_), _) => "",
         (Err(_), false) => ", INCOMPLETE",
         (Err(_), true) => {
-            push_line(text, format_args!("{name}: no answer in {taken:.1} s"));
+            push_line(text, format_args!("{name}: not read"));
             return;
         }
     };

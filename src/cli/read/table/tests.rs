@@ -162,9 +162,9 @@ fn what_did_not_answer_or_not_wholly_is_told() {
             "Cut: 1 port of 1 inverter in 3.1 s, INCOMPLETE",
             "  Inverter      Model           Port  PV V  PV A  PV W  Today kWh  Total kWh  Grid V     Hz    °C  Events  Status",
             "  112100000001  HM-300/350/400     1  35.2  4.51  20.0      0.007      1.000   230.1  49.98  -3.5       2  producing",
-            "Gone: no answer in 3.1 s",
+            "Gone: not read",
             "Plant: 20.0 W from the panels, 0.007 kWh today, 1.000 kWh in total",
         ],
     );
-    check(&[answer("Gone", Err(gone()))], &["Gone: no answer in 3.1 s", "Plant: nothing was read"]);
+    check(&[answer("Gone", Err(gone()))], &["Gone: not read", "Plant: nothing was read"]);
 }

@@ -20,6 +20,7 @@ use crate::dtu::dial::TcpDialer;
 use crate::dtu::protobuf::{ProtobufDtu, Settings};
 use crate::dtu::{Dtu, PollError};
 use crate::plant::reading::{DtuReading, InverterReading};
+use crate::plant::units::WattHours;
 use crate::sim::moment::{InverterMoment, PlantMoment};
 use crate::sim::plant::{PlantShape, SimulatedPlant};
 use crate::sim::server::serve;
@@ -182,6 +183,22 @@ async fn a_meter_adds_up() {
     pair.seconds.fetch_add(3600, Ordering::Relaxed);
     let after = pair.poll().await.unwrap().meters.remove(0);
     assert!(after.exported > before.exported && after.imported > before.imported, "{after:?}");
+}
+
+#[tokio::test]
+async fn no_counter_of_a_meter_falls_and_the_phases_make_the_whole() {
+    let mut pair = Pair::new(plant(1, 2), Kind { has_meter: true, ..Kind::default() }).await;
+    let mut before = [WattHours::default(); 3];
+    for _ in 0..5 {
+        // Ten watt hours of the house's 300 W.
+        pair.seconds.fetch_add(60, Ordering::Relaxed);
+        let meter = pair.poll().await.unwrap().meters.remove(0);
+        let now: Vec<WattHours> = meter.phases.iter().map(|phase| phase.imported).collect();
+        let sum = now.iter().copied().reduce(WattHours::saturating_add);
+        assert_eq!(sum, meter.imported);
+        assert!(now.iter().zip(before).all(|(now, before)| *now >= before), "{before:?} {now:?}");
+        before = now.try_into().unwrap();
+    }
 }
 
 #[tokio::test]
