@@ -23,6 +23,10 @@ run *ARGS:
 bench:
     cargo bench --locked
 
+fuzz TARGET SECONDS="300":
+    cp Cargo.lock fuzz/ && mkdir -p fuzz/corpus/{{TARGET}}
+    cargo +nightly fuzz run -s none {{TARGET}} fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} -- -max_total_time={{SECONDS}}
+
 deny:
     cargo deny check
 

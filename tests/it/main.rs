@@ -7,6 +7,9 @@
     reason = "a test that cannot go on shall say where"
 )]
 
+#[expect(unreachable_pub, reason = "elsewhere it is a library")]
+#[path = "../../fuzz/src/lib.rs"]
+mod fuzz;
 mod support;
 
 mod abuse;
@@ -24,6 +27,7 @@ mod protobuf;
 mod registration;
 mod reload;
 mod restart;
+mod seeds;
 mod shutdown;
 mod soak;
 mod targets;

@@ -1,0 +1,24 @@
+//! A configuration file and the environment over it.
+
+use hoymiles_bridge::config::load::{describe, load_builtin};
+
+/// One run of it.
+pub fn run(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    // Lines behind a NUL are variables, `HTTP__LISTEN=...`.
+    let (toml, variables) = text.split_once('\0').unwrap_or((&text, ""));
+    let environment = variables.lines().filter_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        Some((format!("HOYMILES__{name}"), value.to_owned()))
+    });
+    match load_builtin("fuzzed", toml, environment) {
+        Ok(loaded) => {
+            assert!(!loaded.config.dtus.is_empty() || describe(&loaded).contains("dtu"));
+            for dtu in &loaded.config.dtus {
+                assert!(dtu.interval_or(loaded.config.poll.interval).as_secs() >= 5);
+                assert!((1..=6).contains(&dtu.records_per_read));
+            }
+        }
+        Err(error) => assert!(error.to_string().contains("fuzzed"), "it names the file: {error}"),
+    }
+}

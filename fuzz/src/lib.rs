@@ -1,0 +1,43 @@
+//! What the fuzz targets do with the bytes they are given, and what they share: time that does not
+//! pass, and a peer that answers out of a script. The bridge's own tests do it with the seeds.
+
+pub mod script;
+pub mod stream;
+
+pub mod configuration;
+pub mod modbus_decode;
+pub mod modbus_repair;
+pub mod protobuf_decode;
+pub mod protobuf_frame;
+pub mod registration;
+pub mod target_messages;
+
+use std::cell::OnceCell;
+
+use tokio::runtime::{Builder, Runtime};
+
+/// What a target does with some bytes.
+pub type Run = fn(&[u8]);
+
+/// Each target's name and what it does.
+pub const TARGETS: [(&str, Run); 7] = [
+    ("configuration", configuration::run),
+    ("modbus_decode", modbus_decode::run),
+    ("modbus_repair", modbus_repair::run),
+    ("protobuf_decode", protobuf_decode::run),
+    ("protobuf_frame", protobuf_frame::run),
+    ("registration", registration::run),
+    ("target_messages", target_messages::run),
+];
+
+thread_local! {
+    static PAUSED: OnceCell<Runtime> = const { OnceCell::new() };
+}
+
+/// Runs `task` in a time that jumps over every wait.
+pub fn without_waiting<T>(task: impl Future<Output = T>) -> T {
+    PAUSED.with(|runtime| {
+        let new = || Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.get_or_init(|| new().expect("a runtime")).block_on(task)
+    })
+}

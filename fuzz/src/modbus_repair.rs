@@ -1,0 +1,52 @@
+//! A whole poll of a DTU whose answers need mending, or are beyond it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use hoymiles_bridge::config::{DtuConfig, Protocol};
+use hoymiles_bridge::dtu::Dtu;
+use hoymiles_bridge::dtu::modbus::ModbusDtu;
+
+use super::script::Script;
+use super::stream::ScriptedDtu;
+use super::without_waiting;
+
+/// Its list has an end, its time limits and retries too; this is far more than all of them.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// One run of it.
+pub fn run(data: &[u8]) {
+    let mut script = Script::new(data);
+    let config = DtuConfig {
+        retries: u32::from(script.byte() % 3),
+        records_per_read: script.byte() % 6 + 1,
+        ..DtuConfig::new("DTU", Protocol::Modbus, "unused")
+    };
+    without_waiting(async {
+        let mut dtu = ModbusDtu::with_dialer(&config, ScriptedDtu::new(script, answer));
+        let polled = tokio::time::timeout(DAY, dtu.poll()).await.expect("a poll ends");
+        let reading = polled.unwrap_or_else(|failed| failed.partial);
+        let serials: BTreeSet<_> = reading.inverters.iter().map(|one| one.serial).collect();
+        assert_eq!(serials.len(), reading.inverters.len(), "each inverter is there once");
+    });
+}
+
+fn answer(script: &mut Script, request: &[u8]) -> Vec<u8> {
+    let kind = script.byte();
+    let piece = script.piece();
+    match (kind % 4, request.get(..2)) {
+        // As it comes.
+        (0, _) | (_, None) => piece.to_vec(),
+        // Of a length that is as announced.
+        (1, Some(transaction)) => {
+            let length = u16::try_from(piece.len()).unwrap_or(u16::MAX);
+            [transaction, &[0, 0], &length.to_be_bytes(), &piece].concat()
+        }
+        // With data, whatever their number.
+        (_, Some(transaction)) => {
+            let length = u16::try_from(piece.len()).unwrap_or(u16::MAX).saturating_add(3);
+            let head = [1, 3, if kind & 4 == 0 { piece.len().to_le_bytes()[0] } else { kind }];
+            [transaction, &[0, 0], &length.to_be_bytes(), &head, &piece].concat()
+        }
+    }
+}

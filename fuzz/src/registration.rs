@@ -1,0 +1,135 @@
+//! The body of a registration through the real HTTP server, and the URL of a target.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hoymiles_bridge::clock::WallClock;
+use hoymiles_bridge::config::HttpConfig;
+use hoymiles_bridge::config::http::RegistrationConfig;
+use hoymiles_bridge::http::{self, Api, Limits};
+use hoymiles_bridge::poller::book::Book;
+use hoymiles_bridge::poller::keeper::Keeper;
+use hoymiles_bridge::store::Store;
+use hoymiles_bridge::targets::Directory;
+use hoymiles_bridge::targets::allow::Allow;
+use hoymiles_bridge::targets::endpoint::Endpoint;
+use hoymiles_bridge::tasks::Tasks;
+use hoymiles_bridge::telemetry::metrics::Metrics;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+
+/// One run of it.
+pub fn run(data: &[u8]) {
+    let (text, body) = match data.split_first() {
+        Some((kind, rest)) if kind % 2 == 0 => (String::from_utf8_lossy(rest).into_owned(), rest),
+        Some((_, rest)) => (String::new(), rest),
+        None => return,
+    };
+    if !text.is_empty() {
+        return url(&text);
+    }
+    let status = SERVER.with_borrow_mut(|server| server.post(body));
+    assert!([400, 403].contains(&status), "{status} to {:?}", String::from_utf8_lossy(body));
+}
+
+/// A URL and, on its second line, where it redirects to.
+fn url(text: &str) {
+    let (url, location) = text.split_once('\n').unwrap_or((text, ""));
+    let endpoint = match Endpoint::parse(url) {
+        Ok(endpoint) => endpoint,
+        Err(error) => return drop(error.to_string()),
+    };
+    for shown in [endpoint.place(), endpoint.shown(), endpoint.key(), endpoint.authority()] {
+        assert!(!shown.chars().any(char::is_control), "{shown:?}");
+        assert!(Endpoint::parse(&endpoint.key()).is_ok(), "what is stored can be read: {shown:?}");
+    }
+    assert_ne!(endpoint.port(), 0);
+    drop(endpoint.redacted(location));
+    if let Some(place) = endpoint.redirected(location) {
+        assert_eq!(place.host(), endpoint.host(), "only within the host");
+    }
+    if let Ok(address) = endpoint.host().parse::<IpAddr>() {
+        let private = Allow::parse(&["private".to_owned()]);
+        let is_allowed = private.check(&endpoint.host(), &[address]).is_ok();
+        let is_public = match address.to_canonical() {
+            IpAddr::V4(address) => {
+                !(address.is_private() || address.is_loopback() || address.is_link_local())
+                    && address.octets()[0] != 100
+            }
+            IpAddr::V6(address) => address.segments()[0] & 0xe000 == 0x2000,
+        };
+        assert!(!(is_allowed && is_public), "{address} is not private");
+    }
+}
+
+thread_local! {
+    static SERVER: RefCell<Server> = RefCell::new(Server::start());
+}
+
+/// The HTTP server on loopback. It registers nobody, since that would look names up; all else
+/// happens as ever.
+struct Server {
+    runtime: Runtime,
+    address: std::net::SocketAddr,
+    client: Option<TcpStream>,
+    _tasks: Tasks,
+}
+
+impl Server {
+    fn start() -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let tasks = Tasks::new();
+        let address = runtime.block_on(async {
+            let listener = http::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+            let address = listener.local_addr().unwrap();
+            let closed = RegistrationConfig { enabled: false, ..RegistrationConfig::default() };
+            let config = HttpConfig { registration: closed, ..HttpConfig::default() };
+            let clock = WallClock::from_fn(|| Timestamp::UNIX_EPOCH);
+            let store = Store::in_memory();
+            let book = Book::new(TimeZone::UTC, Vec::new(), [], []);
+            let (_, snapshot) = Keeper::new(book, store.clone(), Timestamp::UNIX_EPOCH);
+            let targets =
+                Directory::new(&[], Vec::new(), &config.registration, store, clock.clone());
+            let api = Api {
+                snapshot,
+                targets: targets.unwrap(),
+                clock,
+                zone: TimeZone::UTC,
+                token: None,
+                metrics: Metrics::new(),
+            };
+            let limits = Limits::from(&config);
+            tasks.spawn_short(http::serve(listener, Arc::new(api), limits, tasks.stop()));
+            address
+        });
+        Self { runtime, address, client: None, _tasks: tasks }
+    }
+
+    fn post(&mut self, body: &[u8]) -> u16 {
+        let head = format!(
+            "POST /api/websocket/register HTTP/1.1\r\nhost: bridge\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let (address, client) = (self.address, &mut self.client);
+        self.runtime.block_on(async {
+            let stream = match client {
+                Some(stream) => stream,
+                None => client.insert(TcpStream::connect(address).await.unwrap()),
+            };
+            stream.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"}") {
+                let count = stream.read_buf(&mut answer).await.unwrap();
+                assert_ne!(count, 0, "the connection is kept");
+            }
+            let answer = String::from_utf8(answer).unwrap();
+            assert!(answer.contains("\r\n\r\n{\"error\":"), "{answer}");
+            answer.get(9..12).unwrap().parse().unwrap()
+        })
+    }
+}

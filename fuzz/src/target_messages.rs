@@ -1,0 +1,81 @@
+//! What a target sends once its WebSocket is open, before and after it accepted.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hoymiles_bridge::push::outlet::Outlet;
+use hoymiles_bridge::push::session::{Session, Tell};
+use hoymiles_bridge::snapshot::{Snapshot, SnapshotReader, channel, wire};
+use jiff::Timestamp;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_util::sync::CancellationToken;
+
+use super::script::Script;
+use super::stream::Scripted;
+use super::without_waiting;
+
+const DAY: Duration = Duration::from_secs(86_400);
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// One run of it.
+pub fn run(data: &[u8]) {
+    let mut script = Script::new(data);
+    let first = said(&mut script);
+    without_waiting(async {
+        let stream = Scripted::new(script, |script, _| said(script), &first);
+        let limits = WebSocketConfig::default()
+            .max_message_size(Some(1 << 20))
+            .max_frame_size(Some(1 << 20));
+        let socket =
+            WebSocketStream::from_raw_socket(Outlet::new(stream), Role::Client, Some(limits)).await;
+        let life = async {
+            let mut session = Session::accept(socket, HEARTBEAT).await.ok()?;
+            let stop = CancellationToken::new();
+            let failure = session.run(snapshots(), HEARTBEAT, &Printable, &stop).await;
+            Some(failure.map(|failure| failure.to_string()))
+        };
+        drop(tokio::time::timeout(DAY, life).await.expect("it hangs up in the end"));
+    });
+}
+
+/// Raw bytes, or the text of a message in a sound frame.
+fn said(script: &mut Script) -> Vec<u8> {
+    let (kind, piece) = (script.byte(), script.piece());
+    if kind % 2 == 0 {
+        return piece.to_vec();
+    }
+    let length = u16::try_from(piece.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let head: &[u8] =
+        if piece.len() < 126 { &[0x81, length[1]] } else { &[0x81, 126, length[0], length[1]] };
+    [head, &piece].concat()
+}
+
+fn snapshots() -> SnapshotReader {
+    let update = Bytes::from_static(br#"{"type":"update"}"#);
+    let snapshot = Snapshot {
+        inverters: Vec::new(),
+        meters: Vec::new(),
+        dtus: Vec::new(),
+        started_at: Timestamp::UNIX_EPOCH,
+        inverters_json: Bytes::new(),
+        meters_json: Bytes::new(),
+        update_json: update,
+        stats: wire::Stats::default(),
+        sequence: 0,
+    };
+    let (writer, reader) = channel(snapshot.clone());
+    writer.publish(snapshot);
+    reader
+}
+
+struct Printable;
+
+impl Tell for Printable {
+    fn sending(&self, _: &Snapshot) {}
+    fn sent(&self, _: u64) {}
+    fn said(&self, _: u64, words: &str) {
+        assert!(!words.chars().any(char::is_control), "fit for a log line: {words:?}");
+    }
+    fn floods(&self) {}
+}
