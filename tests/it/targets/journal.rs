@@ -54,6 +54,11 @@ impl Journal {
         self.events.get(name).into_iter().flatten().map(|(_, event)| event)
     }
 
+    /// How many attempts at this target have failed.
+    pub(crate) fn failures(&self, name: &str) -> usize {
+        self.of(name).filter(|event| matches!(event, Event::Failed { .. })).count()
+    }
+
     /// The waits between attempts at this target, in seconds.
     pub(crate) fn waits(&self, name: &str) -> Vec<u64> {
         let waits = self.of(name).filter_map(|event| match event {
