@@ -90,9 +90,9 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
         Directory::new(&targets, saved.targets, &http.registration, store.clone(), clock.clone())?;
     push::start(&tasks, directory.clone(), snapshot.clone(), clock.clone());
     if let Some(mqtt) = &mqtt {
-        mqtt::start(&tasks, mqtt, &dtus, snapshot.clone());
+        mqtt::start(&tasks, mqtt, &dtus, snapshot.clone(), &metrics);
     } else if let Some(offered) = offered {
-        publish_once_told(&tasks, offered, dtus.clone(), snapshot.clone());
+        publish_once_told(&tasks, offered, dtus.clone(), snapshot.clone(), metrics.clone());
     }
     let limits = Limits::from(&http);
     let api = Api {
@@ -132,11 +132,12 @@ fn publish_once_told(
     offered: Box<OfferedBroker>,
     dtus: Vec<DtuConfig>,
     snapshots: SnapshotReader,
+    metrics: Metrics,
 ) {
     let (stop, later) = (tasks.stop(), tasks.clone());
     tasks.spawn_short(async move {
         if let Some(mqtt) = stop.run_until_cancelled(addon::broker(&offered)).await {
-            mqtt::start(&later, &mqtt, &dtus, snapshots);
+            mqtt::start(&later, &mqtt, &dtus, snapshots, &metrics);
         }
     });
 }

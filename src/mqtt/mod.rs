@@ -37,11 +37,19 @@ use crate::config::{DtuConfig, MqttConfig};
 use crate::link::keep_up::keep_up;
 use crate::snapshot::SnapshotReader;
 use crate::tasks::Tasks;
+use crate::telemetry::metrics::Metrics;
 
 /// Starts to keep the broker informed, until `tasks` end.
-pub fn start(tasks: &Tasks, config: &MqttConfig, dtus: &[DtuConfig], snapshots: SnapshotReader) {
+pub fn start(
+    tasks: &Tasks,
+    config: &MqttConfig,
+    dtus: &[DtuConfig],
+    snapshots: SnapshotReader,
+    metrics: &Metrics,
+) {
     info!("[MQTT] Publishing to {} below {}/", config.place(), config.topic_prefix);
-    let peer = BrokerPeer::new(config.clone(), board(config, dtus), snapshots);
+    let figures = metrics.broker(config.place());
+    let peer = BrokerPeer::new(config.clone(), board(config, dtus), snapshots, figures);
     tasks.spawn("mqtt", keep_up(peer, tasks.stop()));
 }
 

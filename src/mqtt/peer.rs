@@ -15,6 +15,7 @@ use crate::config::MqttConfig;
 use crate::link::keep_up::{Peer, Served};
 use crate::link::state::{LinkState, Patience};
 use crate::snapshot::SnapshotReader;
+use crate::telemetry::metrics::BrokerFigures;
 
 /// The broker.
 #[derive(Debug)]
@@ -22,17 +23,32 @@ pub(super) struct BrokerPeer {
     config: MqttConfig,
     board: Board,
     snapshots: SnapshotReader,
+    figures: BrokerFigures,
 }
 
 impl BrokerPeer {
-    pub(super) const fn new(config: MqttConfig, board: Board, snapshots: SnapshotReader) -> Self {
-        Self { config, board, snapshots }
+    pub(super) const fn new(
+        config: MqttConfig,
+        board: Board,
+        snapshots: SnapshotReader,
+        figures: BrokerFigures,
+    ) -> Self {
+        Self { config, board, snapshots, figures }
     }
 }
 
-impl Publish for Sender {
+/// Counts what is published.
+struct Counting<'a> {
+    sender: &'a Sender,
+    figures: BrokerFigures,
+}
+
+impl Publish for Counting<'_> {
     async fn publish(&self, messages: Vec<Message>) -> Result<(), Gone> {
-        Self::publish(self, messages).await
+        let count = messages.len();
+        self.sender.publish(messages).await?;
+        self.figures.published(count);
+        Ok(())
     }
 }
 
@@ -46,10 +62,12 @@ impl Peer for BrokerPeer {
         match client::open(&self.config, Some(self.board.availability())).await {
             Ok(session) => {
                 info!("[MQTT] ✓ Connected to: {place}");
+                self.figures.connected();
                 Ok(session)
             }
             Err(failure) => {
                 warn!("[MQTT] Connection failed for {place}: {failure} (attempt {attempt})");
+                self.figures.failed(failure.label());
                 Err(Patience::Usual)
             }
         }
@@ -70,9 +88,10 @@ impl Peer for BrokerPeer {
         let births = Births { heard: Notify::new(), dice: delay };
         let birth_topic = self.config.birth_topic();
         let (board, snapshots) = (&mut self.board, self.snapshots.clone());
+        let counting = Counting { sender: &sender, figures: self.figures.clone() };
         let talking = async {
             if sender.subscribe(&birth_topic).await.is_ok() {
-                talk(&sender, board, snapshots, &births, &mut teller).await;
+                talk(&counting, board, snapshots, &births, &mut teller).await;
             }
             // Who listens learns why.
             std::future::pending::<()>().await;
@@ -83,6 +102,7 @@ impl Peer for BrokerPeer {
             () = talking => Failure::Stopping,
         };
         info!("[MQTT] Disconnected from {place}: {failure}");
+        self.figures.failed(failure.label());
         if failure == Failure::Stopping {
             sender.leave_with(&mut listener, self.board.farewell()).await;
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -50,10 +51,12 @@ class Broker:
 
     def stop(self) -> None:
         """End it in order, so that it writes down what it shall keep."""
-        if self._process:
+        while self._process:
             self._process.terminate()
-            self._process.wait(20)
-            self._process = None
+            # It misses a signal that comes just after it has begun to listen.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)
+                self._process = None
 
     def forget_everything(self) -> None:
         """Lose what it keeps, as a broker without persistence does."""

@@ -1,5 +1,6 @@
 //! Why an attempt or a connection ended, in a user's words, and what to do about it.
 
+mod label;
 mod words;
 
 use std::fmt;

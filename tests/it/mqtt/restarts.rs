@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{OFFLINE, ONLINE, small_plant};
-use crate::support::bridge::Home;
+use crate::support::bridge::{Bridge, Home};
 use crate::support::broker::{Board, Broker, Observer, documents, is_missing, json_at};
 
 /// All four devices are announced, have values, and the bridge is there.
@@ -27,6 +27,7 @@ async fn check_broker(lines: &str) {
     let home = Home::new(&format!("{}{}", plant.dtu("DTU"), broker.section("qos = 2\n")));
     let bridge = home.run().await;
     Observer::start(&broker).await.sees("all", is_right).await;
+    bridge.logged("[MQTT] ✓ Announced 4 devices to ").await;
     broker.stop().await;
     bridge.logged("[MQTT] Disconnected from 127.0.0.1:").await;
     bridge.logged("[MQTT] Reconnecting to 127.0.0.1:").await;
@@ -35,8 +36,28 @@ async fn check_broker(lines: &str) {
     broker.resume().await;
     bridge.logged_times("[MQTT] ✓ Connected to: ", 2).await;
     Observer::start(&broker).await.sees("all again", is_right).await;
+    check_figures(&bridge, &broker).await;
     bridge.stop().await;
     plant.stop().await;
+}
+
+/// What the metrics say after one restart of the broker.
+async fn check_figures(bridge: &Bridge, broker: &Broker) {
+    bridge.logged_times("[MQTT] ✓ Announced 4 devices to ", 2).await;
+    let (_, page) = bridge.get("/metrics").await;
+    let figure = |name: &str, cause: &str| {
+        let labels = format!("broker=\"127.0.0.1:{}\"{cause}", broker.port);
+        let line = format!("hoymiles_mqtt_{name}{{{labels}}} ");
+        let text = page.as_str().unwrap();
+        let found = text.lines().find_map(|there| there.strip_prefix(&line));
+        found.unwrap_or_else(|| panic!("no {line} in {text}")).parse::<u32>().unwrap()
+    };
+    assert_eq!(figure("connected", ""), 1);
+    assert_eq!(figure("connections_total", ""), 2);
+    // Two announcements at least, each of a document, a state and an availability per device.
+    assert!(figure("messages_published_total", "") >= 2 * 3 * 4);
+    assert_eq!(figure("failures_total", ",cause=\"closed\""), 1);
+    assert!(figure("failures_total", ",cause=\"refused\"") >= 1);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use rumqttc::{AsyncClient, Broker as Address, Event, Incoming, MqttOptions, PublishOptions, QoS};
 use serde_json::Value;
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::{say, within_guard};
 
@@ -21,6 +23,9 @@ pub(crate) struct Broker {
     folder: TempDir,
     child: Child,
 }
+
+/// After this time it is told again to end.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// Where mosquitto is, if it is installed.
 pub(crate) fn installed() -> Option<PathBuf> {
@@ -71,8 +76,16 @@ impl Broker {
     /// Ends it in order, so that it writes down what it shall keep.
     pub(crate) async fn stop(&mut self) {
         let pid = self.child.id().expect("it runs").to_string();
-        Command::new("kill").args(["-s", "TERM", &pid]).status().await.unwrap();
-        within_guard("end of the broker", self.child.wait()).await.unwrap();
+        let ending = async {
+            loop {
+                Command::new("kill").args(["-s", "TERM", &pid]).status().await.unwrap();
+                // It misses a signal that comes just after it has said that it runs.
+                if let Ok(ended) = timeout(AGAIN, self.child.wait()).await {
+                    break ended.unwrap();
+                }
+            }
+        };
+        within_guard("end of the broker", ending).await;
     }
 
     /// Starts it again after [`stop`](Self::stop).

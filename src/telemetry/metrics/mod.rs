@@ -1,5 +1,7 @@
 //! The counters and histograms that the rooms feed, registered once, by their names for Prometheus.
 
+mod broker;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+pub use self::broker::BrokerFigures;
 
 /// What each name begins with.
 pub const PREFIX: &str = "hoymiles";
@@ -36,6 +40,7 @@ struct Inner {
     http_seconds: Family<RouteLabel, Histogram, Buckets>,
     http_connections: Gauge,
     http_connections_refused: Counter,
+    brokers: broker::Figures,
 }
 
 impl Metrics {
@@ -50,9 +55,11 @@ impl Metrics {
             http_seconds: Family::new_with_constructor(REQUEST_SECONDS),
             http_connections: Gauge::default(),
             http_connections_refused: Counter::default(),
+            brokers: broker::Figures::default(),
         };
         inner.register_dtu_figures();
         inner.register_http_figures();
+        inner.brokers.register(&mut inner.registry);
         Self(Arc::new(inner))
     }
 
@@ -96,6 +103,11 @@ impl Metrics {
     /// An HTTP connection was closed because too many were open.
     pub fn http_connection_refused(&self) {
         self.0.http_connections_refused.inc();
+    }
+
+    /// The figures of the MQTT broker at this place, at zero.
+    pub fn broker(&self, place: String) -> BrokerFigures {
+        BrokerFigures::new(&self.0.brokers, place)
     }
 
     /// Appends all of them to `text` in the `OpenMetrics` format, without the closing `# EOF`.
@@ -211,7 +223,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(metrics: &Metrics, lines: &[&str]) {
+    pub(super) fn check(metrics: &Metrics, lines: &[&str]) {
         let mut text = String::new();
         metrics.write(&mut text).unwrap();
         for line in lines {
