@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tracing::warn;
 
 use super::open::beside;
 
@@ -40,7 +41,8 @@ fn free_name(file: &Path, end: &str) -> PathBuf {
     others.find(|name| !name.exists()).unwrap_or(first)
 }
 
-/// Keeps `newest` and the next ones by the time in their names. What cannot be deleted stays.
+/// Of the damaged ones, keeps `newest` and the next by the time in their names. What a newer bridge
+/// wrote is whole, and stays. What cannot be deleted stays, too.
 fn forget_the_oldest(file: &Path, newest: &Path) {
     let (Some(directory), Some(name)) = (file.parent(), file.file_name().and_then(|n| n.to_str()))
     else {
@@ -55,17 +57,19 @@ fn forget_the_oldest(file: &Path, newest: &Path) {
         })
         .collect();
     for (_, path) in others.iter().rev().skip(KEPT - 1) {
-        drop(fs::remove_file(path));
+        if fs::remove_file(path).is_ok() {
+            warn!("{} is deleted: newer ones are kept", path.display());
+        }
         for end in COMPANIONS {
             drop(fs::remove_file(beside(path, end)));
         }
     }
 }
 
-/// When a database was set aside, by its name; `None` for all other files.
+/// When a database was set aside as damaged, by its name; `None` for all other files.
 fn time_set_aside<'a>(name: &'a str, of: &str) -> Option<&'a str> {
     let end = name.strip_prefix(of)?;
-    let time = end.strip_prefix(".damaged-").or_else(|| end.strip_prefix(".newer-"))?;
+    let time = end.strip_prefix(".damaged-")?;
     let is_companion = COMPANIONS.iter().any(|companion| time.ends_with(companion));
     (!is_companion).then_some(time)
 }

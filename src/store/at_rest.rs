@@ -38,13 +38,20 @@ fn read(file: &Path) -> rusqlite::Result<Vec<SavedTarget>> {
         connection.pragma_update(None, "query_only", true)?;
         connection
     } else {
-        let path = percent_encoding::utf8_percent_encode(
-            &file.to_string_lossy(),
-            percent_encoding::NON_ALPHANUMERIC,
-        )
-        .to_string();
-        let uri = format!("file:{path}?immutable=1");
-        Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)?
+        unlocked(file)?
     };
     targets::load(&connection)
+}
+
+/// The file as it is on disk, without what waits in its log; whoever else has it open, and whether
+/// it can be written or not.
+pub(super) fn unlocked(file: &Path) -> rusqlite::Result<Connection> {
+    let path = percent_encoding::utf8_percent_encode(
+        &file.to_string_lossy(),
+        percent_encoding::NON_ALPHANUMERIC,
+    )
+    .to_string();
+    let uri = format!("file:{path}?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)
 }

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
+use super::at_rest::unlocked;
 use super::error::StoreError;
 use super::saved::{PortKey, Saved, SavedPlant, SavedTarget, Usage};
 use super::targets::{readable_rows, time};
@@ -54,6 +56,48 @@ impl Database {
             schema::migrate(&mut connection, missing)?;
         }
         Self::new(connection, None)
+    }
+
+    /// A database without a file that begins with what a file holds which cannot be opened for
+    /// writing. What of it is in its log only is missing, as after a power cut.
+    pub(super) fn copy_of(file: &Path) -> Result<Self, String> {
+        let said = |error: rusqlite::Error| error.to_string();
+        let at_rest = unlocked(file).map_err(said)?;
+        let mut connection = Connection::open_in_memory().map_err(said)?;
+        let copying = Backup::new(&at_rest, &mut connection).and_then(|copy| copy.step(-1));
+        if copying.map_err(said)? != StepResult::Done {
+            return Err("it is being written".to_owned());
+        }
+        match schema::version(&connection).map_err(said)? {
+            schema::Version::Present => {}
+            schema::Version::Older(missing) => {
+                schema::migrate(&mut connection, missing).map_err(said)?;
+            }
+            schema::Version::Newer(version) => {
+                return Err(format!("a newer bridge wrote it (version {version} of its tables)"));
+            }
+        }
+        Self::new(connection, None).map_err(said)
+    }
+
+    /// Takes over all that another one holds; what only this one knows stays.
+    pub(super) fn take_over(&mut self, other: &Self) -> Result<(), StoreError> {
+        let known = other.load().map_err(|source| StoreError::new(other.path(), source))?;
+        for target in &known.targets {
+            self.save_target(target)?;
+        }
+        let Saved { targets: _, ledgers, snapshot_json, last_success } = known;
+        match snapshot_json {
+            Some(snapshot_json) => {
+                self.save_plant(&SavedPlant { ledgers, snapshot_json, last_success })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it holds energies.
+    pub(super) fn has_ledgers(&self) -> bool {
+        !self.written.ledgers.is_empty()
     }
 
     /// Takes a connection whose tables are in place, and reads all of them once.
@@ -143,7 +187,7 @@ impl Database {
         Ok(Usage {
             size_bytes: pages.saturating_add(log),
             records: number(COUNT)?,
-            kind: if self.file.is_some() { "sqlite" } else { "memory" },
+            kind: Usage::kind(self.file.is_some()),
         })
     }
 

@@ -6,6 +6,7 @@
 
 mod aside;
 mod at_rest;
+mod awaited;
 mod database;
 mod error;
 mod ledgers;
@@ -29,6 +30,7 @@ use tokio::sync::oneshot;
 use tracing::{error, warn};
 
 pub use self::at_rest::targets_at_rest;
+use self::awaited::Awaited;
 use self::database::Database;
 pub use self::error::StoreError;
 pub use self::saved::{Saved, SavedPlant, SavedTarget, Usage};
@@ -60,29 +62,51 @@ impl Store {
 
     fn open_within(patience: Duration, state_dir: &Path, now: Timestamp) -> Self {
         match open::open(patience, state_dir, now) {
-            Ok(database) => Self::start(Some(database)),
-            Err(reason) => {
-                warn!("nothing will survive a restart: {reason}");
-                Self::in_memory()
-            }
+            Ok(database) => Self::start(Some(database), None),
+            Err(reason) => Self::without_file(state_dir, &reason),
         }
+    }
+
+    /// A database in memory, with what the file holds if it can be read at least.
+    fn without_file(state_dir: &Path, reason: &str) -> Self {
+        let file = state_dir.join(open::FILE);
+        let (database, is_known) = match file.exists().then(|| Database::copy_of(&file)) {
+            None => {
+                warn!("nothing will survive a restart: {reason}");
+                (Self::forgetful(), false)
+            }
+            Some(Ok(database)) => {
+                warn!("nothing will survive a restart: {reason}. What was kept before is known");
+                let is_known = database.has_ledgers();
+                (Some(database), is_known)
+            }
+            Some(Err(unreadable)) => {
+                error!(
+                    "nothing will survive a restart: {reason}. What was kept before cannot be read, \
+                     either ({unreadable}): totals begin with what the devices count"
+                );
+                (Self::forgetful(), false)
+            }
+        };
+        Self::start(database, Some(Awaited::new(state_dir, is_known)))
     }
 
     /// A database that is forgotten with the process.
     pub fn in_memory() -> Self {
+        Self::start(Self::forgetful(), None)
+    }
+
+    fn forgetful() -> Option<Database> {
         let database = Database::in_memory();
-        if let Err(error) = &database {
-            error!("no database even in memory: {error}");
-        }
-        Self::start(database.ok())
+        database.inspect_err(|error| error!("no database even in memory: {error}")).ok()
     }
 
     /// Gives the database to a thread. Without either, each request is told so.
-    fn start(database: Option<Database>) -> Self {
+    fn start(database: Option<Database>, awaited: Option<Awaited>) -> Self {
         let (requests, receiver) = mpsc::channel(WAITING);
         let shared = Arc::new(Shared::new(database.as_ref()));
         if let Some(database) = database {
-            let worker = Worker::new(database, Arc::clone(&shared));
+            let worker = Worker::new(database, awaited, Arc::clone(&shared));
             let thread = std::thread::Builder::new().name("store".into());
             if let Err(error) = thread.spawn(move || worker.run(receiver)) {
                 error!("nothing will survive a restart: no thread for the database: {error}");

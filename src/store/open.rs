@@ -107,8 +107,17 @@ fn set_aside(file: &Path, why: &str, now: Timestamp) -> Result<PathBuf, String> 
     aside::set_aside(file, why, now).map_err(|error| cannot_write(file, &error.to_string()))
 }
 
+/// Opens the database only if nothing is wrong with it, and waits for nobody.
+pub(super) fn open_if_well(directory: &Path) -> Option<Database> {
+    try_open(Duration::ZERO, directory, &directory.join(FILE)).ok()
+}
+
 fn try_open(patience: Duration, directory: &Path, file: &Path) -> Result<Database, Useless> {
     fs::create_dir_all(directory)?;
+    if file.metadata().is_ok_and(|known| known.len() == 0) {
+        // What a power cut makes of a file. To SQLite it would be a new one.
+        return Err(Useless::Damaged("it is empty".to_owned()));
+    }
     keep_private(file)?;
     let mut connection = Connection::open(file)?;
     connection.busy_timeout(patience)?;

@@ -63,6 +63,18 @@ pub struct Saved {
     pub last_success: BTreeMap<String, Timestamp>,
 }
 
+impl Usage {
+    /// The kind of a database in a file.
+    pub(super) const KEPT: &'static str = "sqlite";
+    /// The kind of one in memory, which ends with the process.
+    pub(super) const FORGOTTEN: &'static str = "memory";
+
+    /// The kind of a database.
+    pub(super) const fn kind(is_kept: bool) -> &'static str {
+        if is_kept { Self::KEPT } else { Self::FORGOTTEN }
+    }
+}
+
 /// How big the database is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {

@@ -1,6 +1,6 @@
 //! The thread that holds the database, and what it shares with those who ask.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,6 +8,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
+use super::awaited::{Awaited, Seen};
 use super::database::Database;
 use super::error::StoreError;
 use super::saved::{Saved, SavedPlant, SavedTarget, Usage};
@@ -32,7 +33,7 @@ pub(super) struct Shared {
     waiting: Mutex<Waiting>,
     size_bytes: AtomicU64,
     records: AtomicU64,
-    kind: &'static str,
+    is_kept: AtomicBool,
     has_database: bool,
 }
 
@@ -49,12 +50,12 @@ impl Shared {
     pub(super) fn new(database: Option<&Database>) -> Self {
         let usage = database.and_then(|database| database.usage().ok());
         let Usage { size_bytes, records, kind } =
-            usage.unwrap_or(Usage { size_bytes: 0, records: 0, kind: "memory" });
+            usage.unwrap_or(Usage { size_bytes: 0, records: 0, kind: Usage::FORGOTTEN });
         Self {
             waiting: Mutex::default(),
             size_bytes: AtomicU64::new(size_bytes),
             records: AtomicU64::new(records),
-            kind,
+            is_kept: AtomicBool::new(kind == Usage::KEPT),
             has_database: database.is_some(),
         }
     }
@@ -84,7 +85,7 @@ impl Shared {
         Usage {
             size_bytes: self.size_bytes.load(Ordering::Relaxed),
             records: self.records.load(Ordering::Relaxed),
-            kind: self.kind,
+            kind: Usage::kind(self.is_kept.load(Ordering::Relaxed)),
         }
     }
 
@@ -100,12 +101,14 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     /// Whether the last plant could not be written, which has been told.
     is_failing: bool,
+    /// The file that could not be opened, while the database is in memory.
+    awaited: Option<Awaited>,
 }
 
 impl Worker {
     /// Takes the database.
-    pub(super) fn new(database: Database, shared: Arc<Shared>) -> Self {
-        Self { database, shared, is_failing: false }
+    pub(super) fn new(database: Database, awaited: Option<Awaited>, shared: Arc<Shared>) -> Self {
+        Self { database, shared, is_failing: false, awaited }
     }
 
     /// Works until no client is left, then writes what still waits.
@@ -118,6 +121,7 @@ impl Worker {
 
     /// Does one request, and what waits.
     fn handle(&mut self, request: Request) {
+        self.look_for_the_file();
         match request {
             Request::SaveTarget(target, reply) => {
                 let outcome = self.database.save_target(&target);
@@ -148,6 +152,20 @@ impl Worker {
             self.write_plant(plant);
         }
         self.answer(readers);
+    }
+
+    /// Goes over to the file, should it be of use by now.
+    pub(super) fn look_for_the_file(&mut self) {
+        let Some(awaited) = &mut self.awaited else { return };
+        match awaited.look(&self.database) {
+            Seen::NothingNew => {}
+            Seen::Stranger => self.awaited = None,
+            Seen::Ready(database) => {
+                self.awaited = None;
+                self.database = *database;
+                self.note_usage();
+            }
+        }
     }
 
     /// A plant that fails waits on, unless a newer one has come.
@@ -182,6 +200,7 @@ impl Worker {
         if let Ok(usage) = self.database.usage() {
             self.shared.size_bytes.store(usage.size_bytes, Ordering::Relaxed);
             self.shared.records.store(usage.records, Ordering::Relaxed);
+            self.shared.is_kept.store(usage.kind == Usage::KEPT, Ordering::Relaxed);
         }
     }
 

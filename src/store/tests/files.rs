@@ -131,10 +131,13 @@ async fn a_newer_file_is_kept_for_the_newer_bridge() {
 }
 
 #[test]
-fn only_the_newest_three_are_kept_aside() {
+fn only_the_newest_three_damaged_ones_are_kept_aside() {
     let directory = TempDir::new().unwrap();
     // The clock of a computer without a battery begins in 1970; what it names is kept all the same.
     let days = ["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-03", "1970-01-01"];
+    // What a newer bridge wrote is whole, and not counted among them.
+    let newer = directory.path().join("hoymiles-bridge.db.newer-20250101T010203Z");
+    fs::write(&newer, "whole").unwrap();
     for day in days {
         let broken = b"no database".repeat(500);
         fs::write(directory.path().join("hoymiles-bridge.db"), broken).unwrap();
@@ -152,6 +155,7 @@ fn only_the_newest_three_are_kept_aside() {
         .iter()
         .flat_map(|time| ["", "-wal"].map(|end| format!("{prefix}{time}{end}")))
         .collect();
+    fs::remove_file(newer).unwrap();
     let mut found = names(directory.path());
     found.sort_by_key(|name| (name.replace("-wal", ""), name.len()));
     assert_eq!(found, expected);
@@ -186,6 +190,61 @@ async fn a_second_bridge_on_the_same_file_works_in_memory() {
     assert_eq!(urls(&first), ["ws://a.test/ws?token=1"]);
 }
 
+/// Something in the way of the file's log: the file can be read, but not be written.
+fn block(directory: &Path) -> std::path::PathBuf {
+    let log = directory.join("hoymiles-bridge.db-wal");
+    fs::create_dir(&log).unwrap();
+    log
+}
+
+#[tokio::test]
+async fn what_was_kept_is_known_although_the_file_cannot_be_written() {
+    let directory = TempDir::new().unwrap();
+    with_a_target(directory.path()).await;
+    // Waits for the thread that held the file.
+    meddle(directory.path(), "SELECT count(*) FROM target");
+    block(directory.path());
+    let parts = ["nothing will survive a restart", "What was kept before is known"];
+    let store = check_warning(directory.path(), &parts);
+    assert_eq!(store.usage().kind, "memory");
+    assert_eq!(urls(&store), ["ws://a.test/ws?token=1"]);
+    assert_eq!(plant_of(store.load()), plant(1));
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_file_in_use_is_what_it_held_at_last() {
+    let directory = TempDir::new().unwrap();
+    let first = open_at(directory.path());
+    first.save_target(target("a", "1")).await.unwrap();
+    first.save_plant(plant(1));
+    // Into the file itself.
+    assert!(first.flush_within(GUARD).await);
+    let parts = ["in use by another process", "What was kept before is known"];
+    let second = check_warning_within(Duration::ZERO, directory.path(), &parts);
+    assert_eq!(plant_of(second.load()), plant(1));
+    assert_eq!(urls(&second), urls(&first));
+}
+
+#[test]
+fn a_file_that_can_neither_be_written_nor_read_is_an_error() {
+    let directory = TempDir::new().unwrap();
+    fs::create_dir(directory.path().join("hoymiles-bridge.db")).unwrap();
+    let (store, log) = log_of(|| open_at(directory.path()));
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("ERROR"), "{log}");
+    assert!(log.contains("nothing will survive a restart"), "{log}");
+    assert!(log.contains("totals begin with what the devices count"), "{log}");
+    assert_eq!(store.usage().kind, "memory");
+}
+
+#[tokio::test]
+async fn an_empty_file_is_set_aside_as_damaged() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("hoymiles-bridge.db"), "").unwrap();
+    let store = check_warning(directory.path(), &["is damaged (it is empty)", "a new one begins"]);
+    assert_eq!(store.usage().kind, "sqlite");
+}
+
 #[tokio::test]
 async fn a_folder_that_cannot_be_written_is_one_warning() {
     let directory = TempDir::new().unwrap();
@@ -206,7 +265,7 @@ async fn nobody_else_may_read_the_files() {
     use std::os::unix::fs::PermissionsExt;
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("hoymiles-bridge.db");
-    fs::write(&file, "").unwrap();
+    with_a_target(directory.path()).await;
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let store = open_at(directory.path());
     store.save_target(target("a", "1")).await.unwrap();
