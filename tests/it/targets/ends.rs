@@ -9,6 +9,7 @@ use super::faulty::{Fault, Faulty};
 use super::step::Step;
 use crate::support::bridge::{Bridge, Home};
 use crate::support::target::Target;
+use crate::support::within_guard;
 
 const DTU: &str = "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n";
 
@@ -57,6 +58,41 @@ async fn a_refused_registration_waits_for_the_next_which_ends_the_wait() {
     assert_eq!(targets.get(0).unwrap()["state"], "connected");
     bridge.stop().await;
     target.stop().await;
+}
+
+#[tokio::test]
+async fn who_registered_and_fails_for_a_week_is_forgotten_with_a_warning() {
+    let home = Home::new(DTU);
+    let bridge = home.run().await;
+    for name in ["Week", "Days"] {
+        let body = json!({"websocket_url": format!("ws://127.0.0.1:9/{name}"), "name": name});
+        assert_eq!(bridge.post("/api/websocket/register", &body).await.0, 200);
+        bridge.logged(&format!("Connection failed for {name}: connection refused")).await;
+    }
+    bridge.stop().await;
+    let database = rusqlite::Connection::open(home.folder.path().join("data/hoymiles-bridge.db"));
+    let changed = database.unwrap().execute(
+        "UPDATE target SET failing_since = strftime('%Y-%m-%dT%H:%M:%SZ', 'now',
+             CASE name WHEN 'Week' THEN '-7 days' ELSE '-6 days' END)
+         WHERE failing_since IS NOT NULL",
+        [],
+    );
+    assert_eq!(changed, Ok(2), "it is kept since when they fail");
+
+    let bridge = home.run().await;
+    let line = bridge.logged("[WebSocket] Forgotten: Week has failed for 7 days; ").await;
+    assert!(line.contains(" WARN ") && line.contains("when it registers again"), "{line}");
+    within_guard("end of Week", async { while names(&bridge).await != ["Days"] {} }).await;
+    bridge.stop().await;
+    let bridge = home.run().await;
+    assert_eq!(names(&bridge).await, ["Days"]);
+    bridge.stop().await;
+}
+
+async fn names(bridge: &Bridge) -> Vec<String> {
+    let (_, targets) = bridge.get("/api/targets").await;
+    let targets = targets.as_array().unwrap().iter();
+    targets.map(|target| target["name"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
