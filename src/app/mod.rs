@@ -191,14 +191,66 @@ pub async fn with_simulated_plant(tasks: &Tasks, mut dtu: DtuConfig) -> io::Resu
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::sync::Mutex;
+
+    use tracing::Dispatch;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+
     use super::*;
+    use crate::config::load::load_builtin;
+
+    const GUARD: Duration = Duration::from_secs(30);
+
+    /// A log that brings down the first task that says how much it has read.
+    #[derive(Clone, Default)]
+    struct Trap(Arc<Mutex<String>>);
+
+    impl Write for Trap {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let line = String::from_utf8_lossy(bytes);
+            let mut log = self.0.lock().unwrap();
+            let is_first = !log.contains(READ);
+            log.push_str(&line);
+            drop(log);
+            assert!(!(is_first && line.contains(READ)), "planted");
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const READ: &str = "ports of 19 inverters";
 
     #[tokio::test]
-    async fn a_task_that_panics_ends_the_daemon_without_an_order() {
-        let (tasks, ended) = (Tasks::new(), CancellationToken::new());
-        tasks.spawn("broken", async { panic!("planted") });
-        assert!(!is_told_to_end(ended.clone(), tasks.stop(), pending()).await);
-        ended.cancel();
-        assert!(is_told_to_end(ended, CancellationToken::new(), pending()).await);
+    async fn a_task_that_panics_ends_the_whole_daemon_in_order() {
+        let trap = Trap::default();
+        let listener = || {
+            let trap = trap.clone();
+            tracing_subscriber::fmt().with_writer(move || trap.clone())
+        };
+        // If only one listened, threads without any could decide that nobody wants to hear it.
+        let (_second, _listening) = (Dispatch::new(listener().finish()), listener().set_default());
+        let toml = "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n\
+                    [http]\nlisten = \"127.0.0.1:0\"\n";
+        let loaded = load_builtin("test", toml, []).unwrap();
+        let (_reload, configurations) = mpsc::channel(1);
+        let orders = Orders { ended: CancellationToken::new(), configurations };
+        let daemon = Box::pin(run(loaded, Memory::Forgotten, orders));
+        let told_to = tokio::time::timeout(GUARD, daemon).await;
+        assert!(!told_to.unwrap().unwrap(), "nobody told it to end");
+
+        let log = trap.0.lock().unwrap().clone();
+        let line = log.lines().find(|line| line.contains("ended unexpectedly; the bridge stops"));
+        assert!(
+            line.is_some_and(|line| line.contains("ERROR") && line.contains("task poller")),
+            "{log}"
+        );
+        assert!(log.trim_end().ends_with("stopped"), "{log}");
+        let api = log.split("HTTP API on http://").nth(1).unwrap().lines().next().unwrap();
+        assert!(TcpListener::bind(api).is_ok(), "the port {api} is free again");
     }
 }
