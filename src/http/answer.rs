@@ -12,7 +12,7 @@ use tracing::{debug, info};
 use super::figures::format::Format;
 use super::respond::{self, Response};
 use super::router::{self, Misroute, Route};
-use super::{Api, Limits, access, figures, plant, status, targets};
+use super::{Api, Limits, access, figures, front, plant, status, targets};
 
 /// A path in the log is cut here: 64 KiB of it would be one line.
 const LONGEST_PATH: usize = 200;
@@ -98,6 +98,7 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     match route {
+        Route::Index if front::is_wanted(&request.headers) => front::page(api),
         Route::Index => status::index(),
         Route::Health => status::health(api),
         Route::Ready => status::ready(api),

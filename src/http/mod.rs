@@ -13,6 +13,8 @@ mod answer;
 
 mod status;
 
+mod front;
+
 mod plant;
 
 mod figures;

@@ -18,6 +18,7 @@ pub(super) type Response = hyper::Response<Full<Bytes>>;
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
 
 /// JSON that was made before; it is shared, not copied.
 pub(super) fn json(body: Bytes) -> Response {
@@ -44,6 +45,11 @@ pub(super) fn problem(status: StatusCode, message: &str) -> Response {
 /// A word for people and scripts.
 pub(super) fn text(word: &'static str) -> Response {
     with_type(StatusCode::OK, TEXT, Bytes::from_static(word.as_bytes()))
+}
+
+/// A page for a browser.
+pub(super) fn page(html: String) -> Response {
+    with_type(StatusCode::OK, HTML, Bytes::from(html))
 }
 
 /// Figures for Prometheus.

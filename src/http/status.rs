@@ -8,7 +8,7 @@ use super::respond::{self, Response};
 use super::router::{ROUTES, Route};
 use crate::snapshot::health::{Health, is_healthy};
 
-/// `GET /`: the list of routes, for somebody who opens the address in a browser.
+/// `GET /` for programs: the list of routes. Browsers get the page in `front`.
 pub(super) fn index() -> Response {
     let routes: Vec<Value> = ROUTES.iter().map(description).collect();
     let body = json!({

@@ -31,13 +31,18 @@ fn data(mqtt: &Value) -> TempDir {
 
 /// `run` as in the add-on's container, but for the port.
 fn run(data: &TempDir, supervisor: &str) -> Command {
-    let mut run = command(&["run"]);
-    run.env("HOYMILES_CONFIG", data.path().join("options.json"))
+    as_add_on("run", data, supervisor)
+}
+
+fn as_add_on(word: &str, data: &TempDir, supervisor: &str) -> Command {
+    let mut command = command(&[word]);
+    command
+        .env("HOYMILES_CONFIG", data.path().join("options.json"))
         .env("HOYMILES_SUPERVISOR", supervisor)
         .env("SUPERVISOR_TOKEN", TOKEN)
         .env("TZ", "Europe/Berlin")
         .env("HOYMILES__HTTP__LISTEN", "127.0.0.1:0");
-    run
+    command
 }
 
 /// A Supervisor's listener, and its address.
@@ -124,4 +129,19 @@ async fn options_that_cannot_be_used_end_it_with_2_and_their_name() {
     assert_eq!(output.status.code(), Some(2), "{message}");
     assert!(message.contains("options.json: mqtt.password: is given without `host`"), "{message}");
     assert!(!message.contains(PASSWORD), "{message}");
+}
+
+#[tokio::test]
+async fn the_doctor_asks_the_supervisor_too() {
+    let (listener, url) = supervisor().await;
+    let data = data(&json!({"enabled": true}));
+    let mut doctor = as_add_on("doctor", &data, &url);
+    let refusal = json!({"result": "error", "message": "Service not enabled"});
+    let both = async { tokio::join!(doctor.output(), answer(&listener, 400, &refusal)).0 };
+    let output = within_guard("end", both).await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("✗ supervisor  the Supervisor knows of none"), "{text}");
+    assert!(text.contains("try: install and start the add-on \"Mosquitto broker\""), "{text}");
+    assert!(!text.contains(TOKEN), "{text}");
 }

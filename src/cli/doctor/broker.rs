@@ -4,7 +4,9 @@
 use tokio::time::Instant;
 
 use super::report::{Kind, Step, Subject};
+use crate::addon;
 use crate::config::MqttConfig;
+use crate::config::load::OfferedBroker;
 use crate::mqtt::{Failure, Stage, try_out};
 
 /// All steps up to the one that fails.
@@ -30,6 +32,22 @@ pub(super) async fn look(config: &MqttConfig) -> Subject {
     let last = steps.pop().map(|step| step.taking(took));
     steps.extend(last);
     Subject { subject: "MQTT".to_owned(), kind: Kind::Broker, steps }
+}
+
+/// The same for the broker that Home Assistant's Supervisor is to tell.
+pub(super) async fn look_up(offered: &OfferedBroker) -> Subject {
+    match addon::ask(offered, addon::LIMIT).await {
+        Ok(config) => {
+            let mut subject = look(&config).await;
+            let told = Step::fine("supervisor", format!("tells the broker {}", config.place()));
+            subject.steps.insert(0, told);
+            subject
+        }
+        Err(refusal) => {
+            let steps = vec![Step::wrong("supervisor", refusal.cause(), refusal.cure())];
+            Subject { subject: "MQTT".to_owned(), kind: Kind::Broker, steps }
+        }
+    }
 }
 
 fn passed(stage: Stage, config: &MqttConfig) -> String {

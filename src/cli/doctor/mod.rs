@@ -127,6 +127,8 @@ async fn look(scene: &Scene, arguments: &Arguments, tasks: &Tasks) -> Vec<Subjec
     }
     if let Some(mqtt) = &config.mqtt {
         looking.push_back(Box::pin(broker::look(mqtt)));
+    } else if let Some(offered) = &loaded.offered {
+        looking.push_back(Box::pin(broker::look_up(offered)));
     }
     let mut subjects = Vec::new();
     while let Some(subject) = looking.next().await {

@@ -25,14 +25,14 @@ const ALLOWED: [(&str, Place); 9] = [
 /// Whether a header may be in the answer to this method, with this status.
 type Place = fn(&str, u16) -> bool;
 
-struct Answer {
-    status: u16,
+pub(super) struct Answer {
+    pub(super) status: u16,
     headers: hyper::HeaderMap,
-    text: String,
+    pub(super) text: String,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> &str {
+    pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
@@ -41,7 +41,7 @@ impl Answer {
     }
 }
 
-async fn ask_with(api: &Api, method: &str, path: &str, header: (&str, &str)) -> Answer {
+pub(super) async fn ask_with(api: &Api, method: &str, path: &str, header: (&str, &str)) -> Answer {
     let request = Request::builder().method(method).uri(path).header(header.0, header.1);
     let (request, mut body) = request.body(Full::<Bytes>::default()).unwrap().into_parts();
     let peer = "192.168.1.23".parse().unwrap();

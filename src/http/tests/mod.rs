@@ -8,4 +8,6 @@ mod endings;
 
 mod figures;
 
+mod front;
+
 mod registrations;

@@ -1,0 +1,148 @@
+//! The start page, for people: how the bridge is and what it knows, without scripts.
+//!
+//! Home Assistant shows it as the add-on's panel, below a path of its own: links are relative.
+
+use hyper::HeaderMap;
+use hyper::header::ACCEPT;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Api;
+use super::respond::{self, Response};
+use super::router::{ROUTES, Route, is_api};
+use crate::plant::units::{WattHours, Watts};
+use crate::snapshot::Snapshot;
+use crate::snapshot::state::{DtuState, InverterState};
+
+/// Nothing is loaded from anywhere, and no script runs, whatever a device may call itself.
+const HEAD: &str = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="refresh" content="30">
+<meta name="viewport" content="width=device-width">
+<title>Hoymiles bridge</title>
+<style>
+:root { color-scheme: light dark; font-family: sans-serif; }
+body { margin: 1rem auto; max-width: 60rem; padding: 0 1rem; }
+table { border-collapse: collapse; }
+td, th { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; }
+</style>
+</head>
+<body>
+"#;
+
+/// Whether the request comes from a browser, which names what it can show; programs do not.
+pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+    let mut all = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    all.any(|value| value.contains("text/html"))
+}
+
+/// `GET /` for a browser.
+pub(super) fn page(api: &Api) -> Response {
+    let snapshot = api.snapshot.latest();
+    let dtus = snapshot.dtus.iter().map(|one| dtu(one, &api.zone));
+    let inverters = snapshot.inverters.iter().map(|one| inverter(one, &api.zone));
+    let page = [
+        HEAD,
+        concat!("<h1>Hoymiles bridge ", env!("CARGO_PKG_VERSION"), "</h1>\n"),
+        &sums(&snapshot),
+        "<h2>DTUs</h2>\n",
+        &table(&["Name", "Status", "Last answer", "Last error"], dtus),
+        "<h2>Inverters</h2>\n",
+        &table(&["Serial number", "DTU", "Power", "Today", "Total", "Last reading"], inverters),
+        &links(api.token.is_some()),
+        "</body>\n</html>\n",
+    ];
+    respond::page(page.concat())
+}
+
+fn sums(snapshot: &Snapshot) -> String {
+    let inverters = &snapshot.inverters;
+    let power = inverters.iter().filter_map(InverterState::pv_power).reduce(Watts::saturating_add);
+    let energy = |value: fn(&InverterState) -> Option<WattHours>| {
+        kilowatt_hours(inverters.iter().filter_map(value).reduce(WattHours::saturating_add))
+    };
+    format!(
+        "<p>{} now, {} today, {} in total, from {} inverters with {} ports</p>\n",
+        watts(power),
+        energy(InverterState::today),
+        energy(InverterState::total),
+        inverters.len(),
+        snapshot.port_count()
+    )
+}
+
+fn dtu(dtu: &DtuState, zone: &TimeZone) -> Vec<String> {
+    let error = match (&dtu.last_error, dtu.last_error_time) {
+        (Some(error), Some(at)) => format!("{}: {error}", local(at, zone)),
+        (_, _) => "–".to_owned(),
+    };
+    let answer = dtu.last_success.map_or_else(|| "–".to_owned(), |at| local(at, zone));
+    vec![dtu.name.to_string(), dtu.status.as_str().to_owned(), answer, error]
+}
+
+fn inverter(inverter: &InverterState, zone: &TimeZone) -> Vec<String> {
+    vec![
+        inverter.serial.to_string(),
+        inverter.dtu_name.to_string(),
+        watts(inverter.pv_power()),
+        kilowatt_hours(inverter.today()),
+        kilowatt_hours(inverter.total()),
+        local(inverter.timestamp, zone),
+    ]
+}
+
+/// What can be opened from here: a browser cannot show the token.
+fn links(needs_token: bool) -> String {
+    let can_open = |route: &&Route<'_>| {
+        let path = route.pattern();
+        let is_page = route.method() == hyper::Method::GET && !path.contains('{') && path != "/";
+        is_page && !(needs_token && is_api(path))
+    };
+    let items = ROUTES.iter().filter(can_open).map(|route| {
+        let path = route.pattern().trim_start_matches('/');
+        format!("<li><a href=\"{path}\">{path}</a>: {}</li>\n", escaped(route.purpose()))
+    });
+    format!("<h2>More</h2>\n<ul>\n{}</ul>\n", items.collect::<String>())
+}
+
+fn table(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let heads: String = heads.iter().map(|head| format!("<th>{head}</th>")).collect();
+    let rows = rows.map(|cells| {
+        let cells: String =
+            cells.iter().map(|cell| format!("<td>{}</td>", escaped(cell))).collect();
+        format!("<tr>{cells}</tr>\n")
+    });
+    format!("<table>\n<tr>{heads}</tr>\n{}</table>\n", rows.collect::<String>())
+}
+
+fn watts(power: Option<Watts>) -> String {
+    power.map_or_else(|| "–".to_owned(), |power| format!("{:.1} W", power.as_f64()))
+}
+
+fn kilowatt_hours(energy: Option<WattHours>) -> String {
+    let Some(energy) = energy.map(WattHours::get) else { return "–".to_owned() };
+    format!("{}.{:02} kWh", energy / 1_000, energy % 1_000 / 10)
+}
+
+fn local(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Text that cannot become markup.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
