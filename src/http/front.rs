@@ -109,13 +109,20 @@ fn links(needs_token: bool) -> String {
 }
 
 fn table(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let heads: String = heads.iter().map(|head| format!("<th>{head}</th>")).collect();
-    let rows = rows.map(|cells| {
-        let cells: String =
-            cells.iter().map(|cell| format!("<td>{}</td>", escaped(cell))).collect();
-        format!("<tr>{cells}</tr>\n")
-    });
-    format!("<table>\n<tr>{heads}</tr>\n{}</table>\n", rows.collect::<String>())
+    let mut table = "<table>\n".to_owned();
+    push_row(&mut table, "th", heads.iter().copied());
+    for cells in rows {
+        push_row(&mut table, "td", cells.iter().map(String::as_str));
+    }
+    table + "</table>\n"
+}
+
+fn push_row<'a>(table: &mut String, tag: &str, cells: impl Iterator<Item = &'a str>) {
+    table.push_str("<tr>");
+    for cell in cells {
+        table.extend(["<", tag, ">", &escaped(cell), "</", tag, ">"]);
+    }
+    table.push_str("</tr>\n");
 }
 
 fn watts(power: Option<Watts>) -> String {
