@@ -5,10 +5,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::candidate::MOST_PER_DAY;
+use super::daily::Daily;
 use super::line::PORT;
 
 /// No bridge ran before 2020: such a clock was not set yet.
-const CLOCK_IS_SET: Timestamp = Timestamp::constant(1_577_836_800, 0);
+pub(super) const CLOCK_IS_SET: Timestamp = Timestamp::constant(1_577_836_800, 0);
 /// A clock set back by less, across midnight, does not bring yesterday back. It covers a computer
 /// without a battery-backed clock, which starts with the time that it last wrote down.
 const SET_BACK: SignedDuration = SignedDuration::from_hours(6);
@@ -62,11 +63,11 @@ pub(super) fn is_before(date: Option<Date>, since: Timestamp, zone: &TimeZone) -
 pub(super) fn share(
     growth: i64,
     since: Timestamp,
-    today: Option<i64>,
+    daily: Daily,
     at: Timestamp,
     zone: &TimeZone,
 ) -> i64 {
-    let told = match today {
+    let told = match daily.believed(at, zone) {
         Some(today) => today.min(most(at, zone)),
         None if at.duration_since(since) <= SHORT => growth,
         None => 0,

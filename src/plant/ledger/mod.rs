@@ -9,6 +9,7 @@
 //! Zero is never a counter's value: sleeping, waking and restarting DTUs send zeros.
 
 mod candidate;
+mod daily;
 mod day;
 mod line;
 mod meter;
@@ -22,6 +23,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use self::candidate::Candidate;
+use self::daily::{Daily, Doubted};
 use self::day::Turn;
 use self::line::{Line, PORT, Reach};
 pub use self::meter::MeterLedger;
@@ -49,6 +51,9 @@ pub struct Counters {
     /// Daily counter; it resets in the evening, at night, in the morning or when the inverter
     /// restarts, so it only serves to tell what share of a gap belongs to the present day.
     pub today: Option<WattHours>,
+    /// Whether they are the inverter's own words of this moment; what a DTU repeats of one that it
+    /// does not reach may be yesterday's.
+    pub is_live: bool,
 }
 
 /// One port's ledger.
@@ -68,6 +73,8 @@ pub struct PortLedger {
     date: Option<Date>,
     /// The published total at the beginning of the day.
     at_midnight: i64,
+    /// What the device said of the present day and may have meant of yesterday.
+    doubted: Option<Doubted>,
 }
 
 impl PortLedger {
@@ -79,16 +86,19 @@ impl PortLedger {
     /// Takes what the device says `at` this moment, as far as it can be true.
     pub fn record(&mut self, seen: Counters, at: Timestamp, zone: &TimeZone) -> Verdict {
         self.roll(at, zone);
-        let today = seen.today.map(watt_hours);
+        let daily = Daily { counter: seen.today.map(watt_hours), is_live: seen.is_live };
         let counter = match (seen.total.map(watt_hours), self.line) {
             (None, _) | (Some(0), None) => return Verdict::NotGiven,
             (Some(0), Some(line)) => return Verdict::Refused(Refusal::Zero { last: line.counter }),
             (Some(seen), _) if seen > ABSURD => return Verdict::Refused(Refusal::Absurd { seen }),
             (Some(seen), _) => seen,
         };
-        let Some(line) = self.line else { return self.first(counter, today, at, zone) };
-        let verdict = self.judge(line, counter, today, at);
-        self.settle(line.since, today, at, zone);
+        let Some(line) = self.line else { return self.first(counter, daily, at, zone) };
+        let verdict = self.judge(line, counter, daily.counter, at);
+        self.settle(line.since, daily, at, zone);
+        if verdict == Verdict::Accepted {
+            self.catch_up(daily, at, zone);
+        }
         verdict
     }
 
@@ -100,6 +110,7 @@ impl PortLedger {
             Turn::New(date) => {
                 self.date = Some(date);
                 self.at_midnight = self.total.unwrap_or(0);
+                self.doubted = None;
             }
         }
     }
@@ -121,13 +132,7 @@ impl PortLedger {
     }
 
     /// The first reading ever.
-    fn first(
-        &mut self,
-        counter: i64,
-        today: Option<i64>,
-        at: Timestamp,
-        zone: &TimeZone,
-    ) -> Verdict {
+    fn first(&mut self, counter: i64, daily: Daily, at: Timestamp, zone: &TimeZone) -> Verdict {
         // A total without a line is a record that lost its other half: the total goes on.
         let position = self.total.unwrap_or(0);
         let base = self.total.map_or(0, |_| counter);
@@ -142,8 +147,11 @@ impl PortLedger {
         self.line = Some(line);
         self.candidate = None;
         if self.total.is_none() {
-            let seed = today.filter(|&today| today <= counter).unwrap_or(0);
-            self.at_midnight = counter - seed.min(day::most(at, zone));
+            // More than there can be since midnight is not of this day; how much of it is, nobody knows.
+            let most = counter.min(day::most(at, zone));
+            let seed = daily.believed(at, zone).filter(|&today| today <= most);
+            self.at_midnight = counter - seed.unwrap_or(0);
+            self.doubted = daily.doubted(at, zone).map(|counter| Doubted { counter, at_least: 0 });
         }
         self.total = self.total.max(Some(line.position()));
         Verdict::Accepted
@@ -223,7 +231,7 @@ impl PortLedger {
     }
 
     /// Publishes the line's growth, and gives the present day its share of it.
-    fn settle(&mut self, since: Timestamp, today: Option<i64>, at: Timestamp, zone: &TimeZone) {
+    fn settle(&mut self, since: Timestamp, daily: Daily, at: Timestamp, zone: &TimeZone) {
         let (Some(total), Some(line)) = (self.total, self.line) else { return };
         let growth = line.position().saturating_sub(total);
         if growth <= 0 {
@@ -231,11 +239,24 @@ impl PortLedger {
         }
         self.total = Some(line.position());
         let share = if day::is_before(self.date, since, zone) {
-            day::share(growth, since, today, at, zone)
+            let at_least = self.at_midnight;
+            self.doubted = daily.doubted(at, zone).map(|counter| Doubted { counter, at_least });
+            day::share(growth, since, daily, at, zone)
         } else {
             growth
         };
         self.at_midnight = self.at_midnight.saturating_add(growth.saturating_sub(share));
+    }
+
+    /// Gives the present day what the device had counted of it before it could be believed.
+    fn catch_up(&mut self, daily: Daily, at: Timestamp, zone: &TimeZone) {
+        let (Some(doubted), Some(total)) = (self.doubted, self.total) else { return };
+        let Some(today) = doubted.resolved(daily, at, zone) else { return };
+        self.doubted = None;
+        if today <= day::most(at, zone) {
+            let at_midnight = total.saturating_sub(today).max(doubted.at_least);
+            self.at_midnight = self.at_midnight.min(at_midnight);
+        }
     }
 }
 

@@ -76,6 +76,7 @@ impl PortLedger {
             candidate: candidate(&record),
             date: record.day.and_then(|day| day.parse::<Date>().ok()),
             at_midnight: at_midnight.clamp(0, total.unwrap_or(0)),
+            doubted: None,
         }
     }
 }

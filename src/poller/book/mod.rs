@@ -243,7 +243,8 @@ impl Book {
         let mut doubts = Vec::new();
         for port in &inverter.ports {
             let ledger = self.ledgers.entry((inverter.serial, port.number)).or_default();
-            let counters = Counters { total: port.total, today: port.today };
+            let is_live = port.pv_power.is_some();
+            let counters = Counters { total: port.total, today: port.today, is_live };
             if let Verdict::Refused(refusal) = ledger.record(counters, now, &self.zone) {
                 let reason = refusal.to_string();
                 doubts.push(Doubt { of: Subject::Port(inverter.serial, port.number), reason });

@@ -17,6 +17,8 @@ enum Event {
     Missing,
     /// The DTU repeats its last reply.
     Stale,
+    /// It does so of an inverter that it does not reach, and says so.
+    Asleep,
     /// One value far off, of those that overloaded DTUs send.
     Garbage(u32),
     /// The bridge restarts.
@@ -39,6 +41,7 @@ fn event() -> impl Strategy<Value = Event> {
         6 => proptest::strategy::Just(Event::Zero),
         6 => proptest::strategy::Just(Event::Missing),
         5 => proptest::strategy::Just(Event::Stale),
+        5 => proptest::strategy::Just(Event::Asleep),
         3 => any::<u32>().prop_map(Event::Garbage),
         5 => proptest::strategy::Just(Event::Restart),
         3 => outage.prop_map(|(minutes, watts)| Event::Outage { minutes, watts }),
@@ -67,12 +70,14 @@ struct Life {
 }
 
 impl Life {
-    fn new(first: u32, start: i64) -> Self {
+    /// A bridge that is first started then; a device that sleeps at first says again what it had
+    /// counted the day before.
+    fn new(first: u32, start: i64, slept_with: Option<u16>) -> Self {
         let mut life = Self {
             now: Timestamp::from_second(1_772_000_000 + start).unwrap(),
             ledger: PortLedger::new(),
             energy_mwh: u64::from(first) * 1_000,
-            daily: 0,
+            daily: slept_with.unwrap_or(0).into(),
             last_reply: Counters::default(),
             truth: u64::from(first),
             last_good: u64::from(first),
@@ -80,6 +85,10 @@ impl Life {
             predecessor: u64::MAX,
             published: None,
         };
+        if slept_with.is_some() {
+            let (total, today) = (WattHours::new(first.into()), WattHours::new(life.daily));
+            life.reply(Counters { total: Some(total), today: Some(today), is_live: false });
+        }
         life.read(0, 0);
         // Three readings make it well known.
         life.read(60, 300);
@@ -101,7 +110,11 @@ impl Life {
         self.last_good = counter;
         self.good += 1;
         let daily = WattHours::new(self.daily);
-        self.reply(Counters { total: Some(WattHours::new(counter)), today: Some(daily) });
+        self.reply(Counters {
+            total: Some(WattHours::new(counter)),
+            today: Some(daily),
+            is_live: true,
+        });
     }
 
     fn reply(&mut self, reply: Counters) {
@@ -135,7 +148,7 @@ impl Life {
             Event::Zero => {
                 self.pass(60, 100);
                 let zero = Some(WattHours::new(0));
-                self.reply(Counters { total: zero, today: zero });
+                self.reply(Counters { total: zero, today: zero, is_live: false });
             }
             Event::Missing => {
                 self.pass(60, 100);
@@ -145,12 +158,20 @@ impl Life {
                 self.pass(60, 100);
                 self.reply(self.last_reply);
             }
+            Event::Asleep => {
+                self.pass(60, 0);
+                self.reply(Counters { is_live: false, ..self.last_reply });
+            }
             Event::Garbage(value) => {
                 self.pass(60, 100);
                 let (value, counter) = (u64::from(value), self.energy_mwh / 1_000);
                 // What lies near the truth is no garbage that anybody could tell.
                 if value.abs_diff(counter) > 200_000 && value > 200_000 {
-                    self.reply(Counters { total: Some(WattHours::new(value)), today: None });
+                    self.reply(Counters {
+                        total: Some(WattHours::new(value)),
+                        today: None,
+                        is_live: true,
+                    });
                 }
                 self.read(60, 300);
             }
@@ -207,9 +228,10 @@ proptest! {
         first in 5_000_u32..3_000_000,
         // Half a year: both changes of the clock lie in it.
         start in 0_i64..22_000_000,
+        slept_with in any::<Option<u16>>(),
         events in proptest::collection::vec(event(), 1..250),
     ) {
-        let mut life = Life::new(first, start);
+        let mut life = Life::new(first, start, slept_with);
         for event in events {
             life.live(event);
             life.check()?;

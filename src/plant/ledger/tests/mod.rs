@@ -6,6 +6,8 @@ mod life;
 
 mod meter;
 
+mod night;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -25,7 +27,7 @@ fn check(rows: &[(i64, u64)]) {
     for (row, &(seen, total)) in rows.iter().enumerate() {
         let at = start + jiff::SignedDuration::from_mins(i64::try_from(row).unwrap());
         let total_seen = u64::try_from(seen).ok().map(WattHours::new);
-        ledger.record(Counters { total: total_seen, today: None }, at, &berlin());
+        ledger.record(Counters { total: total_seen, today: None, is_live: true }, at, &berlin());
         assert_eq!(ledger.total().unwrap_or_default().get(), total, "row {row}: {seen}");
         let again = PortLedger::from_record(ledger.to_record());
         assert_eq!(again, again_without_old_time(&ledger), "row {row} written down");
@@ -115,7 +117,7 @@ fn a_long_silence_makes_no_garbage_believable() {
     let at = |text: &str| -> Timestamp { text.parse().unwrap() };
     let mut ledger = PortLedger::new();
     let mut total_after = |time: &str, seen: u64| {
-        let counters = Counters { total: Some(WattHours::new(seen)), today: None };
+        let counters = Counters { total: Some(WattHours::new(seen)), today: None, is_live: true };
         ledger.record(counters, at(time), &berlin());
         ledger.total().unwrap().get()
     };
