@@ -32,6 +32,9 @@ pub struct MqttConfig {
     /// Where Home Assistant says that it has started; by default `status` below
     /// `discovery_prefix`.
     pub birth_topic: Option<String>,
+    /// Whether ports are devices of their own below their inverter, for which Home Assistant
+    /// before 2026.9 refuses the whole inverter.
+    pub child_devices: bool,
     /// What all other topics begin with. Two bridges at one broker need two of them.
     pub topic_prefix: String,
     /// MQTT's quality of service for all that is published, 0 to 2.
@@ -54,6 +57,7 @@ impl Default for MqttConfig {
             client_key: None,
             discovery_prefix: "homeassistant".to_owned(),
             birth_topic: None,
+            child_devices: false,
             topic_prefix: "hoymiles".to_owned(),
             qos: 1,
             client_id: None,

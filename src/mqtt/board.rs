@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::device::{Device, devices, is_known};
-use super::document::document;
+use super::document::{Form, document};
 use super::topics::Topics;
 use crate::plant::serial::InverterSerial;
 use crate::snapshot::Snapshot;
@@ -27,7 +27,7 @@ pub struct Message {
 #[derive(Debug)]
 pub struct Board {
     topics: Topics,
-    qos: u8,
+    form: Form,
     /// What the owner leaves out: removed, in case it was there before.
     excluded: Vec<InverterSerial>,
     /// Entities that appear with their first value, and did.
@@ -37,8 +37,8 @@ pub struct Board {
 }
 
 impl Board {
-    pub(super) fn new(topics: Topics, qos: u8, excluded: Vec<InverterSerial>) -> Self {
-        Self { topics, qos, excluded, seen: BTreeSet::new(), sent: BTreeMap::new() }
+    pub(super) const fn new(topics: Topics, form: Form, excluded: Vec<InverterSerial>) -> Self {
+        Self { topics, form, excluded, seen: BTreeSet::new(), sent: BTreeMap::new() }
     }
 
     /// Nothing that was sent can be relied on any more: a new connection, a broker that may have
@@ -80,7 +80,7 @@ impl Board {
         let mut documents = Vec::new();
         for device in &devices {
             let shown = device.shown(&mut self.seen);
-            let document = document(device, &shown, &self.topics, self.qos);
+            let document = document(device, &shown, &self.topics, self.form);
             documents.push(message(self.topics.document(&device.id), &document));
             wanted.push(message(format!("{}/state", device.base), &device.state(&shown)));
             if !device.is_bridge {

@@ -44,10 +44,20 @@ pub(super) struct Shown<'a> {
     pub(super) key: String,
     /// Its name within the device.
     pub(super) name: String,
+    /// Number of the port that it belongs to, if it does.
+    pub(super) port: Option<u64>,
     object: &'a Value,
 }
 
 impl Shown<'_> {
+    /// Its name where its port is a device: "Power", not "Port 1 power".
+    pub(super) fn name_within_port(&self) -> String {
+        let name = self.entity.name.trim_start_matches("Port {port} ");
+        let mut letters = name.chars();
+        let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        first.chain(letters).collect()
+    }
+
     /// Its present value, `null` if unknown.
     pub(super) fn value(&self) -> Value {
         self.entity.value(self.object)
@@ -87,7 +97,8 @@ impl Device<'_> {
                 if is_given {
                     let number = part.number.unwrap_or_default().to_string();
                     let name = entity.name.replace("{port}", &number);
-                    shown.push(Shown { entity, key, name, object: part.object });
+                    let (object, port) = (part.object, part.number);
+                    shown.push(Shown { entity, key, name, port, object });
                 }
             }
         }

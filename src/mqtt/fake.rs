@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::board::{Board, Message};
+use super::document::Form;
 use super::session::{Gone, Publish};
 use super::topics::Topics;
 use crate::config::MqttConfig;
@@ -59,10 +60,15 @@ pub(super) fn snapshot(data: &Value) -> Snapshot {
     }
 }
 
-/// A board with default topics and this inverter excluded.
+/// A board with default topics and these inverters excluded.
 pub(super) fn board(excluded: &[&str]) -> Board {
+    board_of_form(Form { qos: 1, has_child_devices: false }, excluded)
+}
+
+/// A board with documents of this form.
+pub(super) fn board_of_form(form: Form, excluded: &[&str]) -> Board {
     let excluded = excluded.iter().map(|serial| serial.parse().unwrap()).collect();
-    Board::new(Topics::new(&MqttConfig::default()), 1, excluded)
+    Board::new(Topics::new(&MqttConfig::default()), form, excluded)
 }
 
 /// A broker that takes everything and tells how often it was asked to.

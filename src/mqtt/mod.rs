@@ -30,6 +30,7 @@ mod tests;
 use tracing::info;
 
 pub use self::board::{Board, Message};
+use self::document::Form;
 pub use self::failure::{Failure, Stage};
 use self::peer::BrokerPeer;
 use self::topics::Topics;
@@ -57,7 +58,8 @@ pub fn start(
 pub fn board(config: &MqttConfig, dtus: &[DtuConfig]) -> Board {
     let excluded = dtus.iter().flat_map(|dtu| dtu.exclude.iter());
     let excluded = excluded.filter_map(|serial| serial.parse().ok()).collect();
-    Board::new(Topics::new(config), config.qos, excluded)
+    let form = Form { qos: config.qos, has_child_devices: config.child_devices };
+    Board::new(Topics::new(config), form, excluded)
 }
 
 /// Connects to the broker, logs in and leaves: whether that works, and if not, why.

@@ -48,6 +48,11 @@ impl Topics {
         format!("hoymiles_{}", plain(serial))
     }
 
+    /// Names a port, where ports are devices.
+    pub(super) fn port_id(inverter: &str, number: u64) -> String {
+        format!("{inverter}_p{number}")
+    }
+
     /// Names the bridge.
     pub(super) fn bridge_id(&self) -> String {
         format!("{}_bridge", self.own)

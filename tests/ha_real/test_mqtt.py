@@ -29,12 +29,15 @@ class House:
     home: Home
 
 
+def section(broker: Broker) -> str:
+    return f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n'
+
+
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Home Assistant and a bridge with 19 inverters and 37 ports at one broker."""
     broker = Broker(tmp_path_factory.mktemp("broker"))
-    section = f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n'
-    bridge = Bridge(tmp_path_factory.mktemp("bridge"), section)
+    bridge = Bridge(tmp_path_factory.mktemp("bridge"), section(broker))
     made = House(broker, bridge, Home(tmp_path_factory.mktemp("home")))
     try:
         broker.start()
@@ -172,6 +175,30 @@ def test_all_is_right_again_and_nothing_is_lost_or_doubled(
     wait_for("all entities are right", lambda: all_right(house, since), RIGHT_WITHIN)
     print(f"{happens.__name__}: all is right after {time.monotonic() - began:.1f} s")
     assert house.home.registry("mqtt") == before
+
+
+def test_ports_become_devices_and_entities_again(house: House) -> None:
+    before = house.home.registry("mqtt")
+
+    def ports() -> list[str]:
+        listed = house.home.command("config/device_registry/list")
+        return [one["id"] for one in listed if one["name"].startswith("Port ")]
+
+    def at_ports() -> int:
+        there = ports()
+        return sum(one["device_id"] in there for one in house.home.entities("mqtt"))
+
+    for choice, devices in [("true", 37), ("false", 0)]:
+        house.bridge.stop()
+        house.bridge.configure(f"{section(house.broker)}child_devices = {choice}\n")
+        house.bridge.start()
+        since = datetime.now(UTC)
+        wait_for("the devices", lambda many=devices: len(ports()) == many, RIGHT_WITHIN)
+        wait_for("their entities", lambda many=devices: at_ports() == 6 * many, RIGHT_WITHIN)
+        wait_for(
+            "all entities are right", lambda after=since: all_right(house, after), RIGHT_WITHIN
+        )
+        assert house.home.registry("mqtt") == before
 
 
 def test_nothing_went_wrong_unseen(house: House) -> None:

@@ -117,6 +117,7 @@ const MQTT: &[Key] = &[
     value("client_key", Kind::Text),
     value("discovery_prefix", Kind::Text),
     value("birth_topic", Kind::Text),
+    value("child_devices", Kind::Bool),
     value("topic_prefix", Kind::Text),
     value("qos", Kind::Integer(0, 2)),
     value("client_id", Kind::Text),

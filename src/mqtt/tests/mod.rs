@@ -4,10 +4,13 @@ mod moments;
 
 mod strangers;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::board::{Board, Message};
-use super::fake::{board, data, port, snapshot};
+use super::document::Form;
+use super::fake::{board, board_of_form, data, port, snapshot};
 use crate::snapshot::Snapshot;
 
 const INVERTER: &str = "homeassistant/device/hoymiles_114172606403/config";
@@ -100,6 +103,32 @@ fn no_document_has_what_home_assistant_refuses_or_ignores() {
             assert!(!is_document || !text.contains(word), "{word} in {text}");
         }
     }
+}
+
+#[test]
+fn ports_are_devices_of_their_own_only_when_asked_for() {
+    let form = Form { qos: 1, has_child_devices: true };
+    let data = data("modbus", 2);
+    let messages = news(&mut board_of_form(form, &[]), &data);
+    let (with, without) = (at(&messages, INVERTER), at(&news(&mut board(&[]), &data), INVERTER));
+    let port = &with["child_devices"][1];
+    assert_eq!(port["identifiers"], json!(["hoymiles_114172606403_p2"]));
+    assert_eq!(port["name"], "Port 2");
+    let mut moved = port["components"]["p2_today_production"].clone();
+    assert_eq!(moved["name"], "Energy today");
+    moved["name"] = json!("Port 2 energy today");
+    assert_eq!(moved, without["components"]["p2_today_production"], "all else is the same");
+    let keys = |parts: &Value| -> BTreeSet<String> {
+        parts.as_object().unwrap().keys().cloned().collect()
+    };
+    let mut there = keys(&with["components"]);
+    assert!(!there.iter().any(|key| key.starts_with("p2_")), "{there:?}");
+    for port in with["child_devices"].as_array().unwrap() {
+        there.extend(keys(&port["components"]));
+    }
+    assert_eq!(there, keys(&without["components"]));
+    let bridge = at(&messages, "homeassistant/device/hoymiles_bridge/config");
+    assert_eq!(bridge.get("child_devices"), None, "who has no ports has no key");
 }
 
 #[test]

@@ -48,7 +48,7 @@ const ALL_AS_OPTIONS: &str = r#"{
                 "connect_timeout": "5s", "heartbeat": "10s", "max_message_bytes": 2048}],
     "mqtt": {"enabled": true, "host": "192.168.1.23", "port": 1884, "username": "me",
              "password": "s3cret", "tls": true, "discovery_prefix": "ha", "topic_prefix": "sun",
-             "birth_topic": "ha/born", "qos": 2, "client_id": "roof"},
+             "birth_topic": "ha/born", "child_devices": true, "qos": 2, "client_id": "roof"},
     "http": {"token": "ap1"}, "log": {"level": "debug", "format": "json"}
 }"#;
 
@@ -93,6 +93,7 @@ tls = true
 discovery_prefix = "ha"
 topic_prefix = "sun"
 birth_topic = "ha/born"
+child_devices = true
 qos = 2
 client_id = "roof"
 "#;
