@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::fmt::rfc2822;
 use secrecy::ExposeSecret as _;
 use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -51,18 +52,24 @@ fn http_answer(response: &Response) -> Refusal {
     let status = response.status().as_u16();
     let header = |name: http::HeaderName| response.headers().get(name)?.to_str().ok();
     let to = header(http::header::LOCATION);
-    let retry_after = header(http::header::RETRY_AFTER).and_then(|text| text.trim().parse().ok());
-    let failure = Failure::Http {
-        status,
-        location: to.map(shown_place),
-        retry_after: retry_after.map(Duration::from_secs),
-    };
+    let retry_after = header(http::header::RETRY_AFTER)
+        .and_then(|until| retry_after(until.trim(), header(http::header::DATE)));
+    let failure = Failure::Http { status, location: to.map(shown_place), retry_after };
     match to {
         Some(to) if matches!(status, 301 | 302 | 307 | 308) => {
             Refusal::Redirected { to: to.to_owned(), failure }
         }
         Some(_) | None => Refusal::Failed(failure),
     }
+}
+
+/// How long the target wants to be left alone: seconds, or until a time by its own clock.
+fn retry_after(until: &str, its_clock: Option<&str>) -> Option<Duration> {
+    if let Ok(seconds) = until.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let [until, now] = [until, its_clock?].map(|time| rfc2822::parse(time).ok());
+    Duration::try_from(until?.duration_since(&now?)).ok()
 }
 
 /// Host and port of where a redirection points to: the rest may repeat the token.

@@ -44,6 +44,25 @@ fn statuses() -> Vec<Row> {
         status(503, answer!("503 Service Unavailable", "Retry-After: 3\r\n"), "http_503")
             .waiting(3),
         status(504, answer!("504 Gateway Timeout"), "http_504"),
+        Row::fails(
+            "http-503-until",
+            answer!(
+                "503 Service Unavailable",
+                "Date: Wed, 01 Jul 2026 09:59:58 GMT\r\nRetry-After: Wed, 01 Jul 2026 10:00:02 GMT\r\n"
+            ),
+            "http_503",
+            "HTTP 503 instead of a WebSocket",
+        )
+        .waiting(4),
+        Row::fails(
+            "http-503-until-the-past",
+            answer!(
+                "503 Service Unavailable",
+                "Date: Wed, 01 Jul 2026 09:59:58 GMT\r\nRetry-After: Wed, 01 Jul 2026 09:00:00 GMT\r\n"
+            ),
+            "http_503",
+            "HTTP 503 instead of a WebSocket",
+        ),
         status(599, answer!("599 Whatever", "Retry-After: soon\r\n"), "http_other"),
     ]
 }
