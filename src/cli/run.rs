@@ -1,5 +1,6 @@
 //! `run`, `simulate` and `healthcheck`: what is set up around each of them.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use tokio::sync::mpsc;
@@ -76,8 +77,8 @@ pub(super) fn loaded(global: &Global) -> Result<Loaded, ConfigError> {
     load(global.config.as_deref(), environment())
 }
 
-/// The environment, as far as it is text.
+/// The environment. What is not text stays visible as U+FFFD, so that it can be told.
 pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
 }

@@ -1,5 +1,8 @@
 //! A bad configuration ends the start with exit status 2 and one message that names the place.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use crate::support::bridge::{command, output};
 use crate::support::within_guard;
 
@@ -78,6 +81,32 @@ async fn a_key_of_the_environment_that_does_not_exist() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(message.contains("HOYMILES__HTTP__LISTN") && message.contains("listen"), "{message}");
+}
+
+#[tokio::test]
+async fn a_variable_that_is_not_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bridge.toml");
+    std::fs::write(&file, DTU).unwrap();
+    let mut check = command(&["check", "--config", file.to_str().unwrap()]);
+    check.env("HOYMILES__HTTP__TOKEN", OsStr::from_bytes(b"s3cret\xff"));
+    let output = within_guard("end of check", check.output()).await.unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("HOYMILES__HTTP__TOKEN") && !message.contains("s3cret"), "{message}");
+}
+
+#[tokio::test]
+async fn a_file_that_has_no_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.toml");
+    let made = tokio::process::Command::new("mkfifo").arg(&pipe).status().await.unwrap();
+    assert!(made.success());
+    for file in [pipe.to_str().unwrap(), "/dev/zero"] {
+        let (code, _, message) = output(&["check", "--config", file], None).await;
+        assert_eq!(code, 2, "{message}");
+        assert!(message.contains(file) && message.contains("no regular file"), "{message}");
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ const PREFIX: &str = "HOYMILES__";
 /// The key paths that the environment sets, with their values.
 ///
 /// An empty variable counts as not set, as compose files make one of `${SOMETHING:-}`; its name
-/// must exist all the same.
+/// must exist all the same. What is not text in it has become U+FFFD before it comes here.
 pub(super) fn read(
     environment: impl IntoIterator<Item = (String, String)>,
     origins: &mut Origins,
@@ -32,6 +32,10 @@ pub(super) fn read(
             continue;
         };
         if text.is_empty() {
+            continue;
+        }
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            faults.add_variable(&name, format!("{path}: is not text; expected UTF-8"));
             continue;
         }
         origins.variables.insert(path.clone(), name);

@@ -47,8 +47,21 @@ impl Origins {
     /// The line of a key, or of the section that lacks it.
     pub(super) fn line(&self, path: &str) -> Option<usize> {
         let parent = path.rsplit_once('.').map(|(parent, _)| parent);
-        [Some(path), parent].into_iter().flatten().find_map(|path| *self.lines.get(path)?)
+        [Some(path), Some(of_list(path)), parent]
+            .into_iter()
+            .flatten()
+            .find_map(|path| *self.lines.get(path)?)
     }
+
+    /// The variable that has set a key, or the list that an item is of.
+    pub(super) fn variable(&self, path: &str) -> Option<&str> {
+        self.variables.get(of_list(path)).map(String::as_str)
+    }
+}
+
+/// `allow` of `allow[1]`; whatever is no item of a list as it is.
+fn of_list(path: &str) -> &str {
+    path.strip_suffix(']').and_then(|path| path.rsplit_once('[')).map_or(path, |(list, _)| list)
 }
 
 /// The faults found so far.
@@ -78,6 +91,11 @@ impl Faults {
         self.0.push(Fault { place: Place::Variable(name.to_owned()), text: text.into() });
     }
 
+    /// Whether something is known to be wrong at a key path.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.0.iter().any(|fault| matches!(&fault.place, Place::Key(key) if key == path))
+    }
+
     /// All faults in the order of their lines; `None` if there are none.
     pub(super) fn into_error(self, origins: &Origins) -> Option<ConfigError> {
         let mut lines: Vec<(usize, String)> =
@@ -95,7 +113,7 @@ impl Fault {
             Place::Variable(name) => return (usize::MAX, format!("environment: {name}: {text}")),
             Place::Key(path) => path,
         };
-        if let Some(variable) = origins.variables.get(&path) {
+        if let Some(variable) = origins.variable(&path) {
             return (usize::MAX, format!("environment: {variable}: {path}: {text}"));
         }
         let file = origins.file.display();

@@ -1,7 +1,7 @@
 //! Finds and reads the configuration file.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::fault::ConfigError;
@@ -9,6 +9,9 @@ use super::fault::ConfigError;
 /// Where the file is looked for when nobody names one: in the container, then in the repository.
 pub(super) const DEFAULTS: [&str; 2] =
     ["/config/hoymiles-bridge.toml", "config/hoymiles-bridge.toml"];
+
+/// In bytes. The configuration of a plant with a hundred DTUs is a hundredth of that.
+const LARGEST: u64 = 1 << 20;
 
 /// The path and the text of the named file, or else of the first of `defaults` that exists.
 pub(super) fn read(
@@ -40,20 +43,44 @@ pub(super) fn read(
 
 /// What the file holds; `None` if there is none.
 fn text(path: &Path) -> Option<Result<String, ConfigError>> {
-    let cause = match fs::read_to_string(path) {
+    let cause = match read_text(path) {
         Ok(text) => return Some(Ok(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
-        Err(error) if error.kind() == ErrorKind::IsADirectory => {
-            "is a folder; expected a TOML file (Docker makes a folder when the file to mount does \
-             not exist)"
-                .to_owned()
-        }
-        Err(error) if error.kind() == ErrorKind::InvalidData => {
-            "is not text; expected a TOML file in UTF-8".to_owned()
-        }
-        Err(error) => format!("cannot be read: {error}; expected a file that this user can read"),
+        Err(error) => match error.kind() {
+            ErrorKind::IsADirectory => {
+                "is a folder; expected a TOML file (Docker makes a folder when the file to mount \
+                 does not exist)"
+                    .to_owned()
+            }
+            ErrorKind::Unsupported => {
+                "is no regular file (a pipe, a socket or a device); expected a TOML file".to_owned()
+            }
+            ErrorKind::FileTooLarge => {
+                format!("is larger than {LARGEST} bytes; expected a TOML file")
+            }
+            ErrorKind::InvalidData => "is not text; expected a TOML file in UTF-8".to_owned(),
+            _ => format!("cannot be read: {error}; expected a file that this user can read"),
+        },
     };
     Some(Err(ConfigError::new(format!("{}: {cause}", path.display()))))
+}
+
+/// The text of a regular file, or of what a link to one leads to. Others may never end, and a pipe
+/// would not even be opened before somebody writes into it.
+fn read_text(path: &Path) -> io::Result<String> {
+    let kind = fs::metadata(path)?.file_type();
+    if kind.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    if !kind.is_file() {
+        return Err(ErrorKind::Unsupported.into());
+    }
+    let mut text = Vec::new();
+    File::open(path)?.take(LARGEST + 1).read_to_end(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > LARGEST) {
+        return Err(ErrorKind::FileTooLarge.into());
+    }
+    String::from_utf8(text).map_err(|_| ErrorKind::InvalidData.into())
 }
 
 #[cfg(test)]
@@ -81,7 +108,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let inside = |name: &str| folder.path().join(name);
         fs::write(inside("latin1.toml"), b"\xfc = 1").unwrap();
+        fs::write(inside("full.toml"), vec![b'#'; 1 << 20]).unwrap();
+        fs::write(inside("large.toml"), vec![b'#'; (1 << 20) + 1]).unwrap();
+        std::os::unix::fs::symlink(inside("full.toml"), inside("link.toml")).unwrap();
+        assert!(read(Some(&inside("link.toml")), &[]).is_ok());
+        let _socket = std::os::unix::net::UnixListener::bind(inside("socket")).unwrap();
         for (path, expected) in [
+            (inside("socket"), "no regular file"),
+            (PathBuf::from("/dev/zero"), "no regular file"),
+            (inside("large.toml"), "larger than 1048576 bytes"),
             (inside("missing.toml"), "no such file"),
             (folder.path().to_owned(), "is a folder"),
             (inside("latin1.toml"), "UTF-8"),

@@ -124,6 +124,9 @@ fn load_text(
     let mut config: Config =
         serde_path_to_error::deserialize(layered).map_err(|error| internal(&file, &error))?;
 
+    for name in names(&mut config) {
+        *name = name.trim().to_owned();
+    }
     let zone = check::check(&config, form, &mut faults);
     secret::read_files(&mut config, &mut faults);
     let offered = surroundings.offered(wish, &mut config, &mut faults);
@@ -132,6 +135,12 @@ fn load_text(
     }
     let warnings = warning::warnings(&config, &origins);
     Ok(Loaded { config, file, zone: zone.unwrap_or(TimeZone::UTC), warnings, offered })
+}
+
+/// The names of DTUs and targets, which lose their blanks at both ends as those that register do.
+fn names(config: &mut Config) -> impl Iterator<Item = &mut String> {
+    let targets = config.targets.iter_mut().map(|target| &mut target.name);
+    config.dtus.iter_mut().map(|dtu| &mut dtu.name).chain(targets)
 }
 
 /// What the schema let through, the structs must take: they are kept together by a test, so this

@@ -1,10 +1,12 @@
 //! What is allowed but probably not wanted.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use super::fault::Origins;
+use super::nearest::nearest;
 use crate::config::dtu::{PROTOBUF_INTERVAL, PROTOBUF_REQUEST_GAP};
 use crate::config::{Config, DtuConfig, Protocol};
 
@@ -39,16 +41,53 @@ pub(super) fn warnings(config: &Config, origins: &Origins) -> Vec<String> {
             ));
         }
     }
+    warnings.extend(shared_dtus(&config.dtus, origins));
+    warnings.extend(mistaken_hosts(&config.http.registration.allow, origins));
     warnings
+}
+
+/// Two sections that ask the same device.
+fn shared_dtus(dtus: &[DtuConfig], origins: &Origins) -> Vec<String> {
+    let mut seen = BTreeMap::new();
+    let on_network = |(_, dtu): &(usize, &DtuConfig)| dtu.protocol != Protocol::Simulated;
+    let shared = dtus.iter().enumerate().filter(on_network).filter_map(|(index, dtu)| {
+        let place = (dtu.host.to_lowercase(), dtu.port());
+        let first = *seen.entry(place).or_insert(index);
+        (first != index).then(|| {
+            let text = format!(
+                "is also the host of dtu[{first}], with the same port; a DTU serves one client at a \
+                 time, so ask each in one section only"
+            );
+            at(&format!("dtu[{index}].host"), &text, origins)
+        })
+    });
+    shared.collect()
+}
+
+/// Words of `allow` that look mistyped, and are host names therefore.
+fn mistaken_hosts(allow: &[String], origins: &Origins) -> Vec<String> {
+    let words = ["private", "any"];
+    let mistaken = allow.iter().enumerate().filter(|(_, entry)| !words.contains(&entry.as_str()));
+    let warnings = mistaken.filter_map(|(index, entry)| {
+        let meant = nearest(entry, words)?;
+        let text = format!("\"{entry}\" is taken for a host name; did you mean \"{meant}\"?");
+        Some(at(&format!("http.registration.allow[{index}]"), &text, origins))
+    });
+    warnings.collect()
+}
+
+/// A warning with its place.
+fn at(path: &str, text: &str, origins: &Origins) -> String {
+    if let Some(variable) = origins.variable(path) {
+        return format!("environment: {variable}: {path}: {text}");
+    }
+    let line = origins.line(path).map(|line| format!(" (line {line})")).unwrap_or_default();
+    format!("{path}: {text}{line}")
 }
 
 /// Keys that mean nothing to a DTU of its protocol, or not what was hoped for; with their place.
 fn keys_of_one(index: usize, dtu: &DtuConfig, origins: &Origins) -> Vec<String> {
-    let warning = |key: &str, text: &str| {
-        let path = format!("dtu[{index}].{key}");
-        let line = origins.line(&path).map(|line| format!(" (line {line})")).unwrap_or_default();
-        format!("{path}: {text}{line}")
-    };
+    let warning = |key: &str, text: &str| at(&format!("dtu[{index}].{key}"), text, origins);
     let is_there = |key: &&&str| origins.has(&format!("dtu[{index}].{key}"));
     let unused = unused_keys(dtu.protocol).iter().filter(is_there).map(|key| {
         let (protocol, name) = (dtu.protocol, &dtu.name);

@@ -24,7 +24,9 @@ pub(super) fn check(dtus: &[DtuConfig], form: Form, faults: &mut Faults) {
     }
     for (index, dtu) in dtus.iter().enumerate() {
         let path = |key: &str| format!("dtu[{index}].{key}");
+        // A host that does not even fit was told already, and is missing here.
         if dtu.protocol != Protocol::Simulated
+            && !faults.has(&path("host"))
             && let Some(wrong) = wrong_host(&dtu.host)
         {
             faults.add(&path("host"), wrong);

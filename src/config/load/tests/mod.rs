@@ -5,6 +5,7 @@ mod documents;
 mod keys;
 mod mqtt;
 mod options;
+mod places;
 mod warnings;
 
 use std::time::Duration;

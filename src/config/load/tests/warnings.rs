@@ -1,6 +1,6 @@
 //! What is allowed, but tells that something else was meant.
 
-use super::{describe, loaded};
+use super::{DTU, describe, loaded};
 
 /// A DTU of that protocol with these lines below it calls for these warnings.
 #[track_caller]
@@ -63,4 +63,42 @@ fn requests_that_disturb_the_cloud_are_warned_of() {
            maker's cloud and app; remove it, or set it to \"2s\" or more (line 5)",
         ],
     );
+}
+
+/// These lines behind a DTU call for these warnings.
+#[track_caller]
+fn check_rest(lines: &str, environment: &[(&str, &str)], expected: &[&str]) {
+    let loaded = loaded(&format!("{DTU}{lines}"), environment).unwrap();
+    assert_eq!(loaded.warnings, expected, "{lines}");
+}
+
+#[test]
+fn two_sections_that_ask_one_dtu_are_warned_of() {
+    let other = DTU.replace("\"DTU\"", "\"Barn\"");
+    check_rest(
+        &format!("{other}port = 502\n"),
+        &[],
+        &["dtu[1].host: is also the host of dtu[0], with the same port; a DTU serves one client \
+             at a time, so ask each in one section only (line 8)"],
+    );
+    check_rest(&format!("{other}port = 503\n"), &[], &[]);
+    check_rest(&other.replace("modbus", "protobuf"), &[], &[]);
+}
+
+#[test]
+fn a_mistyped_word_of_allow_is_told_to_be_a_host_name() {
+    let variable = "HOYMILES__HTTP__REGISTRATION__ALLOW";
+    check_rest(
+        "[http.registration]\nallow = [\"10.0.0.0/8\", \"privat\"]\n",
+        &[],
+        &["http.registration.allow[1]: \"privat\" is taken for a host name; did you mean \
+           \"private\"? (line 6)"],
+    );
+    check_rest(
+        "",
+        &[(variable, "Any")],
+        &["environment: HOYMILES__HTTP__REGISTRATION__ALLOW: http.registration.allow[0]: \"Any\" \
+           is taken for a host name; did you mean \"any\"?"],
+    );
+    check_rest("", &[(variable, "any,private,homeassistant,ha.lan,10.0.0.0/8")], &[]);
 }
