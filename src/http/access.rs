@@ -3,9 +3,10 @@
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 
-use hyper::HeaderMap;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
+use hyper::{HeaderMap, Method};
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// What names end in that mean something at home only (RFC 6762, RFC 8375, ICANN, custom).
@@ -41,6 +42,11 @@ fn is_of_house(host: &str) -> bool {
     let is_local =
         |suffix: &&str| name.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'));
     is_address || !name.contains('.') || LOCAL_NAMES.iter().any(is_local)
+}
+
+/// Whether a browser asks what it may send for a page of another origin.
+pub(super) fn asks_first(request: &Parts) -> bool {
+    request.method == Method::OPTIONS && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// Whether the body is announced as JSON, or as nothing. A browser sends that of a foreign page only after it has

@@ -43,15 +43,14 @@ where
     let response = match (refusal(api, request), routed) {
         (Some(refusal), _) => refusal,
         (None, Ok(Route::Register)) if !access::announces_json(&request.headers) => {
-            respond::problem(
-                StatusCode::BAD_REQUEST,
-                "the body must be JSON and say so: Content-Type: application/json",
-            )
+            targets::wrong_type()
         }
         (None, Ok(route)) => handle(api, limits, request, route, body).await,
         (None, Err(Misroute::NoSuchPath)) => respond::no_such_path(),
-        (None, Err(Misroute::WrongMethod(route))) if request.method == Method::OPTIONS => {
-            respond::options(&route)
+        (None, Err(Misroute::WrongMethod(route)))
+            if access::asks_first(request) && is_reading(&route.method()) =>
+        {
+            respond::may_read()
         }
         (None, Err(Misroute::WrongMethod(route))) => respond::wrong_method(&route),
     };

@@ -19,6 +19,7 @@ use tracing::debug;
 
 use super::answer::{answer, is_reading, open_to_pages};
 use super::body::drain;
+use super::courtesy::Courtesy;
 use super::patience::Patience;
 use super::receiving::Receiving;
 use super::respond::{self, Response};
@@ -55,7 +56,8 @@ impl Room {
                 Ok::<_, Infallible>(response)
             }
         });
-        let stream = Patience::new(stream, Arc::clone(&seat), self.limits.write_timeout);
+        let patience = Patience::new(stream, Arc::clone(&seat), self.limits.write_timeout);
+        let stream = Courtesy::new(patience);
         let connection = self.http().serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let ended = tokio::select! {
@@ -70,7 +72,8 @@ impl Room {
             }
         };
         if let Err(error) = ended {
-            debug!("connection of {} ended: {error}", peer.to_canonical());
+            let hint = if error.is_parse() { "; is it HTTP, and without TLS?" } else { "" };
+            debug!("connection of {} ended: {error}{hint}", peer.to_canonical());
         }
     }
 
@@ -79,8 +82,10 @@ impl Room {
         let service = service_fn(async |request: Request<Incoming>| {
             Ok::<_, Infallible>(open_to_pages(request.method(), respond::full()))
         });
-        let connection =
-            self.http().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+        let connection = self
+            .http()
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(Courtesy::new(stream)), service);
         // It was told, or it was not listening.
         drop(timeout(LEAVING_TIME, connection).await);
     }

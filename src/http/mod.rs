@@ -29,6 +29,8 @@ mod seats;
 
 mod patience;
 
+mod courtesy;
+
 mod receiving;
 
 mod connection;

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::StatusCode;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue,
     RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use hyper::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
@@ -75,16 +75,12 @@ pub(super) fn wrong_method(route: &Route<'_>) -> Response {
     with(response, ALLOW, route.allow())
 }
 
-/// The answer to OPTIONS.
+/// The answer to a browser that asks before it reads for a page of another origin.
 ///
-/// Pages of other origins may read, with a token if need be. They may not change anything: each
-/// web page that somebody at home opens could else make the bridge send them its data.
-pub(super) fn options(route: &Route<'_>) -> Response {
-    let response = with(no_content(), ALLOW, route.allow());
-    if route.method() != Method::GET {
-        return response;
-    }
-    let response = with(response, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+/// Such pages may read, with a token if need be. They may not change anything: each web page that
+/// somebody at home opens could else make the bridge send them its data.
+pub(super) fn may_read() -> Response {
+    let response = with(no_content(), ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     let response = with(response, ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD");
     let response = with(response, ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type");
     with(response, ACCESS_CONTROL_MAX_AGE, "86400")

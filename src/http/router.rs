@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hyper::Method;
 
-/// What a request is about. Each path has one method, besides HEAD for GET and OPTIONS for all.
+/// What a request is about. Each path has one method, besides HEAD for GET.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route<'path> {
     Index,
@@ -48,7 +48,7 @@ pub(super) const ROUTES: [Route<'static>; 15] = [
 pub(super) enum Misroute<'path> {
     /// 404.
     NoSuchPath,
-    /// 405, or the answer to OPTIONS.
+    /// 405, or the answer to a browser that asks whether it may read.
     WrongMethod(Route<'path>),
 }
 
@@ -148,7 +148,7 @@ impl Route<'_> {
         }
     }
 
-    /// The one method, besides HEAD and OPTIONS.
+    /// The one method, besides HEAD.
     pub(super) const fn method(&self) -> Method {
         match self {
             Self::Index
@@ -172,9 +172,9 @@ impl Route<'_> {
     /// The `Allow` header.
     pub(super) fn allow(&self) -> &'static str {
         match self.method() {
-            Method::GET => "GET, HEAD, OPTIONS",
-            Method::POST => "POST, OPTIONS",
-            _ => "DELETE, OPTIONS",
+            Method::GET => "GET, HEAD",
+            Method::POST => "POST",
+            _ => "DELETE",
         }
     }
 }

@@ -5,8 +5,9 @@ use hyper::StatusCode;
 use hyper::body::Body;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tracing::warn;
 
 use super::body::{self, BodyError};
@@ -72,10 +73,18 @@ pub(super) fn list(api: &Api) -> Response {
 }
 
 /// The body of a registration. Other keys are for later versions of the sender.
-#[derive(Deserialize)]
 struct Registration {
     websocket_url: String,
     name: String,
+}
+
+/// The same, to see whether a key stands there twice.
+#[derive(Deserialize)]
+struct KeysOnce {
+    #[serde(rename = "websocket_url")]
+    _websocket_url: IgnoredAny,
+    #[serde(rename = "name")]
+    _name: IgnoredAny,
 }
 
 /// `POST /api/websocket/register`.
@@ -84,33 +93,36 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let registration = match body::read(body, limits).await {
-        Ok(bytes) => parse(&bytes),
-        Err(error) => return respond::problem(body_status(&error), &error.to_string()),
+        Ok(bytes) => parse(&bytes).map_err(|message| (StatusCode::BAD_REQUEST, message)),
+        Err(error) => Err((body_status(&error), error.to_string())),
     };
     let registration = match registration {
         Ok(registration) => registration,
-        Err(message) => return respond::problem(StatusCode::BAD_REQUEST, &message),
+        Err((status, message)) => return refused(status, &message),
     };
     match api.targets.register(&registration.websocket_url, &registration.name).await {
         Ok(()) => respond::object(StatusCode::OK, &json!({ "status": "registered" })),
-        Err(error) => {
-            log(&error);
+        // The directory has said so itself, with the place that is not allowed.
+        Err(error @ RegisterError::NotAllowed(_)) => {
             respond::problem(register_status(&error), &error.to_string())
         }
+        Err(error) => refused(register_status(&error), &error.to_string()),
     }
 }
 
-/// Tells the user of the bridge, who does not see what its client is answered.
-fn log(error: &RegisterError) {
-    match error {
-        // The directory says so itself, with the place that is not allowed.
-        RegisterError::NotAllowed(_) => (),
-        // The text may quote a URL, and that its token.
-        RegisterError::Malformed(_) => warn!("[WebSocket] Registration refused: malformed"),
-        RegisterError::Disabled | RegisterError::TooMany(_) | RegisterError::Storage(_) => {
-            warn!("[WebSocket] Registration refused: {error}");
-        }
-    }
+/// The answer to a registration that does not say that it is JSON.
+pub(super) fn wrong_type() -> Response {
+    refused(
+        StatusCode::BAD_REQUEST,
+        "the body must be JSON and say so: Content-Type: application/json",
+    )
+}
+
+/// Tells the user of the bridge too, who does not see what its client is answered. None of the texts
+/// quotes a body or a URL, which may carry a token.
+fn refused(status: StatusCode, why: &str) -> Response {
+    warn!("[WebSocket] Registration refused: {why}");
+    respond::problem(status, why)
 }
 
 /// `DELETE /api/targets/{name}`.
@@ -122,14 +134,49 @@ pub(super) async fn forget(api: &Api, name: &str) -> Response {
 }
 
 fn parse(bytes: &[u8]) -> Result<Registration, String> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| error.to_string())
-        .and_then(|registration| json.end().map(|()| registration).map_err(|e| e.to_string()));
-    parsed.map_err(|why| {
+    let registration = keys(bytes).and_then(|mut keys| {
+        let websocket_url = text(&mut keys, "websocket_url")?;
+        let name = text(&mut keys, "name")?;
+        // Of two tokens nobody could say which one was meant.
+        match serde_json::from_slice(bytes) {
+            Ok(KeysOnce { .. }) => Ok(Registration { websocket_url, name }),
+            Err(_) => Err("it has a key twice".to_owned()),
+        }
+    });
+    registration.map_err(|why| {
         let form = r#"{"websocket_url": "ws://...", "name": "..."}"#;
         format!("the body must be JSON of the form {form}: {why}")
     })
+}
+
+fn keys(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(keys)) => Ok(keys),
+        Ok(other) => Err(format!("it is {}", kind(&other))),
+        Err(_) if bytes.trim_ascii().is_empty() => Err("it is empty".to_owned()),
+        Err(error) => {
+            Err(format!("it is no JSON at line {}, column {}", error.line(), error.column()))
+        }
+    }
+}
+
+fn text(keys: &mut Map<String, Value>, key: &str) -> Result<String, String> {
+    match keys.remove(key) {
+        Some(Value::String(text)) => Ok(text),
+        Some(other) => Err(format!("{key} is {}, not a text", kind(&other))),
+        None => Err(format!("{key} is missing")),
+    }
+}
+
+const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
 }
 
 const fn body_status(error: &BodyError) -> StatusCode {
@@ -164,20 +211,34 @@ mod tests {
     #[track_caller]
     fn check_refused(body: &str, reason: &str) {
         let message = parse(body.as_bytes()).err().unwrap();
-        assert!(message.contains(reason), "{message}");
+        let why = message.rsplit_once("}: ").unwrap().1;
+        assert!(why.starts_with(reason), "{message}");
     }
 
     #[test]
     fn a_malformed_body_is_told_what_is_wrong_with_it() {
-        check_refused("", "EOF");
-        check_refused("ws://ha:8123/", "line 1 column 1");
-        check_refused("[]", "websocket_url");
-        check_refused("{}", "missing field `websocket_url`");
-        check_refused(r#"{"websocket_url": "ws://ha:8123/"}"#, "missing field `name`");
-        check_refused(r#"{"websocket_url": 7, "name": "x"}"#, "websocket_url: invalid type");
-        check_refused(r#"{"websocket_url": "ws://ha", "name": null}"#, "name: invalid type");
-        check_refused(r#"{"websocket_url": "ws://ha", "name": "x"} more"#, "trailing");
-        check_refused(&"[".repeat(60_000), "websocket_url");
+        check_refused("", "it is empty");
+        check_refused("ws://ha:8123/", "it is no JSON at line 1, column 1");
+        check_refused("[]", "it is a list");
+        check_refused(r#"["ws://ha:8123/", "House"]"#, "it is a list");
+        check_refused("null", "it is null");
+        check_refused("{}", "websocket_url is missing");
+        check_refused(r#"{"websocket_url": "ws://ha:8123/"}"#, "name is missing");
+        check_refused(r#"{"websocket_url": 7, "name": "x"}"#, "websocket_url is a number, not a");
+        check_refused(r#"{"websocket_url": "ws://ha", "name": null}"#, "name is null, not a text");
+        check_refused(
+            r#"{"websocket_url": ["ws://ha"], "name": ""}"#,
+            "websocket_url is a list, not a text",
+        );
+        check_refused(
+            r#"{"websocket_url": "ws://ha", "name": "x"} more"#,
+            "it is no JSON at line 1, column 43",
+        );
+        check_refused(
+            r#"{"websocket_url": "ws://ha", "name": "x", "name": "y"}"#,
+            "it has a key twice",
+        );
+        check_refused(&"[".repeat(60_000), "it is no JSON at line 1, column 128");
     }
 
     #[test]

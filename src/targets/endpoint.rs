@@ -28,8 +28,12 @@ impl Endpoint {
         }
         let mut url =
             Url::parse(text).map_err(|error| EndpointError::Malformed(error.to_string()))?;
-        if !matches!(url.scheme(), "ws" | "wss") {
-            return Err(EndpointError::Scheme(url.scheme().to_owned()));
+        match url.scheme() {
+            "ws" | "wss" => {}
+            "http" => return Err(EndpointError::Scheme("http")),
+            "https" => return Err(EndpointError::Scheme("https")),
+            // What stands before the first colon may be anything, a user name too.
+            _ => return Err(EndpointError::OtherScheme),
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(EndpointError::UserInfo);
@@ -159,15 +163,19 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// Why a URL is none of a target. The texts are for the one who wrote it.
+/// Why a URL is none of a target. The texts are for the one who wrote it and for the log: they quote
+/// nothing of the URL.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EndpointError {
     /// Not a URL.
     #[error("the URL cannot be read: {0}; expected ws://HOST:PORT/PATH")]
     Malformed(String),
-    /// Another scheme.
+    /// That of a web page.
     #[error("the URL begins with {0}:// but a target listens at ws:// or wss://")]
-    Scheme(String),
+    Scheme(&'static str),
+    /// Another scheme, or none.
+    #[error("the URL does not begin with ws:// or wss://; expected ws://HOST:PORT/PATH")]
+    OtherScheme,
     /// `user:password@`.
     #[error("the URL carries a user name or password; a token goes into the query instead")]
     UserInfo,
@@ -227,13 +235,26 @@ mod tests {
     #[test]
     fn what_is_no_target_is_refused_with_a_reason() {
         for (url, expected) in [
-            ("http://127.0.0.1/ws", EndpointError::Scheme("http".to_owned())),
+            ("http://127.0.0.1/ws", EndpointError::Scheme("http")),
             ("ws://user:s3cret@127.0.0.1/ws", EndpointError::UserInfo),
             ("ws://127.0.0.1/w s", EndpointError::ControlCharacter),
             ("ws://127.0.0.1/\n", EndpointError::ControlCharacter),
             ("ws://ws://homeassistant.local:8123/ws", EndpointError::TwoSchemes),
         ] {
             assert_eq!(Endpoint::parse(url), Err(expected), "{url}");
+        }
+        for url in [
+            "s3cret:s3cret@ha:8123/?token=s3cret",
+            "ws://s3cret:s3cret@ha/?token=s3cret",
+            "http://s3cret@ha/s3cret?token=s3cret",
+            "ws://ha:s3cret/?s3cret",
+            "ws://[s3cret]/",
+            "ws://ws://s3cret/?token=s3cret",
+            "ws://ha/?token=s3cret s3cret",
+            "s3cret",
+        ] {
+            let message = Endpoint::parse(url).unwrap_err().to_string();
+            assert!(!message.contains("s3cret"), "{url}: {message}");
         }
         for url in ["", "127.0.0.1", "ws://", "ws://host:99999/", "ws://host:0/"] {
             assert!(Endpoint::parse(url).is_err(), "{url}");

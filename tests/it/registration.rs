@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::support::bridge::Home;
+use crate::support::client;
 use crate::support::plant::Plant;
 use crate::support::target::Target;
 
@@ -93,4 +94,35 @@ async fn what_may_not_be_registered_is_refused_with_the_reason() {
     }
     bridge.stop().await;
     plant.stop().await;
+}
+
+#[tokio::test]
+async fn why_a_registration_is_refused_is_logged_without_its_secrets() {
+    let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
+    let bridge = home.run().await;
+    let url = |url: &str| json!({"websocket_url": url, "name": "Target"});
+    for (body, why) in [
+        (url("http://127.0.0.1/ws?token=s3cret"), "the URL begins with http://"),
+        (url("ws://me:s3cret@127.0.0.1/ws"), "the URL carries a user name or password"),
+        (url("s3cret:s3cret@127.0.0.1/ws"), "the URL does not begin with ws://"),
+        (json!({"websocket_url": "ws://127.0.0.1/?token=s3cret"}), "name is missing"),
+        (json!(["ws://127.0.0.1/?token=s3cret", "s3cret"]), "it is a list"),
+        (json!("s3cret"), "it is a text"),
+    ] {
+        let (status, answer) = bridge.post("/api/websocket/register", &body).await;
+        assert_eq!(status, 400, "{body}");
+        assert!(answer["error"].as_str().unwrap().contains(why), "{answer}");
+        bridge.logged(why).await;
+    }
+    let request = client()
+        .post(format!("{}/api/websocket/register", bridge.api))
+        .header("content-type", "text/plain")
+        .body("s3cret");
+    assert_eq!(request.send().await.unwrap().status().as_u16(), 400);
+    bridge.logged("Registration refused: the body must be JSON and say so").await;
+    let (_, log) = bridge.stop().await;
+    assert!(log.iter().all(|line| !line.contains("s3cret")), "{log:#?}");
+    let refusals =
+        log.iter().filter(|line| line.contains("WARN [WebSocket] Registration refused: "));
+    assert_eq!(refusals.count(), 7, "{log:#?}");
 }

@@ -46,21 +46,21 @@ fn text(path: &Path) -> Option<Result<String, ConfigError>> {
     let cause = match read_text(path) {
         Ok(text) => return Some(Ok(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
-        Err(error) => match error.kind() {
-            ErrorKind::IsADirectory => {
-                "is a folder; expected a TOML file (Docker makes a folder when the file to mount \
-                 does not exist)"
-                    .to_owned()
-            }
-            ErrorKind::Unsupported => {
-                "is no regular file (a pipe, a socket or a device); expected a TOML file".to_owned()
-            }
-            ErrorKind::FileTooLarge => {
-                format!("is larger than {LARGEST} bytes; expected a TOML file")
-            }
-            ErrorKind::InvalidData => "is not text; expected a TOML file in UTF-8".to_owned(),
-            _ => format!("cannot be read: {error}; expected a file that this user can read"),
-        },
+        Err(error) if error.kind() == ErrorKind::IsADirectory => {
+            "is a folder; expected a TOML file (Docker makes a folder when the file to mount does \
+             not exist)"
+                .to_owned()
+        }
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            "is no regular file (a pipe, a socket or a device); expected a TOML file".to_owned()
+        }
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+            format!("is larger than {LARGEST} bytes; expected a TOML file")
+        }
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            "is not text; expected a TOML file in UTF-8".to_owned()
+        }
+        Err(error) => format!("cannot be read: {error}; expected a file that this user can read"),
     };
     Some(Err(ConfigError::new(format!("{}: {cause}", path.display()))))
 }

@@ -148,3 +148,26 @@ async fn a_header_without_end_is_refused() {
     client.try_to_say(&"x".repeat(100_000)).await;
     assert!(client.closed().await.starts_with("HTTP/1.1 431 "));
 }
+
+#[tokio::test]
+async fn what_is_no_request_is_answered_in_words() {
+    let server = server(4);
+    for (request, status, why) in [
+        (format!("{REGISTER}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}"), 400, "length"),
+        ("GET /re\0ady HTTP/1.1\r\n\r\n".to_owned(), 400, "percent-encoded"),
+        ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}".to_owned(), 400, "https://"),
+        (format!("GET /ready HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(300)), 431, "headers"),
+        (format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(65_535)), 414, "path"),
+    ] {
+        let mut client = server.client().await;
+        // On a connection that is kept, too.
+        assert_eq!(client.get("/ready").await.status, 200);
+        client.try_to_say(&request).await;
+        let reply = client.reply().await;
+        assert_eq!(reply.status, status, "{why}: {reply:?}");
+        assert!(reply.head.contains("content-type: application/json\r\n"), "{}", reply.head);
+        let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+        assert!(body["error"].as_str().unwrap().contains(why), "{body}");
+        assert_eq!(client.closed().await, "", "{why}");
+    }
+}

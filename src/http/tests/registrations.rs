@@ -48,7 +48,7 @@ async fn a_body_over_64_kib_is_too_large() {
 async fn a_malformed_body_is_explained() {
     let (code, text) = status(Full::new(Bytes::from_static(b"{\"name\": 5}"))).await;
     assert_eq!(code, 400);
-    assert!(text.contains("name: invalid type"), "{text}");
+    assert!(text.contains("websocket_url is missing"), "{text}");
 }
 
 #[tokio::test]
