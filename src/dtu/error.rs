@@ -50,6 +50,12 @@ pub enum DtuError {
     /// The DTU has not built its list of ports yet: asked again at the next poll.
     #[error("the DTU has not mapped its inverters yet; it does so some minutes after its start")]
     NotMapped,
+    /// Addresses count words: what was read is half of the list, and is not believed.
+    #[error(
+        "the device addresses its registers by words (an emulation such as OpenDTU's), so half of its \
+         ports would be missing; not supported: take its values over its own API or MQTT"
+    )]
+    WordAddressed,
     /// Bytes that are not the protocol: the link is dropped, since framing is lost.
     #[error("the DTU sent a malformed answer: {0}")]
     Malformed(String),
@@ -69,7 +75,11 @@ impl DtuError {
             | Self::ConnectTimeout { .. }
             | Self::Timeout(_)
             | Self::Closed(_) => true,
-            Self::Refused(_) | Self::NotMapped | Self::Malformed(_) | Self::Unauthentic => false,
+            Self::Refused(_)
+            | Self::NotMapped
+            | Self::WordAddressed
+            | Self::Malformed(_)
+            | Self::Unauthentic => false,
         }
     }
 

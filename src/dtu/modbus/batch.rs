@@ -88,7 +88,8 @@ pub(super) fn page(mut data: &[u8], count: u16) -> Result<Page, NotRecords> {
     Ok(Page { records, ends: false })
 }
 
-fn is_marked(record: &[u8]) -> bool {
+/// Whether it bears what all records have in common, the null record included.
+pub(super) fn is_marked(record: &[u8]) -> bool {
     matches!(record.first(), Some(&(DATA_TYPE | DATA_TYPE_AS_PRINTED)))
         && record.get(CONSTANT_OFFSET) == Some(&CONSTANT)
 }

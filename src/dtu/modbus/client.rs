@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use super::addressing::{is_skipped_record, looks_skipped};
 use super::batch::{Batch, NotRecords, Page, page};
 use super::decode::{PortRecord, dtu_serial};
 use super::inverters::inverters;
@@ -19,6 +20,9 @@ use crate::plant::serial::{DtuSerial, InverterSerial};
 /// A DTU that stays silent this often when asked for its serial number is not asked any more:
 /// the silence costs a time limit and the connection each time.
 const SERIAL_SILENCES: u32 = 3;
+
+/// The same of what stands amid the first records, where no DTU needs to be asked.
+const PROBE_SILENCES: u32 = 3;
 
 /// What to look at when the port is closed.
 const REFUSED: &str = "something is there but serves no Modbus: only the Ethernet port of a DTU-Pro \
@@ -36,6 +40,9 @@ pub struct ModbusDtu<D = TcpDialer> {
     /// The connection over which the serial number was last asked for.
     serial_connection: u64,
     serial_silences: u32,
+    /// The connection over which it proved to count bytes, however odd its list is.
+    byte_connection: u64,
+    probe_silences: u32,
 }
 
 impl ModbusDtu {
@@ -64,6 +71,8 @@ impl<D: Dial> ModbusDtu<D> {
             serial: None,
             serial_connection: 0,
             serial_silences: 0,
+            byte_connection: 0,
+            probe_silences: 0,
         }
     }
 
@@ -76,6 +85,29 @@ impl<D: Dial> ModbusDtu<D> {
             if page.ends {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses a list of which every second record is missing; one that looks sound costs no
+    /// request.
+    async fn check_addressing(&mut self, records: &mut Vec<PortRecord>) -> Result<(), DtuError> {
+        if self.byte_connection == self.link.connections()
+            || self.probe_silences >= PROBE_SILENCES
+            || !looks_skipped(records)
+        {
+            return Ok(());
+        }
+        match self.link.ask(Read::second_record_by_words(), 0, |_| true).await {
+            Ok(data) if is_skipped_record(&data, records) => {
+                records.clear();
+                return Err(DtuError::WordAddressed);
+            }
+            Ok(_) | Err(DtuError::Refused(_)) => {
+                self.byte_connection = self.link.connections();
+                self.probe_silences = 0;
+            }
+            Err(_) => self.probe_silences += 1,
         }
         Ok(())
     }
@@ -131,6 +163,7 @@ impl<D: Dial> ModbusDtu<D> {
             | DtuError::Unreachable { .. }
             | DtuError::ConnectTimeout { .. }
             | DtuError::NotMapped
+            | DtuError::WordAddressed
             | DtuError::Unauthentic => false,
         }
     }
@@ -174,7 +207,10 @@ impl<D: Dial> Dtu for ModbusDtu<D> {
     async fn poll(&mut self) -> Result<DtuReading, PollError> {
         self.link.begins_poll();
         let mut records = Vec::new();
-        let outcome = self.read_list(&mut records).await;
+        let mut outcome = self.read_list(&mut records).await;
+        if outcome.is_ok() {
+            outcome = self.check_addressing(&mut records).await;
+        }
         if outcome.is_ok() {
             self.read_serial().await;
         }

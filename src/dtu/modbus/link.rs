@@ -127,7 +127,7 @@ impl<D: Dial> Link<D> {
                 self.context = Some(context);
                 Ok(registers.into_iter().flat_map(u16::to_be_bytes).collect())
             }
-            Ok(other) => Err(DtuError::Malformed(format!("{other:?}"))),
+            Ok(_) => Err(other_request()),
             Err(exception) => {
                 self.context = Some(context);
                 Err(DtuError::Refused(exception.into()))
@@ -148,11 +148,14 @@ fn dtu_error(error: Error) -> DtuError {
             DtuError::Malformed(error.to_string())
         }
         Error::Transport(error) => DtuError::Closed(error),
-        Error::Protocol(ProtocolError::HeaderMismatch { message, .. }) => {
-            DtuError::Malformed(format!("it belongs to another request ({message})"))
-        }
-        Error::Protocol(error @ ProtocolError::FunctionCodeMismatch { .. }) => {
-            DtuError::Malformed(error.to_string())
-        }
+        // Their own texts are those of a program's debugger.
+        Error::Protocol(
+            ProtocolError::HeaderMismatch { .. } | ProtocolError::FunctionCodeMismatch { .. },
+        ) => other_request(),
     }
+}
+
+/// The stream notices such answers first, and says more about them.
+fn other_request() -> DtuError {
+    DtuError::Malformed("it belongs to another request".to_owned())
 }

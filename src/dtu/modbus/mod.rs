@@ -14,6 +14,8 @@ mod link;
 
 mod batch;
 
+mod addressing;
+
 pub mod client;
 
 #[cfg(test)]

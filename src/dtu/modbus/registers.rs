@@ -60,6 +60,12 @@ impl Read {
         }
     }
 
+    /// The second record of a device whose addresses count words, as emulations have it; amid the
+    /// first two of a DTU.
+    pub const fn second_record_by_words() -> Self {
+        Self { address: RECORDS.saturating_add(RECORD_REGISTERS), count: RECORD_REGISTERS }
+    }
+
     /// The DTU's own serial number.
     pub const fn dtu_serial() -> Self {
         Self { address: DTU_SERIAL, count: DTU_SERIAL_REGISTERS }

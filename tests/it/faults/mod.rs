@@ -13,6 +13,7 @@ use crate::support::house::House;
 
 /// Modbus, plain, encrypted.
 const ALL: [bool; 3] = [true; 3];
+const MODBUS: [bool; 3] = [true, false, false];
 const PROTOBUF: [bool; 3] = [false, true, true];
 const NONE: [bool; 3] = [false; 3];
 
@@ -26,6 +27,7 @@ async fn dtus_that_answer_nothing_or_nonsense_are_told_once_and_back_at_once() {
         (Fault::Reset, ALL),
         (Fault::LateAnswer, ALL),
         (Fault::Garbage, ALL),
+        (Fault::WordAddressed, MODBUS),
         (Fault::BadCrc, PROTOBUF),
         (Fault::WrongLength(u16::MAX), PROTOBUF),
         (Fault::WrongLength(3), PROTOBUF),

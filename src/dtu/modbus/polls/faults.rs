@@ -122,3 +122,34 @@ async fn an_empty_first_answer_is_not_an_empty_plant() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_another_request_says_what_is_wrong_with_it() {
+    type Fault = fn(Asked) -> Answer;
+    let answers: [(Fault, &str); 3] = [
+        (
+            |asked| {
+                let mut answer = answer_to(asked.transaction, &bytes(&record(9, 9)));
+                answer[6] = 2;
+                Answer::Raw(answer)
+            },
+            "the DTU sent a malformed answer: it answers as unit 2, not 1; is `unit_id` right?",
+        ),
+        (
+            |asked| Answer::Raw(answer_to(asked.transaction ^ 1, &bytes(&record(9, 9)))),
+            "the DTU sent a malformed answer: it is the answer to another request; if that comes \
+             again and again, set a longer `timeout` and stop other programs that read it",
+        ),
+        (
+            |asked| {
+                Answer::Raw([&asked.transaction.to_be_bytes()[..], &[0, 0, 0, 3, 1, 4, 0]].concat())
+            },
+            "the DTU sent a malformed answer: it answers function 4 to function 3",
+        ),
+    ];
+    for (fault, text) in answers {
+        let dtu = dtu(plant(), move |asked| (asked.address == 0x1078).then(|| fault(asked)));
+        let PollError { error, partial } = poll(&config(), &dtu).await.unwrap_err();
+        assert_eq!((error.to_string().as_str(), ports(&partial)), (text, ALL[..3].to_vec()));
+    }
+}

@@ -4,6 +4,8 @@ mod faults;
 
 mod several;
 
+mod words;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
