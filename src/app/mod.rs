@@ -2,6 +2,8 @@
 
 mod before;
 
+pub mod doorplate;
+
 mod fixed;
 
 mod fleet;
@@ -11,14 +13,17 @@ mod reload;
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use self::doorplate::Doorplate;
 use self::fixed::Fixed;
 use self::fleet::{Fleet, Parts};
 use self::reload::House;
@@ -77,7 +82,8 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     })?;
 
     let clock = WallClock::system();
-    let Some(store) = before::store(memory, state_dir, clock.now(), &orders.ended).await? else {
+    let Some(store) = before::store(memory, state_dir.clone(), clock.now(), &orders.ended).await?
+    else {
         return Ok(true);
     };
     let saved = store.load();
@@ -103,7 +109,7 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
         token: http.token,
         metrics: metrics.clone(),
     };
-    info!("HTTP API on http://{}", listener.local_addr()?);
+    let _doorplate = announce(memory, &state_dir, &listener)?;
     tasks.spawn("http", http::serve(listener, Arc::new(api), limits, tasks.stop()));
     tasks.spawn(
         "midnight",
@@ -124,6 +130,18 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     let told_to = is_told_to_end(ended, tasks.stop(), work).await;
     end(tasks, &store).await;
     Ok(told_to)
+}
+
+/// Tells where the API is found: in the state directory as long as the result lives, and in the log.
+fn announce(
+    memory: Memory,
+    state_dir: &Path,
+    listener: &TcpListener,
+) -> io::Result<Option<Doorplate>> {
+    let address = listener.local_addr()?;
+    let doorplate = Doorplate::put_up(memory, state_dir, address);
+    info!("HTTP API on http://{address}");
+    Ok(doorplate)
 }
 
 /// Publishes at the broker that Home Assistant's Supervisor tells, as soon as it does.

@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use futures_util::future::OptionFuture;
 use tokio::sync::mpsc;
 
 use super::{Global, exit, healthcheck, open_files, signals, simulate};
-use crate::app::{self, Memory, Orders};
+use crate::app::{self, Memory, Orders, doorplate};
 use crate::config::LogFormat;
-use crate::config::load::{ConfigError, Loaded, file_exists, load};
+use crate::config::load::{ConfigError, Loaded, Whereabouts, file_exists, load, whereabouts};
 use crate::telemetry::logging;
 
 /// Runs the daemon.
@@ -55,20 +56,24 @@ pub(super) async fn simulate(global: &Global, arguments: simulate::SimulateArgs)
     outcome.map_or_else(|error| exit::failed(&error), |()| ExitCode::SUCCESS)
 }
 
-/// Asks the running daemon.
+/// Asks the running daemon: where it says itself that it listens, or else where it should.
 pub(super) async fn healthcheck(global: &Global) -> ExitCode {
-    // Without a file only `demo` can be running.
-    let loaded = match (&global.config, file_exists()) {
-        (None, false) => super::demo::loaded(),
-        (Some(_), _) | (None, true) => loaded(global),
-    };
-    match loaded {
-        Ok(loaded) => match healthcheck::healthcheck(loaded.config.http.listen).await {
-            Ok(ready) => exit::status(ready),
-            Err(error) => exit::failed(&error),
-        },
-        // 2 is not for a container's HEALTHCHECK to say.
-        Err(error) => exit::failed(&anyhow::Error::msg(error.to_string())),
+    // The configuration may have become faulty, or another, since the daemon was started.
+    let Whereabouts { state_dir, listen } = whereabouts(global.config.as_deref(), environment());
+    let left = doorplate::address(&state_dir).filter(|left| *left != listen);
+    if let Some(Ok(ready)) = OptionFuture::from(left.map(healthcheck::healthcheck)).await {
+        return exit::status(ready);
+    }
+    match healthcheck::healthcheck(listen).await {
+        Ok(ready) => exit::status(ready),
+        Err(error) => {
+            // Perhaps it does not run because of that. 2 is not for a HEALTHCHECK to say.
+            let is_demo = global.config.is_none() && !file_exists();
+            if let (false, Err(faults)) = (is_demo, loaded(global)) {
+                exit::say(&faults.to_string());
+            }
+            exit::failed(&error)
+        }
     }
 }
 

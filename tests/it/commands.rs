@@ -76,3 +76,47 @@ async fn healthcheck_asks_the_running_daemon() {
     assert_eq!(code, 0, "{message}");
     bridge.stop().await;
 }
+
+#[tokio::test]
+async fn healthcheck_asks_the_daemon_that_runs_and_not_the_one_that_its_file_now_describes() {
+    let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
+    let bridge = home.run().await;
+    bridge.inverters_when(|inverters| !inverters.as_array().unwrap().is_empty()).await;
+    let file = home.config();
+    let arguments = ["healthcheck", "--config", file.to_str().unwrap()];
+    let good = std::fs::read_to_string(&file).unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let elsewhere = nobody.local_addr().unwrap().to_string();
+    drop(nobody);
+    let changed = [
+        good.clone(),
+        format!("{good}this is [ no TOML\n"),
+        good.replace("simulated", "modbus"),
+        good.replace("127.0.0.1:0", &elsewhere),
+    ];
+    for text in &changed {
+        std::fs::write(&file, text).unwrap();
+        let (code, _, message) = output(&arguments, None).await;
+        assert_eq!(code, 0, "{message} with\n{text}");
+    }
+    // Without what the daemon left, the environment still tells.
+    let left = home.folder.path().join("data/hoymiles-bridge.listen");
+    std::fs::remove_file(&left).unwrap();
+    std::fs::write(&file, &changed[1]).unwrap();
+    let mut told = command(&arguments);
+    told.env("HOYMILES__HTTP__LISTEN", bridge.api.trim_start_matches("http://"));
+    assert_eq!(told.output().await.unwrap().status.code(), Some(0));
+    std::fs::write(&file, &good).unwrap();
+    bridge.stop().await;
+
+    let bridge = home.run().await;
+    assert!(left.exists());
+    bridge.stop().await;
+    assert!(!left.exists(), "a clean end leaves nothing behind");
+    for (text, said) in [(&changed[3], &elsewhere[..]), (&changed[1], "is not TOML")] {
+        std::fs::write(&file, text).unwrap();
+        let (code, _, message) = output(&arguments, None).await;
+        assert_eq!(code, 1, "{message}");
+        assert!(message.contains(said), "{message}");
+    }
+}

@@ -17,6 +17,7 @@ mod tests;
 mod toml_file;
 mod walk;
 mod warning;
+mod whereabouts;
 mod written;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub use self::fault::ConfigError;
 use self::fault::{Faults, Origins};
 pub use self::options::{OfferedBroker, Supervisor};
 use self::options::{Surroundings, Wish};
+pub use self::whereabouts::{Whereabouts, whereabouts};
 use super::Config;
 
 /// A configuration that can be used.

@@ -11,10 +11,21 @@ use super::written::{Entry, Item, Written};
 
 /// The keys of the file.
 pub(super) fn read(file: &Path, text: &str) -> Result<Vec<Entry>, ConfigError> {
-    // Editors of some systems put a byte order mark first.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = without_mark(text);
     let table = DeTable::parse(text).map_err(|error| syntax_error(file, text, &error))?;
     Ok(Reader { text }.section(table.get_ref()))
+}
+
+/// The keys that can be read of a file that is no TOML.
+pub(super) fn salvage(text: &str) -> Vec<Entry> {
+    let text = without_mark(text);
+    let (table, _faults) = DeTable::parse_recoverable(text);
+    Reader { text }.section(table.get_ref())
+}
+
+/// Editors of some systems put a byte order mark first.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 struct Reader<'a> {
