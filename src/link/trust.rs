@@ -38,6 +38,40 @@ pub fn reason(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref().and_then(|inner| inner.downcast_ref())
 }
 
+/// An error's text, with what it takes from the library's program, such as `CertificateRequired`,
+/// in words.
+pub fn in_words(error: &rustls::Error) -> String {
+    apart(&error.to_string())
+}
+
+fn apart(text: &str) -> String {
+    let mut words = String::with_capacity(text.len() + 8);
+    for (place, word) in text.split(' ').enumerate() {
+        if place > 0 {
+            words.push(' ');
+        }
+        let letters = || word.chars().zip(word.chars().skip(1).map(Some).chain([None]));
+        let begins = |(one, next): (char, Option<char>)| {
+            one.is_lowercase() && next.is_some_and(char::is_uppercase)
+        };
+        if !letters().any(begins) {
+            words.push_str(word);
+            continue;
+        }
+        for (one, next) in letters() {
+            if next.is_some_and(char::is_lowercase) {
+                words.extend(one.to_lowercase());
+            } else {
+                words.push(one);
+            }
+            if begins((one, next)) {
+                words.push(' ');
+            }
+        }
+    }
+    words
+}
+
 /// What is wrong with a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flaw {
@@ -71,7 +105,31 @@ impl Flaw {
             CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
                 Self::IsAuthority
             }
-            other => Self::Other(other.to_string()),
+            other => Self::Other(apart(&other.to_string())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, Error, PeerIncompatible};
+
+    use super::*;
+
+    #[test]
+    fn what_the_library_calls_by_its_own_names_is_told_in_words() {
+        let check = |error: Error, words: &str| assert_eq!(in_words(&error), words);
+        let alert = Error::AlertReceived;
+        check(
+            alert(AlertDescription::CertificateRequired),
+            "received fatal alert: certificate required",
+        );
+        check(alert(AlertDescription::UnknownCA), "received fatal alert: unknown CA");
+        check(
+            PeerIncompatible::NoCipherSuitesInCommon.into(),
+            "peer is incompatible: no cipher suites in common",
+        );
+        check(Error::DecryptError, &Error::DecryptError.to_string());
+        assert_eq!(apart("a TLS record, 3 bytes  long"), "a TLS record, 3 bytes  long");
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError};
 
-use crate::link::trust::{Flaw, reason};
+use crate::link::trust::{Flaw, in_words, reason};
 
 /// Name look-up, TCP, TLS and login together.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
@@ -140,8 +140,8 @@ impl Failure {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the list is another's, and open")]
     fn of_alert(error: &rustls::Error) -> Self {
         match error {
-            rustls::Error::AlertReceived(
-                alert @ (AlertDescription::CertificateRequired
+            alert @ rustls::Error::AlertReceived(
+                AlertDescription::CertificateRequired
                 | AlertDescription::BadCertificate
                 | AlertDescription::UnsupportedCertificate
                 | AlertDescription::CertificateRevoked
@@ -149,9 +149,9 @@ impl Failure {
                 | AlertDescription::CertificateUnknown
                 | AlertDescription::UnknownCA
                 | AlertDescription::DecryptError
-                | AlertDescription::AccessDenied),
-            ) => Self::ClientCertificate(format!("{alert:?}")),
-            other => Self::Tls(other.to_string()),
+                | AlertDescription::AccessDenied,
+            ) => Self::ClientCertificate(in_words(alert)),
+            other => Self::Tls(in_words(other)),
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::link::trust::{self, Flaw, reason};
+use crate::link::trust::{self, Flaw, in_words, reason};
 use crate::push::failure::{Failure, Stage};
 
 /// The system's trust roots, read once for all targets when the first needs them. Cheap to clone.
@@ -71,7 +71,7 @@ fn failure(host: &str, error: &io::Error) -> Failure {
     match reason(error) {
         Some(rustls::Error::InvalidCertificate(reason)) => certificate(host, reason),
         Some(rustls::Error::InvalidMessage(_)) => Failure::NotTls,
-        Some(other) => Failure::Tls(other.to_string()),
+        Some(other) => Failure::Tls(in_words(other)),
         None if error.kind() == io::ErrorKind::UnexpectedEof
             || error.kind() == io::ErrorKind::ConnectionReset =>
         {

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, http};
 use url::Url;
 
 use super::{Line, Refusal, Socket};
-use crate::link::trust::reason;
+use crate::link::trust::{in_words, reason};
 use crate::push::failure::{Failure, Stage};
 use crate::push::outlet::Outlet;
 use crate::targets::endpoint::Endpoint;
@@ -87,12 +87,12 @@ fn shown_place(location: &str) -> String {
 fn failure(error: Error) -> Failure {
     match error {
         // With TLS 1.3 a server says only now that it wants a certificate of ours.
-        Error::Io(error) if reason(&error).is_some() => Failure::Tls(error.to_string()),
+        Error::Io(error) => reason(&error)
+            .map_or(Failure::HungUp(Stage::Upgrade), |error| Failure::Tls(in_words(error))),
         Error::Protocol(ProtocolError::HttparseError(_)) => Failure::NotHttp,
         Error::Protocol(ProtocolError::HandshakeIncomplete)
         | Error::ConnectionClosed
-        | Error::AlreadyClosed
-        | Error::Io(_) => Failure::HungUp(Stage::Upgrade),
+        | Error::AlreadyClosed => Failure::HungUp(Stage::Upgrade),
         Error::AttackAttempt => Failure::NotWebSocket("its header does not end".to_owned()),
         Error::Protocol(error) => Failure::NotWebSocket(error.to_string()),
         other => Failure::NotWebSocket(other.to_string()),

@@ -69,7 +69,7 @@ pub(super) fn rows() -> Vec<Row> {
             "tls-wants-ours",
             Shows::WantsOurs,
             "tls",
-            "TLS failed: received fatal alert: CertificateRequired",
+            "TLS failed: received fatal alert: certificate required",
         ),
         late("tls-then-hangs-up", HANGS_UP, "the connection broke (1006): the target hung up"),
         late("tls-then-cut", CUTS, "the connection broke (1006): the target hung up"),
