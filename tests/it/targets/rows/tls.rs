@@ -49,7 +49,7 @@ pub(super) fn rows() -> Vec<Row> {
             "tls-too-old",
             &[Step::Say(&[21, 3, 1, 0, 2, 2, 70])],
             "tls",
-            "TLS failed: received fatal alert: ProtocolVersion",
+            "TLS failed: received fatal alert: protocol version",
         ),
         Row::fails(
             "tls-then-silent",
