@@ -14,6 +14,7 @@ pub(super) fn single_phase(message: &SgsMo) -> Option<InverterReading> {
         link_status: message.link_status,
         warning_number: message.warning_number,
         voltage: message.voltage,
+        has_voltage: message.voltage != 0,
         frequency: message.frequency,
         temperature: message.temperature,
         active_power: message.active_power,
@@ -22,7 +23,8 @@ pub(super) fn single_phase(message: &SgsMo) -> Option<InverterReading> {
         signal: message.signal,
     };
     let mut inverter = common.inverter()?;
-    if is_linked(message.link_status) {
+    inverter.grid_voltage = inverter.grid_voltage.and_then(plausible::grid_voltage);
+    if common.is_on_the_mains() {
         inverter.ac.current = plausible::current(Amperes::from_hundredths(message.current));
         inverter.ac.power_limit = power_limit(message.power_limit);
     }
@@ -31,11 +33,13 @@ pub(super) fn single_phase(message: &SgsMo) -> Option<InverterReading> {
 
 /// A three-phase inverter; `None` without a serial number.
 pub(super) fn three_phase(message: &TgsMo) -> Option<InverterReading> {
+    let voltages = [message.voltage_a, message.voltage_b, message.voltage_c];
     let common = Common {
         serial: message.serial,
         link_status: message.link_status,
         warning_number: message.warning_number,
         voltage: message.voltage_a,
+        has_voltage: voltages.iter().any(|&raw| raw != 0),
         frequency: message.frequency,
         temperature: message.temperature,
         active_power: message.active_power,
@@ -44,8 +48,7 @@ pub(super) fn three_phase(message: &TgsMo) -> Option<InverterReading> {
         signal: message.signal,
     };
     let mut inverter = common.inverter()?;
-    if is_linked(message.link_status) {
-        let voltages = [message.voltage_a, message.voltage_b, message.voltage_c];
+    if common.is_on_the_mains() {
         let currents = [message.current_a, message.current_b, message.current_c];
         inverter.ac.phase_voltages =
             all(voltages.map(|raw| plausible::voltage(Volts::from_tenths(raw))));
@@ -61,6 +64,8 @@ struct Common {
     link_status: i32,
     warning_number: i32,
     voltage: i32,
+    /// On any phase.
+    has_voltage: bool,
     frequency: i32,
     temperature: i32,
     active_power: i32,
@@ -77,6 +82,10 @@ impl Common {
             return Some(inverter);
         }
         inverter.alarm_count = u32::try_from(self.warning_number).ok();
+        inverter.ac.signal = signal::percent(self.signal);
+        if !self.is_on_the_mains() {
+            return Some(inverter);
+        }
         inverter.grid_voltage = plausible::voltage(Volts::from_tenths(self.voltage));
         inverter.grid_frequency = plausible::frequency(Hertz::from_hundredths(self.frequency));
         inverter.temperature = plausible::temperature(Celsius::from_tenths(self.temperature));
@@ -84,10 +93,16 @@ impl Common {
             active_power: plausible::active_power(Watts::from_tenths(self.active_power)),
             reactive_power: plausible::reactive_power(Vars::from_tenths(self.reactive_power)),
             power_factor: plausible::power_factor(power_factor(self.power_factor)),
-            signal: signal::percent(self.signal),
-            ..AcReading::default()
+            ..inverter.ac
         };
         Some(inverter)
+    }
+
+    /// Whether the DTU has heard of its mains side: right after their start it knows some inverters
+    /// to be linked, and nothing else, and gives zeros for it all. No mains has neither voltage nor
+    /// frequency; one phase of three may be dead.
+    const fn is_on_the_mains(&self) -> bool {
+        is_linked(self.link_status) && (self.has_voltage || self.frequency != 0)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use prost::Message;
 
-use super::super::messages::RealDataNewReq;
+use super::super::messages::{RealDataNewReq, SgsMo, TgsMo};
 use super::super::vectors::vectors;
 use super::*;
 use crate::plant::meter::MeterReading;
-use crate::plant::units::WattHours;
+use crate::plant::reading::AcReading;
+use crate::plant::units::{Celsius, WattHours, Watts};
 
 fn read(name: &str) -> DtuReading {
     let data = RealDataNewReq::decode(vectors()[name].payload().unwrap()).unwrap();
@@ -172,4 +173,31 @@ fn every_known_answer_is_read_whole() {
         assert_eq!((reading.inverters.len(), reading.port_count()), (inverters, ports), "{name}");
         assert!(reading.inverters.iter().all(InverterReading::is_live), "{name}");
     }
+}
+
+#[test]
+fn an_inverter_that_is_linked_but_not_heard_of_yet_has_no_mains_side() {
+    let serial = 0x1164_A000_0001;
+    let single = SgsMo { serial, ver: 1, link_status: 1, signal: 100, ..SgsMo::default() };
+    let three = TgsMo { serial: serial + 1, link_status: 1, signal: 100, ..TgsMo::default() };
+    // One that is heard of: two dead phases are two values.
+    let heard = TgsMo { serial: serial + 2, voltage_b: 2301, frequency: 5000, ..three };
+    let no_voltage = SgsMo { serial: serial + 3, frequency: 5000, temperature: 91, ..single };
+    let data = RealDataNewReq {
+        single_phase: vec![single, no_voltage],
+        three_phase: vec![three, heard],
+        ..RealDataNewReq::default()
+    };
+    let inverters = reading(&data, &AppInfo::default()).inverters;
+    let [single, no_voltage, three, heard] = inverters.as_slice() else { panic!("{inverters:?}") };
+    for inverter in [single, three] {
+        let ac = AcReading { signal: Some(100), ..AcReading::default() };
+        assert_eq!((inverter.link_status, &inverter.ac), (Some(1), &ac));
+        let values = (inverter.grid_voltage, inverter.grid_frequency, inverter.temperature);
+        assert_eq!(values, (None, None, None));
+    }
+    assert_eq!(no_voltage.grid_voltage, None, "0 V is no voltage of the mains");
+    assert_eq!(no_voltage.temperature.map(Celsius::as_f64), Some(9.1));
+    let volts: Vec<f64> = heard.ac.phase_voltages.iter().map(|volts| volts.as_f64()).collect();
+    assert_eq!((volts, heard.ac.active_power), (vec![0.0, 230.1, 0.0], Some(Watts::default())));
 }
