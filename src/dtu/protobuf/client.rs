@@ -103,8 +103,9 @@ impl<D: Dial> ProtobufDtu<D> {
         let mut connection = None;
         loop {
             self.pace.wait().await;
-            if self.is_left_alone().await {
+            if let Some(pause) = self.upload_pause() {
                 connection = None;
+                self.pace.pause(pause).await;
             }
             let outcome = self.step(&mut connection, packets).await;
             self.pace.ended();
@@ -135,13 +136,10 @@ impl<D: Dial> ProtobufDtu<D> {
         }
     }
 
-    /// Waits while the DTU sends to the cloud, if it shall be left alone then; whether it had to.
-    async fn is_left_alone(&mut self) -> bool {
-        let pause = upload::pause(self.clock.now()).filter(|_| self.settings.avoid_cloud_upload);
-        if let Some(pause) = pause {
-            self.pace.pause(pause).await;
-        }
-        pause.is_some()
+    /// How long the DTU sends to the cloud from now on, if it shall be left alone then: no connection
+    /// may be open meanwhile.
+    fn upload_pause(&self) -> Option<Duration> {
+        upload::pause(self.clock.now()).filter(|_| self.settings.avoid_cloud_upload)
     }
 
     /// One request and its answer; connects first where there is no connection.

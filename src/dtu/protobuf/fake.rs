@@ -88,6 +88,8 @@ pub(super) struct FakeDtu {
     /// For real data only; used up one by one.
     pub(super) faults: VecDeque<Fault>,
     pub(super) asked: Vec<Asked>,
+    /// When the client closed a connection.
+    pub(super) left: Vec<Instant>,
     /// Added to the time of each answer's first packet.
     pub(super) step: i32,
     /// How many packets its app info says it has, and how many of them it gives.
@@ -106,6 +108,7 @@ impl FakeDtu {
             when_wrong: Fault::Silence,
             faults: VecDeque::new(),
             asked: Vec::new(),
+            left: Vec::new(),
             step: 60,
             info: (1, 1),
             connection: 0,
@@ -139,7 +142,10 @@ impl FakeDtu {
                     }
                     // What cannot be read gets no answer, until the other side has enough of it.
                     Some(Err(_)) => {}
-                    None => break,
+                    None => {
+                        self.left.push(Instant::now());
+                        break;
+                    }
                 }
             }
         }

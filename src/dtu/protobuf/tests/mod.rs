@@ -277,6 +277,8 @@ async fn a_dtu_that_sends_to_the_cloud_is_left_alone_if_configured() {
     pair.poll().await.unwrap();
     let asked = pair.dtu.asked.iter().map(|asked| (asked.at - started).as_secs());
     assert_eq!(asked.collect::<Vec<_>>(), [0, 2, 44]);
+    let left = pair.dtu.left.first().map(|at| (*at - started).as_secs());
+    assert_eq!(left, Some(4), "nobody is connected meanwhile");
 }
 
 #[tokio::test(start_paused = true)]
