@@ -89,10 +89,14 @@ class Home:
         with (self.folder / "output.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         wait_for("Home Assistant answers", self._is_up, 60)
-        if self._refresh is None:
+        is_new = self._refresh is None
+        if is_new:
             self._onboard()
         self._renew()
         wait_for("Home Assistant runs", lambda: self.get("/api/config")["state"] == "RUNNING", 60)
+        if is_new and self.get("/api/config")["version"] >= "2026":
+            # Else it takes its new port back after five minutes.
+            self.command("http/config/promote")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
         """Stop, and say how long that took."""
