@@ -98,7 +98,7 @@ def _device(coordinator: HoymilesCoordinator, ref: Ref) -> DeviceInfo:
         case Subject.DTU:
             is_called_so = ref.name.casefold().startswith("dtu")
             info["name"] = ref.name if is_called_so else f"DTU {ref.name}"
-            info["model"] = "DTU"
+            info["model"] = str(found.get("model") or "DTU")
         case Subject.INVERTER | Subject.PORT:
             found = snapshot.objects.get(Ref(Subject.INVERTER, ref.name), found)
             info["name"] = f"Inverter {ref.name}"

@@ -70,6 +70,8 @@ class PushSockets:
             _LOGGER.debug("The bridge went while we answered it")
         finally:
             self._sockets.discard(socket)
+            # One that broke off would else be pinged once more, into the void.
+            await socket.close()
             _LOGGER.info(
                 "[WebSocket Server] Connection from bridge (%s) closed (%s)",
                 request.remote,

@@ -98,6 +98,7 @@ def update() -> dict[str, Any]:
             "start_time": START,
             "dtus": {
                 "DTU": {
+                    "model": "DTU-Pro",
                     "status": "online",
                     "protocol": "modbus",
                     "last_successful_query": NOW,

@@ -93,7 +93,8 @@ def test_every_row_of_a_port_is_an_entity_of_its_inverter(
     assert not any(loaded.entry_id in unique_id for unique_id in unique_ids)
     dtu = devices.async_get(device.via_device_id)
     assert dtu.identifiers == {(DOMAIN, f"{loaded.entry_id}_dtu_DTU")}
-    assert (dtu.name, dtu.serial_number, dtu.sw_version) == ("DTU", "10F8BC500000", "V00.01.00")
+    told = (dtu.name, dtu.model, dtu.serial_number, dtu.sw_version)
+    assert told == ("DTU", "DTU-Pro", "10F8BC500000", "V00.01.00")
     bridge = devices.async_get(dtu.via_device_id)
     assert (bridge.identifiers, bridge.sw_version) == ({(DOMAIN, loaded.entry_id)}, "0.1.0")
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
+from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError, web
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant
@@ -111,6 +111,24 @@ async def test_a_second_connection_does_not_end_the_first(
     assert sockets.is_connected
     await second.close()
     await until(lambda: not sockets.is_connected)
+
+
+async def test_a_connection_that_breaks_off_is_over(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[web.WebSocketResponse] = []
+
+    class Noted(web.WebSocketResponse):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            served.append(self)
+
+    monkeypatch.setattr("custom_components.hoymiles_smiles.push.web.WebSocketResponse", Noted)
+    socket = await connect()
+    await socket.receive_json()
+    assert not served[0].closed
+    socket._response.connection.transport.abort()
+    await until(lambda: served[0].closed)
 
 
 async def test_unloading_ends_the_connection_in_order(
