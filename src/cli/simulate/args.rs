@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args, value_parser};
 use jiff::tz::TimeZone;
 
 use crate::clock::WallClock;
-use crate::sim::fault::{FAULTS, PlannedFault};
+use crate::sim::fault::{FAULTS, Fault, FaultHelp, PlannedFault, Wire};
 use crate::sim::plant::{PlantShape, SimulatedPlant};
 use crate::sim::protobuf::Kind;
 use crate::sim::simulation::Simulation;
@@ -111,6 +111,9 @@ pub(super) fn simulation(args: &SimulateArgs) -> anyhow::Result<Simulation> {
         "--ports must be from {inverters} to {most}, for {inverters} inverters of 1 to \
          {ports_per_inverter} ports"
     );
+    for planned in &args.faults {
+        shows_somewhere(planned.fault, args)?;
+    }
     let shape =
         PlantShape { inverters, ports_per_inverter, total_ports, seed: args.seed, dtu_index: 0 };
     let mut plant = SimulatedPlant::new(&shape).in_time_zone(args.timezone.clone());
@@ -126,6 +129,22 @@ pub(super) fn simulation(args: &SimulateArgs) -> anyhow::Result<Simulation> {
         simulation.faults().set(*fault);
     }
     Ok(simulation)
+}
+
+/// A fault that nobody would see makes a test of a healthy DTU.
+fn shows_somewhere(fault: Fault, args: &SimulateArgs) -> anyhow::Result<()> {
+    let name = fault.name();
+    let wire = FAULTS.iter().find(|help| help.name == name).and_then(FaultHelp::wire);
+    let (language, option, is_served) = match wire {
+        Some(Wire::Modbus) => ("Modbus", "--modbus", args.modbus.is_some()),
+        Some(Wire::Protobuf) => ("protobuf", "--protobuf", args.protobuf.is_some()),
+        None => return Ok(()),
+    };
+    ensure!(
+        is_served,
+        "the fault `{name}` shows over {language} only; serve that with {option} ADDR"
+    );
+    Ok(())
 }
 
 fn time_zone(name: &str) -> Result<TimeZone, String> {
@@ -166,7 +185,6 @@ pub(super) fn parsed(line: &str) -> Result<SimulateArgs, clap::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::fault::Fault;
 
     #[test]
     fn a_plant_is_as_the_command_line_says() {
@@ -196,6 +214,18 @@ mod tests {
         assert!(truth.inverters.iter().all(|inverter| inverter.serial.prefix() == 0x1382));
     }
 
+    #[test]
+    fn faults_of_a_language_that_is_served_are_planned() {
+        for line in [
+            "--modbus [::1]:0 --fault exception",
+            "--protobuf [::1]:0 --fault bad-crc",
+            "--protobuf [::1]:0 --fault night",
+            "--modbus [::1]:0 --protobuf [::1]:0 --fault exception --fault bad-crc",
+        ] {
+            assert!(simulation(&parsed(line).unwrap()).is_ok(), "{line}");
+        }
+    }
+
     #[track_caller]
     fn check_refused(line: &str, says: &str) {
         let error = match parsed(line) {
@@ -215,6 +245,11 @@ mod tests {
         check_refused("--modbus [::1]:0 --ports 13", "--ports must be from 3 to 12");
         check_refused("--modbus [::1]:0 --ports 2", "--ports must be from 3 to 12");
         check_refused("--modbus [::1]:0 --fault sloth", "no fault is called `sloth`; there are:");
+        let only = "the fault `exception` shows over Modbus only; serve that with --modbus ADDR";
+        check_refused("--protobuf [::1]:0 --fault exception=2", only);
+        check_refused("--protobuf [::1]:0 --fault not-mapped@60..", "`not-mapped`");
+        let only = "the fault `bad-crc` shows over protobuf only; serve that with --protobuf ADDR";
+        check_refused("--modbus [::1]:0 --fault bad-crc", only);
         check_refused("--modbus [::1]:0 --timezone Mars", "no time zone is called `Mars`");
     }
 

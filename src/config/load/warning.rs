@@ -18,32 +18,54 @@ pub(super) fn warnings(config: &Config, origins: &Origins) -> Vec<String> {
     let mut warnings = Vec::new();
     for (index, dtu) in config.dtus.iter().enumerate() {
         warnings.extend(keys_of_one(index, dtu, origins));
+        let interval = interval_path(index, dtu);
         if is_hasty(dtu, config.poll.interval) {
-            warnings.push(format!(
+            let text = format!(
                 "DTU {}: an interval below {KIND_INTERVAL:?} with records_per_read = 1 is hard on \
                  a DTU; if it fails, lengthen the interval or try records_per_read = 6",
                 dtu.name
-            ));
+            );
+            warnings.push(at(&interval, &text, origins));
         }
         if dtu.interval_or(config.poll.interval) > dtu.interval.unwrap_or(config.poll.interval) {
-            warnings.push(format!(
+            let text = format!(
                 "DTU {}: is asked every {PROTOBUF_INTERVAL:?}, not more often: over protobuf, who \
                  asks sooner gets old values and keeps the DTU from its maker's cloud; set \
                  `interval` to \"35s\" or more",
                 dtu.name
-            ));
+            );
+            warnings.push(at(&interval, &text, origins));
         }
         if dtu.protocol != Protocol::Simulated && dtu.host.to_lowercase().ends_with(".local") {
-            warnings.push(format!(
+            let text = format!(
                 "DTU {}: names ending in .local are not found from inside a container; its IP \
                  address is safer",
                 dtu.name
-            ));
+            );
+            warnings.push(at(&format!("dtu[{index}].host"), &text, origins));
         }
     }
     warnings.extend(shared_dtus(&config.dtus, origins));
     warnings.extend(mistaken_hosts(&config.http.registration.allow, origins));
     warnings
+}
+
+/// Where the interval of that DTU is set.
+fn interval_path(index: usize, dtu: &DtuConfig) -> String {
+    match dtu.interval {
+        Some(_) => format!("dtu[{index}].interval"),
+        None => "poll.interval".to_owned(),
+    }
+}
+
+/// The other protocol, if the port that is set is its usual one.
+fn language_of_port(dtu: &DtuConfig) -> Option<Protocol> {
+    let other = match dtu.protocol {
+        Protocol::Modbus => Protocol::Protobuf,
+        Protocol::Protobuf => Protocol::Modbus,
+        Protocol::Simulated => return None,
+    };
+    (dtu.port() == DtuConfig::new("", other, "").port()).then_some(other)
 }
 
 /// Two sections that ask the same device.
@@ -104,6 +126,14 @@ fn keys_of_one(index: usize, dtu: &DtuConfig, origins: &Origins) -> Vec<String> 
             "requests that follow each other this fast disturb the DTU's way to its maker's cloud \
              and app; remove it, or set it to \"2s\" or more",
         ));
+    }
+    if let Some(other) = language_of_port(dtu) {
+        let (protocol, port) = (dtu.protocol, dtu.port());
+        let text = format!(
+            "on {port} a DTU speaks \"{other}\", not \"{protocol}\"; remove `port`, or set \
+             protocol = \"{other}\""
+        );
+        warnings.push(warning("port", &text));
     }
     warnings
 }

@@ -108,6 +108,15 @@ const fn help(name: &'static str, value: &'static str, effect: &'static str) -> 
     FaultHelp { name, value, effect }
 }
 
+/// The only language in which a fault shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// Modbus-TCP.
+    Modbus,
+    /// The DTU's own protocol.
+    Protobuf,
+}
+
 /// Every fault.
 pub const FAULTS: [FaultHelp; 36] = [
     help("wrong-byte-count", "BYTE (255)", "Modbus: replies state a wrong length of their data"),
@@ -188,6 +197,17 @@ impl Fault {
             Self::NewKey => "new-key",
             Self::PlainText => "plain-text",
             Self::ClockAtZero => "clock-at-zero",
+        }
+    }
+}
+
+impl FaultHelp {
+    /// The only language in which it shows, as its effect says; `None`: in both.
+    pub fn wire(&self) -> Option<Wire> {
+        match self.effect.split_once(':') {
+            Some(("Modbus", _)) => Some(Wire::Modbus),
+            Some(("protobuf", _)) => Some(Wire::Protobuf),
+            _ => None,
         }
     }
 }

@@ -65,6 +65,40 @@ fn requests_that_disturb_the_cloud_are_warned_of() {
     );
 }
 
+#[test]
+fn an_interval_that_is_too_short_is_named_where_it_is_set() {
+    let hasty = "DTU Roof: an interval below 30s with records_per_read = 1 is hard on a DTU; if \
+                 it fails, lengthen the interval or try records_per_read = 6";
+    let floor = "DTU Roof: is asked every 35s, not more often: over protobuf, who asks sooner gets \
+                 old values and keeps the DTU from its maker's cloud; set `interval` to \"35s\" or \
+                 more";
+    let own = |text: &str| format!("dtu[0].interval: {text} (line 5)");
+    check("modbus", "host = \"h\"\ninterval = \"20s\"", &[&own(hasty)]);
+    check("protobuf", "host = \"h\"\ninterval = \"20s\"", &[&own(floor)]);
+    let common = |text: &str| format!("poll.interval: {text} (line 6)");
+    let lines = "host = \"h\"\n[poll]\ninterval = \"20s\"";
+    check("modbus", lines, &[&common(hasty)]);
+    check("protobuf", lines, &[&common(floor)]);
+}
+
+#[test]
+fn the_port_of_the_other_protocol_is_warned_of() {
+    check(
+        "modbus",
+        "host = \"h\"\nport = 10081",
+        &[
+            "dtu[0].port: on 10081 a DTU speaks \"protobuf\", not \"modbus\"; remove `port`, or set \
+           protocol = \"protobuf\" (line 5)",
+        ],
+    );
+    check(
+        "protobuf",
+        "host = \"h\"\nport = 502",
+        &["dtu[0].port: on 502 a DTU speaks \"modbus\", not \"protobuf\"; remove `port`, or set \
+           protocol = \"modbus\" (line 5)"],
+    );
+}
+
 /// These lines behind a DTU call for these warnings.
 #[track_caller]
 fn check_rest(lines: &str, environment: &[(&str, &str)], expected: &[&str]) {
