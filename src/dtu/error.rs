@@ -1,9 +1,12 @@
 //! Why asking a DTU failed, sorted by what the caller does about it.
 
+use std::fmt::Display;
 use std::io;
 use std::time::Duration;
 
 use thiserror::Error;
+
+use crate::config::Protocol;
 
 /// Why asking a DTU failed. The texts say the cause and the cure.
 #[derive(Debug, Error)]
@@ -56,16 +59,38 @@ pub enum DtuError {
          ports would be missing; not supported: take its values over its own API or MQTT"
     )]
     WordAddressed,
-    /// Bytes that are not the protocol: the link is dropped, since framing is lost.
+    /// Bytes that are not the protocol: the link is dropped, since framing is lost. Made by
+    /// [`malformed`](Self::malformed), which knows a cure.
     #[error("the DTU sent a malformed answer: {0}")]
     Malformed(String),
     /// The answer was encrypted with another key, or is not the DTU's: what the bridge knows of the
     /// DTU's encryption is out of date and is asked for again.
-    #[error("the DTU's answer could not be decrypted; it may have restarted just now")]
+    #[error("the DTU's answer could not be decrypted; {OTHERWISE_ENCRYPTED}")]
     Unauthentic,
 }
 
+/// What to do about answers that are no message, or about none that can be decrypted.
+pub const OTHERWISE_ENCRYPTED: &str = "it restarted just now, or encrypts otherwise than the bridge knows: if that stays, restart it, \
+     and report its firmware version";
+
 impl DtuError {
+    /// An answer of a DTU of that protocol that is none, for this reason; a reason may bring a cure of
+    /// its own, behind a semicolon.
+    pub fn malformed(protocol: Protocol, why: &impl Display) -> Self {
+        let mut text = why.to_string();
+        if !text.contains("; ") {
+            text.push_str(match protocol {
+                Protocol::Modbus | Protocol::Simulated => {
+                    "; is that a DTU-Pro, and its Modbus port? Others speak protocol = \"protobuf\""
+                }
+                Protocol::Protobuf => {
+                    "; is that a Hoymiles DTU, and its port 10081? Restart it if it answered before"
+                }
+            });
+        }
+        Self::Malformed(text)
+    }
+
     /// Whether nobody answered, as when the DTU has no power. Its name may be gone as well: routers
     /// forget the names of devices that are off.
     pub const fn is_silence(&self) -> bool {
@@ -102,8 +127,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_malformed_answer_has_a_cure_of_its_protocol_unless_it_brings_its_own() {
+        for (protocol, why, expected) in [
+            (Protocol::Modbus, "it answers function 4", "is that a DTU-Pro, and its Modbus port?"),
+            (Protocol::Protobuf, "real data", "is that a Hoymiles DTU, and its port 10081?"),
+            (Protocol::Modbus, "it answers as unit 2; is `unit_id` right?", "is `unit_id` right?"),
+        ] {
+            let told = DtuError::malformed(protocol, &why).to_string();
+            let (cause, cure) = told.split_once("; ").unwrap();
+            let cause = cause.strip_prefix("the DTU sent a malformed answer: ").unwrap();
+            assert!(why.starts_with(cause) && cure.starts_with(expected), "{told}");
+        }
+    }
+
+    #[test]
     fn errors_are_alike_if_only_bytes_differ() {
-        let malformed = |text: &str| DtuError::Malformed(text.to_owned());
+        let malformed = |text: &str| DtuError::malformed(Protocol::Protobuf, &text);
         let check = |one: DtuError, other: DtuError, expected: bool| {
             assert_eq!(one.is_like(&other), expected, "{one} | {other}");
         };

@@ -7,6 +7,8 @@ pub mod dial;
 
 mod plausible;
 
+mod stranger;
+
 pub mod modbus;
 
 pub mod protobuf;

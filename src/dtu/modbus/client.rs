@@ -8,7 +8,7 @@ use super::addressing::{is_skipped_record, looks_skipped};
 use super::batch::{Batch, NotRecords, Page, page};
 use super::decode::{PortRecord, dtu_serial};
 use super::inverters::inverters;
-use super::link::Link;
+use super::link::{Link, malformed};
 use super::registers::{MAX_RECORDS, RECORD_BYTES, Read};
 use super::scale::Scales;
 use crate::config::DtuConfig;
@@ -180,7 +180,7 @@ impl<D: Dial> ModbusDtu<D> {
         if data.is_empty() {
             return Err(DtuError::NotMapped);
         }
-        page(&data, 1).map_err(|why| DtuError::Malformed(why.to_string()))
+        page(&data, 1).map_err(|why| malformed(&why))
     }
 
     /// Asks for the DTU's own serial number, once per connection. Not all DTUs give it: then the

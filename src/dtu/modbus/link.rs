@@ -1,6 +1,7 @@
 //! One connection to one DTU: a request at a time, with its time limit, its retries and its
 //! distance from the one before.
 
+use std::fmt::Display;
 use std::io;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tracing::debug;
 
 use super::registers::Read;
 use super::repair::Mended;
-use crate::config::DtuConfig;
+use crate::config::{DtuConfig, Protocol};
 use crate::dtu::DtuError;
 use crate::dtu::dial::Dial;
 
@@ -78,7 +79,7 @@ impl<D: Dial> Link<D> {
             let reused = self.context.is_some();
             let error = match self.attempt(read, gap).await {
                 Ok(data) if is_usable(data.len()) => return Ok(data),
-                Ok(data) => DtuError::Malformed(format!(
+                Ok(data) => malformed(&format!(
                     "{} bytes from {:#06x} where {} were asked for",
                     data.len(),
                     read.address,
@@ -142,11 +143,14 @@ impl<D: Dial> Link<D> {
     }
 }
 
+/// An answer that is none, for this reason.
+pub(super) fn malformed(why: &impl Display) -> DtuError {
+    DtuError::malformed(Protocol::Modbus, why)
+}
+
 fn dtu_error(error: Error) -> DtuError {
     match error {
-        Error::Transport(error) if error.kind() == io::ErrorKind::InvalidData => {
-            DtuError::Malformed(error.to_string())
-        }
+        Error::Transport(error) if error.kind() == io::ErrorKind::InvalidData => malformed(&error),
         Error::Transport(error) => DtuError::Closed(error),
         // Their own texts are those of a program's debugger.
         Error::Protocol(
@@ -157,5 +161,5 @@ fn dtu_error(error: Error) -> DtuError {
 
 /// The stream notices such answers first, and says more about them.
 fn other_request() -> DtuError {
-    DtuError::Malformed("it belongs to another request".to_owned())
+    malformed(&"it belongs to another request")
 }

@@ -1,12 +1,14 @@
 //! What a DTU says about itself: its serial number, its inverters, and whether it encrypts. Pure.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use prost::Message;
 
 use super::crypto::EncRand;
 use super::messages::{AppInfoReq, DtuInfo};
 use super::version;
+use crate::config::Protocol;
 use crate::dtu::DtuError;
 use crate::plant::serial::{DtuSerial, InverterSerial};
 
@@ -31,11 +33,11 @@ pub struct AppInfo {
 /// The answer to the request for that packet, from the payload of its frame; `None` if it answers
 /// another one. Whatever the first answer says of itself, it is the first.
 pub(super) fn packet(payload: &[u8], packet: i32) -> Result<Option<AppInfoReq>, DtuError> {
-    let message = AppInfoReq::decode(payload)
-        .map_err(|error| DtuError::Malformed(format!("app info: {error}")))?;
+    let message =
+        AppInfoReq::decode(payload).map_err(|error| malformed(&format!("app info: {error}")))?;
     let is_later = packet > 0 && message.dtu_serial.is_empty();
     if !is_later && !is_serial(&message.dtu_serial) {
-        return Err(DtuError::Malformed("app info without a serial number".to_owned()));
+        return Err(malformed(&"app info without a serial number"));
     }
     Ok((packet == 0 || message.current_package == packet).then_some(message))
 }
@@ -67,9 +69,14 @@ fn enc_rand(dtu: &DtuInfo) -> Result<Option<EncRand>, DtuError> {
     }
     let no_key = |_| {
         let length = dtu.enc_rand.len();
-        DtuError::Malformed(format!("app info: it encrypts, but with {length} bytes for its key"))
+        malformed(&format!("app info: it encrypts, but with {length} bytes for its key"))
     };
     dtu.enc_rand.as_slice().try_into().map(Some).map_err(no_key)
+}
+
+/// An answer that is none, for this reason.
+pub(super) fn malformed(why: &impl Display) -> DtuError {
+    DtuError::malformed(Protocol::Protobuf, why)
 }
 
 /// Whether a text can be a DTU's serial number. Not all of them are hexadecimal, but all are there,

@@ -248,7 +248,7 @@ impl<D: Dial> Dtu for ProtobufDtu<D> {
 }
 
 fn accepted_command(message: &[u8]) -> Result<Option<CommandReq>, DtuError> {
-    let malformed = |error| DtuError::Malformed(format!("answer to a command: {error}"));
+    let malformed = |error| app_info::malformed(&format!("answer to a command: {error}"));
     CommandReq::decode(message).map(Some).map_err(malformed)
 }
 
@@ -256,10 +256,10 @@ fn accepted_command(message: &[u8]) -> Result<Option<CommandReq>, DtuError> {
 /// none: ciphertext that happens to be a message has not even that.
 fn real_data(message: &[u8], packet: i32) -> Result<Option<RealDataNewReq>, DtuError> {
     let data = RealDataNewReq::decode(message)
-        .map_err(|error| DtuError::Malformed(format!("real data: {error}")))?;
+        .map_err(|error| app_info::malformed(&format!("real data: {error}")))?;
     let is_later = packet > 0 && data.dtu_serial.is_empty();
     if !is_later && !app_info::is_serial(&data.dtu_serial) {
-        return Err(DtuError::Malformed("real data without a serial number".to_owned()));
+        return Err(app_info::malformed(&"real data without a serial number"));
     }
     Ok((data.cp == packet).then_some(data))
 }

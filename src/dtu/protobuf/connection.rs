@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::codec::Framed;
 
+use super::app_info::malformed;
 use super::command::{Command, Secrecy};
 use super::crypto::Cipher;
 use super::frame::{Frame, FrameCodec, FrameError};
@@ -125,7 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Debug + Unpin> Connection<S> {
             }
         }
         let unanswered = || format!("none of {MOST_SKIPPED} frames answered the request");
-        second_best.ok_or_else(|| DtuError::Malformed(unanswered()))
+        second_best.ok_or_else(|| malformed(&unanswered()))
     }
 }
 
@@ -139,6 +140,6 @@ fn broken(error: FrameError) -> DtuError {
         FrameError::Magic(_)
         | FrameError::Length { .. }
         | FrameError::Crc { .. }
-        | FrameError::TooLong(_) => DtuError::Malformed(error.to_string()),
+        | FrameError::TooLong(_) => malformed(&error),
     }
 }

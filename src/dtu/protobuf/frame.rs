@@ -9,6 +9,8 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use super::command::{Command, Secrecy};
 use super::crc::crc16;
+use crate::dtu::error::OTHERWISE_ENCRYPTED;
+use crate::dtu::stranger;
 
 const MAGIC: [u8; 2] = *b"HM";
 const HEADER: usize = 10;
@@ -38,7 +40,7 @@ pub enum FrameError {
     Io(#[from] io::Error),
     /// A frame does not begin where it should. Zero bytes are what some DTUs answer to a request
     /// that they cannot decrypt.
-    #[error("a frame begins with {0:02x?} instead of `HM`")]
+    #[error("{}", beginning(.0))]
     Magic(Vec<u8>),
     /// The header gives a length that is smaller than the header.
     #[error("a frame of command {command} says it is {length} bytes long")]
@@ -63,6 +65,17 @@ pub enum FrameError {
     /// The payload does not fit into a frame; only for frames we send.
     #[error("a payload of {0} bytes does not fit into a frame")]
     TooLong(usize),
+}
+
+/// What came where a frame should begin, in words.
+fn beginning(bytes: &[u8]) -> String {
+    match stranger::language(bytes) {
+        Some(language) => format!("what answers speaks {language}"),
+        None if bytes.iter().all(|byte| *byte == 0) => {
+            format!("it answers with zero bytes; {OTHERWISE_ENCRYPTED}")
+        }
+        None => format!("a frame begins with {bytes:02x?} instead of `HM`"),
+    }
 }
 
 /// Cuts a stream into frames, and joins them. One per connection and direction.
@@ -175,5 +188,22 @@ impl Encoder<Frame> for FrameCodec {
         bytes.put_slice(payload);
         bytes.put_slice(frame.tag.as_ref().map_or(&[][..], |tag| tag));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_begins_like_no_frame_is_told_in_words() {
+        let check = |bytes: &[u8], expected: &str| {
+            let error = FrameCodec::default().decode(&mut BytesMut::from(bytes)).unwrap_err();
+            assert!(error.to_string().starts_with(expected), "{error}");
+        };
+        check(b"HTTP/1.1 400 Bad Request", "what answers speaks HTTP");
+        check(b"\x15\x03\x03\x00\x02\x02\x16", "what answers speaks TLS");
+        check(&[0; 10], "it answers with zero bytes; it restarted just now, or encrypts otherwise");
+        check(b"\x01\x02", "a frame begins with [01, 02] instead of `HM`");
     }
 }

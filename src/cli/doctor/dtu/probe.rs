@@ -158,20 +158,7 @@ fn told(
             if partial.port_count() > 0 {
                 cause = format!("{cause}, after {} ports were read", partial.port_count());
             }
-            let cure = if cure.is_empty() { cure_of(config).to_owned() } else { cure };
             vec![Step::wrong("protocol", cause, cure).taking(took)]
-        }
-    }
-}
-
-/// What to try where the error itself knows nothing.
-const fn cure_of(config: &DtuConfig) -> &'static str {
-    match config.protocol {
-        Protocol::Modbus | Protocol::Simulated => {
-            "is that a DTU-Pro, and its Modbus port? Others speak protocol = \"protobuf\""
-        }
-        Protocol::Protobuf => {
-            "is that a Hoymiles DTU, and its port 10081? Restart it if it answered before"
         }
     }
 }

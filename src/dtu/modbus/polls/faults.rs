@@ -144,7 +144,8 @@ async fn an_answer_to_another_request_says_what_is_wrong_with_it() {
             |asked| {
                 Answer::Raw([&asked.transaction.to_be_bytes()[..], &[0, 0, 0, 3, 1, 4, 0]].concat())
             },
-            "the DTU sent a malformed answer: it answers function 4 to function 3",
+            "the DTU sent a malformed answer: it answers function 4 to function 3; is that a DTU-Pro, \
+             and its Modbus port? Others speak protocol = \"protobuf\"",
         ),
     ];
     for (fault, text) in answers {

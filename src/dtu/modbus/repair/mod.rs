@@ -18,6 +18,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::request::Request;
+use crate::dtu::stranger;
 
 /// The first six bytes: transaction, protocol, and length of what follows.
 const HEADER: usize = 6;
@@ -36,6 +37,8 @@ const READ: u8 = 3;
 pub(super) enum NoAnswer {
     #[error("its header names protocol {0} where Modbus is 0; is this the Modbus port?")]
     OtherProtocol(u16),
+    #[error("what answers speaks {0}; is this the Modbus port?")]
+    OtherLanguage(&'static str),
     #[error("its header announces {0} bytes, which no Modbus answer has")]
     ImpossibleLength(usize),
     #[error("it answers function {0} to function {READ}")]
@@ -80,7 +83,8 @@ pub(super) fn take_answer(raw: &mut BytesMut) -> Result<Option<BytesMut>, NoAnsw
     };
     let length = usize::from(length);
     if protocol != 0 {
-        return Err(NoAnswer::OtherProtocol(protocol));
+        let language = stranger::language(raw).map(NoAnswer::OtherLanguage);
+        return Err(language.unwrap_or(NoAnswer::OtherProtocol(protocol)));
     }
     if !LENGTHS.contains(&length) {
         return Err(NoAnswer::ImpossibleLength(length));

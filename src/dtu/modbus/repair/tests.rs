@@ -51,7 +51,10 @@ fn a_refusal_passes() {
 
 #[test]
 fn what_is_no_answer_is_refused_before_it_is_awaited() {
-    check(b"HTTP/1.1 400", Err(NoAnswer::OtherProtocol(0x5450)));
+    check(b"HTTP/1.1 400", Err(NoAnswer::OtherLanguage("HTTP")));
+    check(&[0x15, 3, 3, 0, 2, 2, 0x16], Err(NoAnswer::OtherLanguage("TLS")));
+    check(&[0x15, 3, 0, 0, 0, 1, 1], Err(NoAnswer::ImpossibleLength(1)));
+    check(b"GET / HTTP", Err(NoAnswer::OtherProtocol(0x5420)));
     check(&[0, 9, 0, 0, 1, 5], Err(NoAnswer::ImpossibleLength(261)));
     check(&[0, 9, 0, 0, 0, 1, 1], Err(NoAnswer::ImpossibleLength(1)));
     check(&[0, 9, 0, 0, 0, 0], Err(NoAnswer::ImpossibleLength(0)));
