@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any, Final, cast
 
 from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import callback
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
@@ -17,6 +19,9 @@ from .coordinator import HoymilesCoordinator
 from .data import BRIDGE, Object, Ref, Snapshot, Subject
 from .row import Flag, Row, Value
 from .table import BY_SUBJECT
+
+# Home Assistant 2026.8 and later want the id of a parent, the older ones what identifies it.
+_PARENTS_HAVE_IDS: Final = "via_device_id" in DeviceInfo.__annotations__
 
 
 def unique_id(entry_id: str, ref: Ref, key: str) -> str:
@@ -113,7 +118,14 @@ def _device(coordinator: HoymilesCoordinator, ref: Ref) -> DeviceInfo:
         info["serial_number"] = str(serial)
     if firmware := found.get("firmware_version"):
         info["sw_version"] = str(firmware)
-    info["via_device"] = device_id(entry_id, via)
+    if _PARENTS_HAVE_IDS:
+        # It must be there before those that hang on it.
+        parent = dr.async_get(coordinator.hass).async_get_or_create(
+            config_entry_id=entry_id, **_device(coordinator, via)
+        )
+        cast(Any, info)["via_device_id"] = parent.id
+    else:
+        info["via_device"] = device_id(entry_id, via)
     return info
 
 

@@ -110,9 +110,11 @@ class Issues:
     def _shown_by_mqtt_too(self) -> list[str]:
         """Find inverters that MQTT discovery made devices of, too."""
         ours = {ref.name.lower() for ref, _ in self._coordinator.data.of(Subject.INVERTER)}
+        registry = dr.async_get(self._hass)
         others = {
             word
-            for device in dr.async_get(self._hass).devices.values()
+            for entry in self._hass.config_entries.async_entries("mqtt")
+            for device in dr.async_entries_for_config_entry(registry, entry.entry_id)
             for domain, *name in device.identifiers
             if domain == "mqtt"
             for word in re.split(r"[^0-9a-z]+", str(name[0]).lower() if name else "")

@@ -45,6 +45,11 @@ def test_devices_hang_together(home: Home) -> None:
         assert via == {"Inverter": "DTU", "DTU": "Hoymiles bridge", "Hoymiles": None}[kind]
 
 
+def test_home_assistant_has_nothing_against_the_integration(home: Home) -> None:
+    against = "Detected that custom integration"
+    assert not [line for line in home.log.splitlines() if against in line]
+
+
 def test_diagnostics_name_nobody(home: Home) -> None:
     told = str(home.get(f"/api/diagnostics/config_entry/{entry_id(home)}")["data"])
     serials = {unique_id[:12] for unique_id in registry(home) if unique_id.startswith("11")}
