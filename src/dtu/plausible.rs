@@ -18,6 +18,15 @@ const MAX_METER_VOLTAGE: MeterVolts = MeterVolts::from_hundredths(100_000);
 const MAX_METER_CURRENT: Amperes = Amperes::from_hundredths(100_000);
 const TEMPERATURES: [Celsius; 2] = [Celsius::from_tenths(-600), Celsius::from_tenths(1_500)];
 
+/// A microinverter has eight ports at most (MIT-5000-8T); there is room for a model that nobody has
+/// listed yet.
+const MOST_PORTS: u8 = 16;
+
+/// As on the housing, counted from 1.
+pub(super) const fn is_port(number: u8) -> bool {
+    1 <= number && number <= MOST_PORTS
+}
+
 /// PV side, or of one phase of the mains.
 pub(super) fn voltage(value: Volts) -> Option<Volts> {
     (Volts::default() <= value && value <= MAX_VOLTAGE).then_some(value)
@@ -86,6 +95,8 @@ mod tests {
 
     #[test]
     fn what_no_device_says_is_no_value() {
+        let ports: Vec<_> = (0..=u8::MAX).filter(|&number| is_port(number)).collect();
+        assert_eq!((ports.first(), ports.last(), ports.len()), (Some(&1), Some(&16), 16));
         assert_eq!(pv_power(Watts::from_tenths(i32::MAX)), None);
         assert_eq!(pv_power(Watts::from_tenths(-1)), None);
         assert!(pv_power(Watts::from_tenths(20_000)).is_some());

@@ -9,13 +9,15 @@ use crate::plant::units::{Celsius, Hertz, Volts, WattHours, Watts};
 
 /// Groups records by inverter, in the order in which the DTU lists them, ports ascending.
 ///
-/// A record that comes twice does no harm: one with live values wins over one without.
+/// A record that comes twice does no harm: one with live values wins over one without. One of a
+/// port that no inverter has is left out.
 pub fn inverters(records: &[PortRecord], scales: &mut Scales) -> Vec<InverterReading> {
-    for record in records {
+    let records = || records.iter().filter(|record| plausible::is_port(record.port));
+    for record in records() {
         scales.learn(record);
     }
     let mut inverters: Vec<InverterReading> = Vec::new();
-    for record in records {
+    for record in records() {
         let port = port_reading(record, scales.of(record.serial));
         if let Some(known) = inverters.iter_mut().find(|known| known.serial == record.serial) {
             add(known, record, port);
@@ -102,6 +104,11 @@ mod tests {
             listed,
             [("1161a0000007".to_owned(), vec![1, 2]), ("1161a0000003".to_owned(), vec![1])]
         );
+    }
+
+    #[test]
+    fn a_port_that_no_inverter_has_is_left_out() {
+        assert_eq!(read(&[record(1, 77), record(1, 1), record(2, 17)]), read(&[record(1, 1)]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::plant::units::{Amperes, Volts, WattHours, Watts};
 
 /// The number of a port, as on the housing; `None` if it cannot be one.
 pub(super) fn number(message: &PvMo) -> Option<u8> {
-    u8::try_from(message.port).ok().filter(|&number| number > 0)
+    u8::try_from(message.port).ok().filter(|&number| plausible::is_port(number))
 }
 
 /// One port.

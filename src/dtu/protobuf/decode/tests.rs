@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::super::messages::{RealDataNewReq, SgsMo, TgsMo};
+use super::super::messages::{PvMo, RealDataNewReq, SgsMo, TgsMo};
 use super::super::vectors::vectors;
 use super::*;
 use crate::plant::meter::MeterReading;
@@ -200,4 +200,10 @@ fn an_inverter_that_is_linked_but_not_heard_of_yet_has_no_mains_side() {
     assert_eq!(no_voltage.temperature.map(Celsius::as_f64), Some(9.1));
     let volts: Vec<f64> = heard.ac.phase_voltages.iter().map(|volts| volts.as_f64()).collect();
     assert_eq!((volts, heard.ac.active_power), (vec![0.0, 230.1, 0.0], Some(Watts::default())));
+}
+
+#[test]
+fn a_port_that_no_inverter_has_is_no_port() {
+    let number = |port| port::number(&PvMo { port, ..PvMo::default() });
+    assert_eq!([1, 8, -1, 0, 77, 257].map(number), [Some(1), Some(8), None, None, None, None]);
 }
