@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::book::Book;
 use super::book::doubt::Doubt;
@@ -121,7 +121,7 @@ impl Keeper {
         change: impl FnOnce(&mut Book) -> (Vec<Doubt>, Audience),
     ) -> usize {
         let Shared { started_at, store, writer, book } = &*self.0;
-        let doubts = {
+        let (doubts, rivalries) = {
             // Whoever panicked while holding the book stops the daemon anyway.
             let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
             let (doubts, audience) = change(&mut book);
@@ -138,10 +138,13 @@ impl Keeper {
                 Audience::Everyone | Audience::WhoAsks => writer.publish(snapshot),
             }
             store.save_plant(saved);
-            doubts
+            (doubts, book.take_rivalries())
         };
         for doubt in &doubts {
             debug!("{doubt}");
+        }
+        for rivalry in &rivalries {
+            warn!("{rivalry}");
         }
         doubts.len()
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::bridge::Home;
+use crate::support::bridge::{Home, output};
 use crate::support::plant::Plant;
 use crate::support::target::Target;
 
@@ -62,6 +62,29 @@ async fn two_targets_get_what_two_dtus_say_and_what_the_api_serves() {
     barn.stop().await;
     one.stop().await;
     two.stop().await;
+}
+
+#[tokio::test]
+async fn one_box_over_both_of_its_protocols_is_told_and_read_over_the_first() {
+    let shape = ["--inverters", "1", "--ports-per-inverter", "2", "--seed", "5"];
+    let (m, e) = tokio::join!(Plant::start(&shape), Plant::start_protobuf(&shape));
+    let second = e.dtu("E").replace("modbus", "protobuf");
+    let home = Home::new(&format!("{}{second}", m.dtu("M")));
+    let (_, json, _) =
+        output(&["read", "--json", "--config", home.config().to_str().unwrap()], None).await;
+    let read: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(read[0]["dtu_name"], "M", "the same as the bridge takes");
+    let bridge = home.run().await;
+    bridge.logged("E: 2 ports of 1 inverter in ").await;
+    bridge.logged("M: 2 ports of 1 inverter in ").await;
+    let told = "E: M reads the same inverters, so only M's values of them count";
+    assert!(bridge.logged(told).await.contains("WARN"));
+    let inverters = bridge.inverters_when(|inverters| port_count(inverters) == 2).await;
+    assert_eq!(inverters.as_array().map(Vec::len), Some(1));
+    assert_eq!(inverters[0]["dtu_name"], "M", "the first of the configuration");
+    bridge.stop().await;
+    m.stop().await;
+    e.stop().await;
 }
 
 #[tokio::test]

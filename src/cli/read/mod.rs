@@ -128,7 +128,7 @@ async fn ask(tasks: &Tasks, dtu: DtuConfig, clock: WallClock, zone: TimeZone) ->
 fn book(answers: &[Answer], zone: &TimeZone, clock: &WallClock) -> Book {
     let states = answers
         .iter()
-        .map(|answer| DtuState::unknown(&answer.dtu.name, answer.dtu.protocol, Duration::ZERO));
+        .map(|answer| DtuState::unknown(&answer.dtu.name, answer.dtu.protocol, Duration::MAX));
     let mut book = Book::new(zone.clone(), states.collect(), [], []);
     for answer in answers {
         let reading = match &answer.outcome {

@@ -1,11 +1,15 @@
 //! All that is known of the plant, and how the outcome of a poll changes it. Pure: no socket, no
 //! clock, no task.
 
-mod reconfigure;
+mod claims;
 
 pub mod doubt;
 
+mod enter;
+
 mod expiry;
+
+mod reconfigure;
 
 mod strangers;
 
@@ -21,15 +25,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use self::doubt::{Doubt, Subject};
-use self::strangers::{MOST_INVERTERS, MOST_METERS, Strangers};
+use self::claims::Claims;
+use self::doubt::{Doubt, Rivalry};
+use self::strangers::{MOST_INVERTERS, MOST_METERS, MOST_PORTS, Strangers};
 use self::sun::output;
 use super::merge;
 use super::meters::Meters;
 use super::night::Dusk;
-use crate::plant::ledger::{Counters, PortLedger, Verdict};
-use crate::plant::meter::MeterReading;
-use crate::plant::reading::{DtuReading, InverterReading};
+use crate::plant::ledger::PortLedger;
+use crate::plant::reading::DtuReading;
 use crate::plant::serial::{InverterSerial, MeterSerial};
 use crate::poller::merge::Moment;
 use crate::snapshot::state::{DtuState, DtuStatus, Failing, InverterState, MeterState, PortState};
@@ -44,7 +48,9 @@ pub struct Book {
     dtus: Vec<DtuState>,
     dusks: BTreeMap<Arc<str>, Dusk>,
     strangers: Strangers<InverterSerial>,
+    strange_ports: Strangers<(InverterSerial, u8)>,
     strange_meters: Strangers<MeterSerial>,
+    claims: Claims,
 }
 
 impl Book {
@@ -73,7 +79,9 @@ impl Book {
             dtus,
             dusks,
             strangers: Strangers::at_most(MOST_INVERTERS),
+            strange_ports: Strangers::at_most(MOST_PORTS),
             strange_meters: Strangers::at_most(MOST_METERS),
+            claims: Claims::default(),
         }
     }
 
@@ -107,6 +115,11 @@ impl Book {
     /// The energy ledgers of all ports.
     pub fn ledgers(&self) -> &BTreeMap<(InverterSerial, u8), PortLedger> {
         &self.ledgers
+    }
+
+    /// Inverters that were found to be read by two DTUs since this was last asked.
+    pub fn take_rivalries(&mut self) -> Vec<Rivalry> {
+        self.claims.take_news()
     }
 
     /// Enters a poll that reached its end; returns what was not believed.
@@ -184,75 +197,6 @@ impl Book {
         }
     }
 
-    fn enter(&mut self, dtu: &str, reading: &DtuReading, moment: Moment) -> Vec<Doubt> {
-        let now = moment.now;
-        self.expire(dtu, moment);
-        let known = self.inverters.values().filter(|state| &*state.dtu_name == dtu).count();
-        let known_meters = self.meters.count_of(dtu);
-        let is_known = |serial| self.inverters.contains_key(&serial);
-        let listed = reading.inverters.iter().map(|inverter| inverter.serial);
-        let listed = listed.filter(|one| !is_known(*one));
-        let strangers = self.strangers.look_at(dtu, (known > 0, known), listed);
-        let doubt = |(serial, reason)| Doubt { of: Subject::Inverter(serial), reason };
-        let mut doubts: Vec<_> = strangers.clone().into_iter().map(doubt).collect();
-        for inverter in &reading.inverters {
-            let is_doubtful = strangers.contains_key(&inverter.serial);
-            let is_old_news = reading.stale && !self.inverters.contains_key(&inverter.serial);
-            if is_doubtful || is_old_news {
-                continue;
-            }
-            let state = self
-                .inverters
-                .entry(inverter.serial)
-                .or_insert_with(|| newcomer(inverter, dtu, now));
-            if &*state.dtu_name != dtu {
-                state.dtu_name = Arc::from(dtu);
-            }
-            state.last_seen = now;
-            if !reading.stale {
-                merge::merge(state, inverter, moment);
-                doubts.extend(self.count(inverter, now));
-            }
-        }
-        let is_known = known > 0 || known_meters > 0;
-        doubts.extend(self.enter_meters(dtu, reading, (is_known, known_meters), now));
-        self.roll(now);
-        doubts
-    }
-
-    /// Enters what the DTU says of its energy meters, of which so many are known.
-    fn enter_meters(
-        &mut self,
-        dtu: &str,
-        reading: &DtuReading,
-        known: (bool, usize),
-        now: Timestamp,
-    ) -> Vec<Doubt> {
-        let listed = reading.meters.iter().map(|meter| meter.serial);
-        let listed = listed.filter(|one| !self.meters.has(*one));
-        let strangers = self.strange_meters.look_at(dtu, known, listed);
-        let believed = |meter: &&MeterReading| !strangers.contains_key(&meter.serial);
-        let meters = reading.meters.iter().filter(|_| !reading.stale).filter(believed);
-        let refused: Vec<_> = meters.flat_map(|meter| self.meters.enter(dtu, meter, now)).collect();
-        let doubt = |(serial, reason)| Doubt { of: Subject::Meter(serial), reason };
-        strangers.into_iter().map(doubt).chain(refused).collect()
-    }
-
-    /// Enters the counters of an inverter's ports into their ledgers.
-    fn count(&mut self, inverter: &InverterReading, now: Timestamp) -> Vec<Doubt> {
-        let mut doubts = Vec::new();
-        for port in &inverter.ports {
-            let ledger = self.ledgers.entry((inverter.serial, port.number)).or_default();
-            let is_live = port.pv_power.is_some();
-            let counters = Counters { total: port.total, today: port.today, is_live };
-            if let Verdict::Refused(refusal) = ledger.record(counters, now, &self.zone) {
-                let reason = refusal.to_string();
-                doubts.push(Doubt { of: Subject::Port(inverter.serial, port.number), reason });
-            }
-        }
-        doubts
-    }
-
     /// For how long values of that DTU outlive a dropout.
     fn hold(&self, name: &str) -> Duration {
         let dtu = self.dtus.iter().find(|dtu| &*dtu.name == name);
@@ -269,23 +213,4 @@ fn port_of(
     (serial, number): (InverterSerial, u8),
 ) -> Option<&mut PortState> {
     inverters.get_mut(&serial)?.ports.get_mut(&number)
-}
-
-fn newcomer(reading: &InverterReading, dtu: &str, now: Timestamp) -> InverterState {
-    InverterState {
-        serial: reading.serial,
-        dtu_name: Arc::from(dtu),
-        first_seen: now,
-        last_seen: now,
-        timestamp: now,
-        link_status: reading.link_status,
-        operating_status: reading.operating_status,
-        alarm_code: reading.alarm_code,
-        alarm_count: reading.alarm_count,
-        grid_voltage: None,
-        grid_frequency: None,
-        temperature: None,
-        ac: reading.ac.clone(),
-        ports: BTreeMap::new(),
-    }
 }

@@ -26,6 +26,7 @@ impl Book {
             .collect();
         let names: Vec<Arc<str>> = self.dtus.iter().map(|dtu| Arc::clone(&dtu.name)).collect();
         self.meters.retain(&names);
+        self.forget_claims();
         self.dusks.retain(|name, _| names.contains(name));
         for dtu in &self.dtus {
             let (power, ports) = output(&self.inverters, &dtu.name);

@@ -1,4 +1,4 @@
-//! Devices that a DTU names for the first time: garbage invents serial numbers, and what is once in
+//! Devices and ports that a DTU names for the first time: garbage invents them, and what is once in
 //! the book stays there.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,10 +7,13 @@ use std::sync::Arc;
 /// A DTU serves 99 inverters at most (models of DTU-Pro and DTU-Pro-S); what names more is broken.
 pub(super) const MOST_INVERTERS: usize = 200;
 
+/// What so many inverters have, of which a large one has eight; most have two or four.
+pub(super) const MOST_PORTS: usize = 8 * MOST_INVERTERS;
+
 /// A DTU reads one meter for the house and perhaps one for the plant; there is room for more.
 pub(super) const MOST_METERS: usize = 16;
 
-/// Serial numbers that each DTU named once.
+/// What each DTU named once, by serial numbers or by ports.
 #[derive(Debug)]
 pub(super) struct Strangers<S> {
     named: BTreeMap<Arc<str>, BTreeSet<S>>,
@@ -18,7 +21,7 @@ pub(super) struct Strangers<S> {
 }
 
 impl<S: Copy + Ord> Strangers<S> {
-    /// For a DTU of which no more than so many devices are believed.
+    /// For a DTU of which no more than so many are believed.
     pub(super) const fn at_most(most: usize) -> Self {
         Self { named: BTreeMap::new(), most }
     }

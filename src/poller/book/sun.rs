@@ -18,7 +18,8 @@ impl Book {
 
     /// Remembers what the plant delivers now, after `reading` was entered.
     pub(super) fn look_at_the_sun(&mut self, dtu: &str, reading: &DtuReading, now: Timestamp) {
-        let (power, ports) = output(&self.inverters, dtu);
+        // One that belongs to another DTU shows the sun as well.
+        let (power, ports) = sum(self.known_to(dtu, reading));
         match self.dusks.get_mut(dtu) {
             Some(dusk) if reading.stale => dusk.answered_as_before(now),
             Some(dusk) if reading.is_live() => {
@@ -36,7 +37,13 @@ pub(super) fn output(
     inverters: &BTreeMap<InverterSerial, InverterState>,
     dtu: &str,
 ) -> (Option<Watts>, usize) {
-    let of_dtu = || inverters.values().filter(|state| &*state.dtu_name == dtu);
-    let power = of_dtu().filter_map(InverterState::pv_power).reduce(Watts::saturating_add);
-    (power, of_dtu().map(|state| state.ports.len()).sum())
+    sum(inverters.values().filter(|state| &*state.dtu_name == dtu))
+}
+
+fn sum<'a>(inverters: impl Iterator<Item = &'a InverterState>) -> (Option<Watts>, usize) {
+    inverters.fold((None, 0), |(power, ports), state| {
+        let both = [power, state.pv_power()];
+        let power = both.into_iter().flatten().reduce(Watts::saturating_add);
+        (power, ports.saturating_add(state.ports.len()))
+    })
 }

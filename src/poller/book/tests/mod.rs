@@ -2,9 +2,13 @@
 
 mod meters;
 
+mod ports;
+
+mod rivals;
+
 use super::*;
 use crate::config::Protocol;
-use crate::plant::reading::PortReading;
+use crate::plant::reading::{InverterReading, PortReading};
 use crate::plant::units::{WattHours, Watts};
 
 const HOLD: Duration = Duration::from_secs(300);

@@ -1,0 +1,77 @@
+//! Ports in the book: garbage invents them, and rebuilt plants have new ones.
+
+use super::*;
+
+/// What the plant has counted in all, and how many ports are known.
+fn known(book: &Book) -> (u64, usize) {
+    let total = book.inverters().iter().filter_map(InverterState::total).map(WattHours::get).sum();
+    (total, book.inverters().iter().map(|inverter| inverter.ports.len()).sum())
+}
+
+fn say(book: &mut Book, ports: &[u8], minute: i64) -> Vec<String> {
+    let doubts = book.succeeded("Roof", &reading(vec![live(1, ports, 100)]), at(minute));
+    doubts.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_port_named_once_by_garbage_is_no_port() {
+    let mut book = new_book();
+    assert_eq!(say(&mut book, &[1], 0), [""; 0], "what a new inverter brings along is believed");
+    assert_eq!(
+        say(&mut book, &[1, 7], 1),
+        ["inverter 114100000001 port 7: not believed: named for the first time; believed when \
+             the next poll names it again"]
+    );
+    say(&mut book, &[1], 2);
+    say(&mut book, &[1, 7], 3);
+    say(&mut book, &[1, 6], 4);
+    assert_eq!(known(&book), (1000, 1));
+    assert!(!book.ledgers().contains_key(&(serial(1), 7)), "nothing of it is kept");
+}
+
+#[test]
+fn a_port_that_two_polls_name_is_believed() {
+    let mut book = new_book();
+    say(&mut book, &[1], 0);
+    say(&mut book, &[1, 2], 1);
+    assert_eq!(say(&mut book, &[1, 2], 2), [""; 0]);
+    assert_eq!(known(&book), (2000, 2));
+    say(&mut book, &[1], 3);
+    assert_eq!(say(&mut book, &[1, 2], 4), [""; 0], "one that is known may come and go");
+}
+
+#[test]
+fn an_inverter_that_is_confirmed_brings_its_ports_along() {
+    let mut book = new_book();
+    say(&mut book, &[1], 0);
+    let both = reading(vec![live(1, &[1], 100), live(2, &[1, 2], 100)]);
+    book.succeeded("Roof", &both, at(1));
+    assert_eq!(book.succeeded("Roof", &both, at(2)), []);
+    assert_eq!(known(&book), (3000, 3));
+}
+
+#[test]
+fn a_poll_that_brings_nothing_new_neither_confirms_a_port_nor_refutes_it() {
+    let mut book = new_book();
+    say(&mut book, &[1], 0);
+    let new = reading(vec![live(1, &[1, 2], 100)]);
+    book.succeeded("Roof", &new, at(1));
+    book.succeeded("Roof", &DtuReading { stale: true, ..new.clone() }, at(2));
+    book.failed("Roof", "gone".to_owned(), &DtuReading::default(), at(3));
+    assert_eq!(known(&book), (1000, 1));
+    assert_eq!(book.succeeded("Roof", &new, at(4)), []);
+    assert_eq!(known(&book), (2000, 2));
+}
+
+#[test]
+fn ports_that_are_known_from_before_a_restart_need_no_second_poll() {
+    let mut book = new_book();
+    say(&mut book, &[1, 2], 0);
+    let dtu = DtuState::unknown("Roof", Protocol::Protobuf, HOLD);
+    let ledgers = book.ledgers().clone();
+    let mut stored = book.inverters();
+    stored[0].ports.remove(&2);
+    let mut book = Book::new(TimeZone::UTC, vec![dtu], stored, ledgers);
+    assert_eq!(say(&mut book, &[1, 2], 1), [""; 0]);
+    assert_eq!(known(&book), (2000, 2));
+}
