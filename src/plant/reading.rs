@@ -12,6 +12,9 @@ pub struct DtuReading {
     pub dtu_serial: Option<DtuSerial>,
     /// In the DTU's order; each inverter once.
     pub inverters: Vec<InverterReading>,
+    /// Inverters that the DTU says are its own, whether or not it has values of them, if the protocol
+    /// gives that. A DTU may leave out some.
+    pub own: Vec<InverterSerial>,
     /// Energy meters that the DTU reads; each once. Modbus has none.
     pub meters: Vec<MeterReading>,
     /// Version of the DTU's program, as `V00.02.08`, if the protocol gives it.

@@ -13,6 +13,7 @@ use crate::dtu::PollError;
 use crate::plant::reading::DtuReading;
 use crate::snapshot::health::Health;
 use crate::snapshot::state::{DtuState, DtuStatus, InverterState};
+use crate::snapshot::warning::Warning;
 use crate::snapshot::{Snapshot, SnapshotReader, SnapshotWriter, channel, wire};
 use crate::store::{SavedPlant, Store};
 
@@ -64,6 +65,13 @@ impl Keeper {
             let nothing_new = was_failing && read_nothing;
             (doubts, if nothing_new { Audience::WhoAsks } else { Audience::Everyone })
         })
+    }
+
+    /// What is wrong with a DTU although it answers.
+    pub fn warnings(&self, dtu: &str, now: Timestamp) -> Vec<Warning> {
+        let book = self.0.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = book.dtus().iter().find(|state| &*state.name == dtu);
+        state.map(|state| Warning::of(state, now)).unwrap_or_default()
     }
 
     /// Whether a DTU that does not answer now may be asleep.

@@ -79,6 +79,7 @@ impl<D: Dtu> Poller<D> {
                 let refused = self.keeper.succeeded(&self.name, &reading, now);
                 self.count_refused(refused);
                 row.tell_success(&self.name, &reading, taken);
+                row.tell_warnings(&self.name, self.keeper.warnings(&self.name, now));
                 schedule::wait_after_success(self.interval, spent)
             }
             // One lost answer at dusk is no sleep yet: the next tries, which come soon, will show.

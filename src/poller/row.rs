@@ -1,5 +1,6 @@
 //! The failures of one DTU in a row, told so that each is in the log once and not every minute.
 
+use std::mem;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,6 +9,7 @@ use tracing::{debug, info, warn};
 use super::schedule;
 use crate::dtu::{DtuError, PollError};
 use crate::plant::reading::DtuReading;
+use crate::snapshot::warning::Warning;
 
 /// A failure that lasts is told again after so many polls.
 const REMIND_AFTER: u32 = 60;
@@ -27,6 +29,9 @@ pub(super) struct Row {
     silences: u32,
     last_error: Option<DtuError>,
     is_stale: bool,
+    is_empty: bool,
+    /// What was wrong at the last good poll.
+    warnings: Vec<Warning>,
 }
 
 impl Row {
@@ -41,8 +46,10 @@ impl Row {
         } else if self.sleeps > 0 {
             info!("{name}: the DTU is awake again");
         }
-        let was_stale = self.is_stale;
-        *self = Self { is_stale: reading.stale, ..Self::default() };
+        let (was_stale, was_empty) = (self.is_stale, self.is_empty);
+        let warnings = mem::take(&mut self.warnings);
+        let is_empty = reading.inverters.is_empty() && reading.meters.is_empty();
+        *self = Self { is_stale: reading.stale, is_empty, warnings, ..Self::default() };
         let (extent, taken) = (reading.extent(), taken.as_secs_f64());
         if reading.stale && !was_stale {
             info!(
@@ -51,9 +58,23 @@ impl Row {
             );
         } else if reading.stale {
             debug!("{name}: the DTU repeats what it said before ({taken:.1} s)");
+        } else if is_empty && was_empty {
+            debug!("{name}: {extent} in {taken:.1} s");
         } else {
             info!("{name}: {extent} in {taken:.1} s");
         }
+    }
+
+    /// What is wrong although the DTU answers: once when it begins, once when all is well again.
+    pub(super) fn tell_warnings(&mut self, name: &str, warnings: Vec<Warning>) {
+        let is_known = |new: &&Warning| self.warnings.iter().any(|old| old.covers(new));
+        for warning in warnings.iter().filter(|new| !is_known(new)) {
+            warn!("{name}: {warning}");
+        }
+        if warnings.is_empty() && !self.warnings.is_empty() {
+            info!("{name}: the DTU tells news of all its inverters again");
+        }
+        self.warnings = warnings;
     }
 
     /// Whether too few polls went without an answer to tell sleep from a lost one.

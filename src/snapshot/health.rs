@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Snapshot;
 use super::state::{DtuState, DtuStatus};
+use super::warning::Warning;
 use super::wire::time;
 use crate::plant::model;
 
@@ -47,6 +48,11 @@ struct DtuHealth {
     serial_number: Option<String>,
     model: Option<&'static str>,
     firmware_version: Option<String>,
+    stale_since: Option<String>,
+    inverters: Option<usize>,
+    ports: Option<usize>,
+    missing_inverters: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl Health {
@@ -85,6 +91,11 @@ fn dtu_health(dtu: &DtuState, now: Timestamp, zone: &TimeZone) -> DtuHealth {
         serial_number: dtu.serial.map(|serial| serial.to_string()),
         model: dtu.serial.and_then(model::dtu_name),
         firmware_version: dtu.firmware.clone(),
+        stale_since: dtu.stale_since.map(|at| time(at, zone)),
+        inverters: dtu.listed.map(|listed| listed.inverters),
+        ports: dtu.listed.map(|listed| listed.ports),
+        missing_inverters: dtu.missing.iter().map(ToString::to_string).collect(),
+        warnings: Warning::of(dtu, now).iter().map(ToString::to_string).collect(),
     }
 }
 

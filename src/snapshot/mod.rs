@@ -6,6 +6,8 @@ pub mod wire;
 
 pub mod health;
 
+pub mod warning;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

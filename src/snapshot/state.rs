@@ -153,6 +153,15 @@ pub struct DtuState {
     pub last_error_time: Option<Timestamp>,
     /// The failures in a row up to now; `None` if the last poll did not fail.
     pub failing: Option<Failing>,
+    /// When the values that it repeats were new; `None` while they are, and in the dark.
+    pub stale_since: Option<Timestamp>,
+    /// What the last good poll listed.
+    pub listed: Option<Listed>,
+    /// Its inverters that it has not listed for longer than [`silence_limit`](Self::silence_limit),
+    /// although they should have light.
+    pub missing: Vec<InverterSerial>,
+    /// Whether it has listed no inverter for that long, although it is day.
+    pub lists_none: bool,
 }
 
 impl DtuState {
@@ -171,8 +180,27 @@ impl DtuState {
             last_error: None,
             last_error_time: None,
             failing: None,
+            stale_since: None,
+            listed: None,
+            missing: Vec::new(),
+            lists_none: false,
         }
     }
+
+    /// Whether that is so long ago that values of then are not known any more.
+    pub fn is_long_ago(&self, then: Timestamp, now: Timestamp) -> bool {
+        let age = now.duration_since(then);
+        age.is_positive() && age.unsigned_abs() > self.silence_limit
+    }
+}
+
+/// How much a poll listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// How many inverters.
+    pub inverters: usize,
+    /// How many ports they have together.
+    pub ports: usize,
 }
 
 /// Failures in a row.

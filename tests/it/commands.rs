@@ -53,6 +53,19 @@ async fn read_prints_a_table_or_json_and_says_which_dtu_failed() {
 }
 
 #[tokio::test]
+async fn read_of_an_empty_list_says_what_to_look_at() {
+    let plant = Plant::start(&["--fault", "empty-list"]).await;
+    let port = plant.address.port().to_string();
+    let (code, table, message) =
+        output(&["read", "--host", "127.0.0.1", "--protocol", "modbus", "--port", &port], None)
+            .await;
+    assert_eq!(code, 0, "it did answer: {message}");
+    assert!(table.contains("nothing was read"), "{table}");
+    assert!(message.contains("lists no inverter; ") && message.contains("S-Miles"), "{message}");
+    plant.stop().await;
+}
+
+#[tokio::test]
 async fn healthcheck_asks_the_running_daemon() {
     let folder = tempfile::tempdir().unwrap();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

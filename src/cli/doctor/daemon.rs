@@ -61,6 +61,9 @@ pub(super) struct DtuTold {
     pub(super) failures_in_a_row: u64,
     pub(super) serial_number: Option<String>,
     pub(super) firmware_version: Option<String>,
+    /// What is wrong although it answers.
+    #[serde(default)]
+    pub(super) warnings: Vec<String>,
 }
 
 /// What the running bridge says of a target.

@@ -18,6 +18,7 @@ use crate::dtu::{Dtu as _, DtuError, PollError};
 use crate::plant::reading::DtuReading;
 use crate::poller::book::Book;
 use crate::snapshot::state::DtuState;
+use crate::snapshot::warning::Warning;
 use crate::snapshot::wire;
 use crate::tasks::Tasks;
 use crate::telemetry::logging;
@@ -83,8 +84,12 @@ pub(super) async fn read(global: &Global, arguments: Arguments) -> ExitCode {
         exit::print(&table::render(&answers, &book));
     }
     for Answer { dtu, outcome, .. } in &answers {
-        if let Err(failure) = outcome {
-            exit::say(&format!("{}: {}", dtu.name, failure.error));
+        match outcome {
+            Err(failure) => exit::say(&format!("{}: {}", dtu.name, failure.error)),
+            Ok(reading) if reading.inverters.is_empty() => {
+                exit::say(&format!("{}: {}", dtu.name, Warning::ListsNone));
+            }
+            Ok(_) => {}
         }
     }
     exit::status(answers.iter().all(|answer| answer.outcome.is_ok()))

@@ -220,6 +220,7 @@ impl<D: Dial> ProtobufDtu<D> {
         let stale = self.freshness.is_stale(&data, info.time);
         let mut reading = DtuReading { stale, ..decode::reading(&data, info) };
         reading.inverters.retain(|one| !self.settings.exclude.contains(&one.serial));
+        reading.own.retain(|serial| !self.settings.exclude.contains(serial));
         if is_complete {
             // A DTU that was told before and yet repeats itself has restarted since.
             self.owes_performance_mode = stale;

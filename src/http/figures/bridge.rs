@@ -33,7 +33,7 @@ const HEALTH: [Figure<bool>; 1] = [Figure {
     value: Value::Gauge(|is_healthy| Some(f64::from(u8::from(*is_healthy)))),
 }];
 
-const DTU: [Figure<DtuState>; 4] = [
+const DTU: [Figure<DtuState>; 7] = [
     Figure {
         name: "dtu_up",
         help: "Whether the last poll of the DTU succeeded; absent before the first.",
@@ -57,6 +57,21 @@ const DTU: [Figure<DtuState>; 4] = [
         name: "dtu_failing_since_timestamp_seconds",
         help: "When the first of these polls failed; absent while the DTU answers.",
         value: Value::Gauge(|dtu| dtu.failing.map(|failing| seconds(failing.since))),
+    },
+    Figure {
+        name: "dtu_stale_since_timestamp_seconds",
+        help: "When the values that the DTU repeats were new; absent while they are.",
+        value: Value::Gauge(|dtu| dtu.stale_since.map(seconds)),
+    },
+    Figure {
+        name: "dtu_listed_inverters",
+        help: "Inverters that the last good poll of the DTU listed.",
+        value: Value::Gauge(|dtu| dtu.listed.and_then(|listed| few(listed.inverters))),
+    },
+    Figure {
+        name: "dtu_missing_inverters",
+        help: "Inverters of the DTU that it has not listed for long, although it is day.",
+        value: Value::Gauge(|dtu| few(dtu.missing.len())),
     },
 ];
 
@@ -144,6 +159,10 @@ pub(super) fn write_targets(page: &mut Page<'_>, targets: &[TargetStatus]) -> fm
 
 fn labelled<T>(things: &[T], labels: impl Fn(&T) -> Labels) -> Vec<(Labels, &T)> {
     things.iter().map(|thing| (labels(thing), thing)).collect()
+}
+
+fn few(count: usize) -> Option<f64> {
+    u32::try_from(count).ok().map(f64::from)
 }
 
 /// A count as a gauge, while it is small enough for one: 2^32 bytes are far above what we keep.

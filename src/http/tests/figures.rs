@@ -11,7 +11,7 @@ use crate::http::{Api, figures};
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::serial::MeterSerial;
 use crate::plant::units::{Amperes, MeterVolts, PowerFactor, WattHours, Watts};
-use crate::snapshot::state::{DtuStatus, MeterState};
+use crate::snapshot::state::{DtuState, DtuStatus, Listed, MeterState};
 
 async fn page(api: &Api) -> String {
     let response = figures::page(api, Format::OpenMetrics);
@@ -81,6 +81,24 @@ async fn dtus_and_the_bridge_say_how_they_are() {
         &["hoymiles_healthy 0.0", r#"hoymiles_dtu_status{dtu="House",status="unknown"} 1.0"#],
     );
     assert!(!page.contains("dtu_up") && !page.contains("last_success"), "{page}");
+}
+
+#[tokio::test]
+async fn a_dtu_that_answers_without_news_says_so() {
+    let dtu = DtuState {
+        stale_since: Some(noon()),
+        listed: Some(Listed { inverters: 2, ports: 8 }),
+        missing: vec![inverter(3, 1).serial],
+        ..dtu(DtuStatus::Online, Some(noon()))
+    };
+    check(
+        &page(&api_over(snapshot(Vec::new(), vec![dtu]))).await,
+        &[
+            r#"hoymiles_dtu_stale_since_timestamp_seconds{dtu="House"} 1780315200.0"#,
+            r#"hoymiles_dtu_listed_inverters{dtu="House"} 2.0"#,
+            r#"hoymiles_dtu_missing_inverters{dtu="House"} 1.0"#,
+        ],
+    );
 }
 
 #[tokio::test]

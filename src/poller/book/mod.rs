@@ -15,6 +15,8 @@ mod strangers;
 
 mod sun;
 
+mod watch;
+
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +31,7 @@ use self::claims::Claims;
 use self::doubt::{Doubt, Rivalry};
 use self::strangers::{MOST_INVERTERS, MOST_METERS, MOST_PORTS, Strangers};
 use self::sun::output;
+use self::watch::Watch;
 use super::merge;
 use super::meters::Meters;
 use super::night::Dusk;
@@ -47,6 +50,7 @@ pub struct Book {
     ledgers: BTreeMap<(InverterSerial, u8), PortLedger>,
     dtus: Vec<DtuState>,
     dusks: BTreeMap<Arc<str>, Dusk>,
+    watches: BTreeMap<Arc<str>, Watch>,
     strangers: Strangers<InverterSerial>,
     strange_ports: Strangers<(InverterSerial, u8)>,
     strange_meters: Strangers<MeterSerial>,
@@ -78,6 +82,7 @@ impl Book {
             ledgers,
             dtus,
             dusks,
+            watches: BTreeMap::new(),
             strangers: Strangers::at_most(MOST_INVERTERS),
             strange_ports: Strangers::at_most(MOST_PORTS),
             strange_meters: Strangers::at_most(MOST_METERS),
@@ -137,6 +142,7 @@ impl Book {
         let is_night = !reading.is_live() && has_faded;
         let doubts = self.enter(dtu, reading, Moment { now, hold: self.hold(dtu), is_night });
         self.look_at_the_sun(dtu, reading, now);
+        self.watch(dtu, reading, now);
         doubts
     }
 
@@ -155,6 +161,7 @@ impl Book {
             merge::darken(state);
         }
         self.meters.forget(dtu);
+        self.stop_watching(dtu);
         self.roll(now);
         true
     }

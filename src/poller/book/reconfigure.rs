@@ -28,6 +28,7 @@ impl Book {
         self.meters.retain(&names);
         self.forget_claims();
         self.dusks.retain(|name, _| names.contains(name));
+        self.watches.retain(|name, _| names.contains(name));
         for dtu in &self.dtus {
             let (power, ports) = output(&self.inverters, &dtu.name);
             self.dusks

@@ -103,19 +103,27 @@ impl Dusk {
     }
 
     /// Whether the plant had faded when inverters were last reached; also if they never were.
-    #[expect(clippy::cast_precision_loss, reason = "no plant has 2^52 ports")]
     pub(super) fn has_faded(&self) -> bool {
         self.last.is_none_or(|last| {
-            last.watts <= FADED_PER_PORT * last.ports as f64
-                || last.watts <= FADED_PART_OF_PEAK * self.peak.watts
+            is_faint(last.watts, last.ports) || last.watts <= FADED_PART_OF_PEAK * self.peak.watts
         })
+    }
+
+    /// Whether the sun is surely up.
+    pub(super) fn is_surely_day(&self, now: Timestamp, zone: &TimeZone) -> bool {
+        self.is_day_at(&now.to_zoned(zone.clone()))
+    }
+
+    fn is_day_at(&self, now: &Zoned) -> bool {
+        let (dawn, _) = SURELY_DAY;
+        (dawn..self.lights.day_ends(now.date())).contains(&now.time())
     }
 
     /// Whether a DTU that does not answer now sleeps.
     pub(super) fn is_asleep(&self, now: Timestamp, zone: &TimeZone) -> bool {
         let now = now.to_zoned(zone.clone());
         let (dawn, _) = SURELY_DAY;
-        if (dawn..self.lights.day_ends(now.date())).contains(&now.time()) {
+        if self.is_day_at(&now) {
             return false;
         }
         // Of a DTU that never answered, or not since the sun was up, nothing is known; least of all
@@ -128,6 +136,16 @@ impl Dusk {
         let day_ended = self.lights.day_ends(last_at.date()).saturating_sub(BETWEEN_ANSWERS);
         self.has_faded() && !(dawn..day_ended).contains(&last_at.time())
     }
+}
+
+/// Whether so many ports that deliver this have faded.
+pub(super) fn is_faded(power: Watts, ports: usize) -> bool {
+    is_faint(power.as_f64(), ports)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no plant has 2^52 ports")]
+fn is_faint(watts: f64, ports: usize) -> bool {
+    watts <= FADED_PER_PORT * ports as f64
 }
 
 impl Lights {

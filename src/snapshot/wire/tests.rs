@@ -9,7 +9,7 @@ use crate::config::Protocol;
 use crate::plant::reading::AcReading;
 use crate::plant::serial::InverterSerial;
 use crate::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
-use crate::snapshot::state::{DtuState, DtuStatus, PortState};
+use crate::snapshot::state::{DtuState, DtuStatus, Listed, PortState};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -91,6 +91,8 @@ fn an_update_holds_what_the_api_serves() {
         error_count: 1,
         last_error: Some("gone".to_owned()),
         last_error_time: Some(at("2026-06-10T09:58:00Z")),
+        stale_since: Some(at("2026-06-10T09:50:00Z")),
+        listed: Some(Listed { inverters: 19, ports: 37 }),
         ..DtuState::unknown("DTU", Protocol::Modbus, Duration::from_secs(300))
     };
     let health = Health::new(&[dtu], at("2026-06-10T09:57:00Z"), now, &berlin());
@@ -116,8 +118,14 @@ fn an_update_holds_what_the_api_serves() {
         ("error_count", serde_json::json!(1)),
         ("last_error", serde_json::json!("gone")),
         ("last_error_time", serde_json::json!("2026-06-10T11:58:00+02:00")),
+        ("stale_since", serde_json::json!("2026-06-10T11:50:00+02:00")),
+        ("inverters", serde_json::json!(19)),
+        ("ports", serde_json::json!(37)),
+        ("missing_inverters", serde_json::json!([])),
     ] {
         assert_eq!(dtu[key], value, "{key}");
     }
+    let warnings = dtu["warnings"].as_array().unwrap();
+    assert!(warnings.len() == 1 && warnings[0].as_str().unwrap().contains("; "), "{warnings:?}");
     assert!(data["stats"].as_object().unwrap().values().all(|value| !value.is_null()));
 }

@@ -4,6 +4,7 @@ use super::super::report::Step;
 use super::super::words;
 use crate::plant::model;
 use crate::plant::reading::{DtuReading, InverterReading};
+use crate::snapshot::warning::NONE_LISTED;
 
 /// A DTU that reads its inverters has values of the last minute or two.
 const OLD: i64 = 300;
@@ -55,12 +56,7 @@ pub(super) fn inverters(inverters: usize, ports: usize) -> Step {
     let inverters_told = words::count(inverters, "inverter", "inverters");
     let ports = words::count(ports, "port", "ports");
     if inverters == 0 {
-        return Step::wrong(
-            "inverters",
-            "the DTU lists no inverter",
-            "after its start it needs some minutes; if that has passed, look in the S-Miles app \
-             whether the inverters belong to this DTU, and at `exclude`",
-        );
+        return Step::wrong("inverters", "the DTU lists no inverter", NONE_LISTED);
     }
     Step::fine("inverters", format!("{inverters_told} with {ports}"))
 }

@@ -93,5 +93,42 @@ fn online(config: &DtuConfig, told: &DtuTold, daemon: &Daemon) -> Told {
     steps.push(super::answer::inverters(mine().count(), ports));
     let age = told.seconds_since_last_success.unwrap_or(0);
     steps.push(Step::fine("age", format!("asked {} ago", words::seconds(age))));
+    steps.extend(told.warnings.iter().map(|warning| {
+        let (cause, cure) = cause_and_cure(warning);
+        Step::wrong("values", cause, cure)
+    }));
     Told { steps, is_answered: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::Protocol;
+
+    #[test]
+    fn a_dtu_that_answers_without_news_is_not_well() {
+        let config = DtuConfig::new("Roof", Protocol::Protobuf, "192.168.1.191");
+        let check = |warnings: &[&str], expected: &[(&str, &str)]| {
+            let dtu = json!({"status": "online", "seconds_since_last_success": 7, "query_count": 9,
+                "error_count": 0, "last_error": null, "serial_number": null,
+                "firmware_version": null, "warnings": warnings});
+            let health = json!({"healthy": true, "uptime_seconds": 9, "dtus": {"Roof": dtu}});
+            let inverters = json!([{"dtu_name": "Roof", "ports": [{}]}]);
+            let daemon = Daemon {
+                health: serde_json::from_value(health).unwrap(),
+                keeps_in: None,
+                targets: Ok(Vec::new()),
+                inverters: serde_json::from_value(inverters).unwrap(),
+            };
+            let told = of(&config, &daemon, Duration::from_secs(60));
+            let wrong = told.steps.iter().filter(|step| step.ok == Some(false));
+            let wrong: Vec<_> =
+                wrong.map(|step| (step.detail.as_str(), step.cure.as_deref().unwrap())).collect();
+            assert_eq!(wrong, expected);
+        };
+        check(&[], &[]);
+        check(&["it repeats; restart it"], &[("it repeats", "restart it")]);
+    }
 }

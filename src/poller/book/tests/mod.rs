@@ -6,6 +6,8 @@ mod ports;
 
 mod rivals;
 
+mod watch;
+
 use super::*;
 use crate::config::Protocol;
 use crate::plant::reading::{InverterReading, PortReading};

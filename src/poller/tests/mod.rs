@@ -1,5 +1,7 @@
 //! The poller with a DTU that says what the test has planned, in paused time.
 
+mod warnings;
+
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::Mutex;
@@ -246,14 +248,6 @@ async fn targets_hear_of_a_failure_when_it_begins_and_when_values_are_forgotten(
     let outcome = run(says).await;
     assert_eq!(outcome.snapshot.latest().inverters[0].pv_power(), None);
     assert_eq!(outcome.snapshot.latest().sequence, 3, "and that the value is not known any more");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_dtu_that_repeats_itself_is_told_once() {
-    let stale = || delivers(300).map(|reading| DtuReading { stale: true, ..reading });
-    let outcome = run(vec![delivers(300), stale(), stale(), delivers(310)]).await;
-    assert_eq!(outcome.log.len(), 3, "{:#?}", outcome.log);
-    assert!(outcome.log[1].contains("repeats what it said before"), "{:#?}", outcome.log);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,119 @@
+//! What a DTU that answers leaves out: by day that is told once values of then are forgotten, in the
+//! dark never.
+
+use super::*;
+use crate::snapshot::warning::Warning;
+
+/// So many minutes after noon.
+fn noon(minutes: i64) -> Timestamp {
+    at(minutes - 360)
+}
+
+fn repeats(inverters: Vec<InverterReading>) -> DtuReading {
+    DtuReading { stale: true, ..reading(inverters) }
+}
+
+fn warnings(book: &Book, now: Timestamp) -> Vec<Warning> {
+    Warning::of(&book.dtus()[0], now)
+}
+
+/// After two inverters of 300 W, the DTU says this once a minute: for as long as values live, nothing
+/// is wrong, then this is; and nothing as soon as all is there again.
+#[track_caller]
+fn check(says: &DtuReading, expected: &Warning) {
+    let mut book = new_book();
+    let both = reading(vec![live(1, &[1], 300), live(2, &[1], 300)]);
+    book.succeeded("Roof", &both, noon(0));
+    for minute in 1..=8 {
+        book.succeeded("Roof", says, noon(minute));
+        let wrong = if minute > 5 { std::slice::from_ref(expected) } else { &[] };
+        assert_eq!(warnings(&book, noon(minute)), wrong, "minute {minute}");
+    }
+    book.succeeded("Roof", &both, noon(9));
+    assert_eq!((warnings(&book, noon(9)), book.dtus()[0].stale_since), (Vec::new(), None));
+    assert!(book.dtus()[0].missing.is_empty());
+}
+
+#[test]
+fn what_a_dtu_leaves_out_by_day_is_told_when_its_values_are_forgotten() {
+    check(&repeats(vec![live(1, &[1], 300), live(2, &[1], 300)]), &Warning::Repeats);
+    check(&reading(Vec::new()), &Warning::ListsNone);
+    check(&reading(vec![live(1, &[1], 310)]), &Warning::Misses(vec![serial(2)]));
+    check(&reading(vec![live(1, &[1], 310), dark(3)]), &Warning::Misses(vec![serial(2)]));
+}
+
+#[test]
+fn an_inverter_that_the_dtu_calls_its_own_and_never_lists_is_missing() {
+    let mut book = new_book();
+    let own = vec![serial(1), serial(2)];
+    let says = DtuReading { own, ..reading(vec![live(1, &[1, 2], 300)]) };
+    for minute in 0..=6 {
+        book.succeeded("Roof", &says, noon(minute));
+    }
+    assert_eq!(warnings(&book, noon(6)), [Warning::Misses(vec![serial(2)])]);
+    let dtu = &book.dtus()[0];
+    assert_eq!(dtu.listed.map(|listed| (listed.inverters, listed.ports)), Some((1, 2)));
+}
+
+#[test]
+fn since_when_values_stand_is_known_at_once() {
+    let mut book = new_book();
+    book.succeeded("Roof", &reading(vec![live(1, &[1], 300)]), noon(0));
+    book.succeeded("Roof", &repeats(vec![live(1, &[1], 300)]), noon(1));
+    assert_eq!(book.dtus()[0].stale_since, Some(noon(0)));
+}
+
+#[test]
+fn a_dropout_of_minutes_that_repeats_is_none_of_that() {
+    let mut book = new_book();
+    let both = reading(vec![live(1, &[1], 300), live(2, &[1], 300)]);
+    for minute in 0..60 {
+        let says = if minute % 4 == 0 { both.clone() } else { reading(vec![live(1, &[1], 300)]) };
+        book.succeeded("Roof", &says, noon(minute));
+        assert_eq!(warnings(&book, noon(minute)), [], "minute {minute}");
+    }
+}
+
+#[test]
+fn a_dark_plant_repeats_and_misses_nothing_until_the_sun_is_surely_up() {
+    for says in [repeats(vec![dark(1), dark(2)]), reading(Vec::new()), reading(vec![dark(1)])] {
+        let mut book = new_book();
+        book.succeeded("Roof", &reading(vec![live(1, &[1], 300), live(2, &[1], 300)]), noon(0));
+        book.succeeded("Roof", &reading(vec![live(1, &[1], 3), live(2, &[1], 2)]), at(0));
+        // Ten in the morning comes after 16 hours.
+        for minute in (1..16 * 60).step_by(10) {
+            book.succeeded("Roof", &says, at(minute));
+            assert_eq!(warnings(&book, at(minute)), [], "minute {minute}: {says:?}");
+            assert_eq!(book.dtus()[0].stale_since, None);
+        }
+        for minute in [0, 10] {
+            book.succeeded("Roof", &says, at(16 * 60 + minute));
+        }
+        assert_eq!(warnings(&book, at(16 * 60 + 10)).len(), 1, "{says:?}");
+    }
+}
+
+#[test]
+fn an_inverter_that_faded_before_the_others_is_missed_by_day_only() {
+    for (hour, expected) in [(-6, 1), (0, 0)] {
+        let mut book = new_book();
+        let start = 60 * hour;
+        book.succeeded("Roof", &reading(vec![live(1, &[1], 300), live(2, &[1], 2)]), at(start));
+        for minute in 1..=8 {
+            book.succeeded("Roof", &reading(vec![live(1, &[1], 300)]), at(start + minute));
+        }
+        assert_eq!(warnings(&book, at(start + 8)).len(), expected, "{hour}");
+    }
+}
+
+#[test]
+fn a_dtu_that_falls_asleep_leaves_nothing_out() {
+    let mut book = new_book();
+    book.succeeded("Roof", &reading(vec![live(1, &[1], 300)]), noon(0));
+    let faint = repeats(vec![live(1, &[1], 2)]);
+    book.succeeded("Roof", &reading(vec![live(1, &[1], 2)]), noon(149));
+    book.succeeded("Roof", &faint, noon(149));
+    assert!(book.dtus()[0].stale_since.is_some(), "it is still day");
+    assert!(book.fell_asleep("Roof", noon(151)));
+    assert_eq!(book.dtus()[0].stale_since, None);
+}
