@@ -86,7 +86,7 @@ pub(super) async fn read(global: &Global, arguments: Arguments) -> ExitCode {
     for Answer { dtu, outcome, .. } in &answers {
         match outcome {
             Err(failure) => exit::say(&format!("{}: {}", dtu.name, failure.error)),
-            Ok(reading) if reading.inverters.is_empty() => {
+            Ok(reading) if reading.inverters.is_empty() && reading.meters.is_empty() => {
                 exit::say(&format!("{}: {}", dtu.name, Warning::ListsNone));
             }
             Ok(_) => {}

@@ -2,6 +2,7 @@
 //! that.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -37,7 +38,7 @@ impl Book {
         let dusk = self.dusks.get(dtu);
         let is_day = dusk.is_some_and(|dusk| dusk.is_surely_day(now, &self.zone));
         let is_dark = !is_day && dusk.is_none_or(Dusk::has_faded);
-        let watch = self.watches.entry(state.name.clone()).or_default();
+        let watch = self.watches.entry(Arc::clone(&state.name)).or_default();
         let before = watch.answered_at.replace(now).unwrap_or(now);
 
         let is_news = !reading.stale || is_dark;
@@ -46,8 +47,9 @@ impl Book {
 
         let (inverters, ports) = (reading.inverters.len(), reading.port_count());
         state.listed = Some(Listed { inverters, ports });
-        watch.empty_since =
-            (inverters == 0 && !is_dark).then(|| watch.empty_since.unwrap_or(before));
+        // Who reads meters only has no inverter to list.
+        let is_empty = inverters == 0 && reading.meters.is_empty();
+        watch.empty_since = (is_empty && !is_dark).then(|| watch.empty_since.unwrap_or(before));
         state.lists_none = watch.empty_since.is_some_and(|since| state.is_long_ago(since, now));
 
         let listed: BTreeSet<_> = reading.inverters.iter().map(|one| one.serial).collect();
