@@ -74,9 +74,10 @@ def _secrets(entry: ConfigEntry, described: Any) -> dict[str, str]:
 
 def _serials(value: Any) -> set[str]:
     if isinstance(value, dict):
-        own = value.get("serial_number")
+        missing = value.get("missing_inverters")
+        own = [value.get("serial_number"), *(missing if isinstance(missing, list) else ())]
         inner = set().union(*(_serials(item) for item in value.values()), set())
-        return inner | ({own} if isinstance(own, str) and own else set())
+        return inner | {serial for serial in own if isinstance(serial, str) and serial}
     if isinstance(value, list):
         return set().union(*(_serials(item) for item in value), set())
     return set()

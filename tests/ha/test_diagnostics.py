@@ -22,7 +22,8 @@ from .conftest import TOKEN, push
 from .fake import ONE, TWO, FakeBridge
 
 Connect = Callable[..., Awaitable[ClientWebSocketResponse]]
-SECRETS = (TOKEN, "sesame", ONE, TWO, "10F8BC500000", "10.1.2.3", "127.0.0.1")
+NEVER_READ = "114100000077"
+SECRETS = (TOKEN, "sesame", ONE, TWO, NEVER_READ, "10F8BC500000", "10.1.2.3", "127.0.0.1")
 
 
 async def test_diagnostics_tell_everything_but_who_and_where(
@@ -32,7 +33,10 @@ async def test_diagnostics_tell_everything_but_who_and_where(
     await hass.async_block_till_done()
     socket = await connect()
     await socket.receive_json()
-    await push(hass, socket, bridge.copy())
+    data = bridge.copy()
+    missing = {"missing_inverters": [NEVER_READ], "warnings": [f"does not list {NEVER_READ}; look"]}
+    data["health"]["dtus"]["DTU"].update(missing)
+    await push(hass, socket, data)
     told = await async_get_config_entry_diagnostics(hass, loaded)
     text = json.dumps(told, default=str)
     assert not [secret for secret in SECRETS if secret in text]
