@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::tz::TimeZone;
-use tracing::warn;
+use tokio::sync::oneshot;
+use tracing::{debug, warn};
 
 use super::{before, with_simulated_plant};
 use crate::clock::WallClock;
@@ -34,12 +35,16 @@ pub(super) struct Fleet {
     tasks: Tasks,
     parts: Parts,
     running: Vec<Running>,
+    /// DTUs that are not asked any more as they were configured.
+    left: Vec<(DtuConfig, AnyDtu)>,
 }
 
 struct Running {
     config: DtuConfig,
     interval: Duration,
     tasks: Tasks,
+    /// The DTU, once its tasks have ended.
+    left: oneshot::Receiver<AnyDtu>,
 }
 
 impl Running {
@@ -51,7 +56,7 @@ impl Running {
 impl Fleet {
     /// No DTU yet.
     pub(super) fn new(tasks: Tasks, parts: Parts) -> Self {
-        Self { tasks, parts, running: Vec::new() }
+        Self { tasks, parts, running: Vec::new(), left: Vec::new() }
     }
 
     /// Asks these DTUs from now on, and no others. One that is the same as before notices nothing.
@@ -64,11 +69,12 @@ impl Fleet {
         let is_wanted = |one: &Running| dtus.iter().any(|dtu| one.is(dtu, interval));
         let (kept, gone): (Vec<_>, Vec<_>) = self.running.drain(..).partition(is_wanted);
         self.running = kept;
-        for gone in gone {
+        for mut gone in gone {
             // A DTU serves one client: the connection must be closed before the next is opened.
             if !gone.tasks.shut_down(GRACE).await {
                 warn!("{}: the polling of before did not end within {GRACE:?}", gone.config.name);
             }
+            self.left.extend(gone.left.try_recv().ok().map(|dtu| (gone.config, dtu)));
             changes.stopped += 1;
         }
         self.note(&dtus, interval);
@@ -80,6 +86,7 @@ impl Fleet {
                 changes.started += 1;
             }
         }
+        self.left.clear();
         Ok(changes)
     }
 
@@ -102,16 +109,30 @@ impl Fleet {
         let asked = with_simulated_plant(&tasks, config.clone());
         let asked = asked.await.context("cannot simulate a plant")?;
         let interval = asked.interval_or(interval);
-        let poller = Poller {
-            name: Arc::from(asked.name.as_str()),
-            interval,
-            dtu: AnyDtu::new(&asked, clock.clone(), zone.clone()),
-            keeper: keeper.clone(),
-            metrics: metrics.clone(),
-            clock: clock.clone(),
+        let before = self.left.iter().position(|(before, _)| is_same_device(before, &asked));
+        let mut dtu = match before.map(|place| self.left.swap_remove(place)) {
+            Some((_, dtu)) => {
+                debug!("{}: the DTU of before, asked at the pace of before", asked.name);
+                dtu.reconfigured(&asked, zone.clone())
+            }
+            None => AnyDtu::new(&asked, clock.clone(), zone.clone()),
         };
-        tasks.spawn("poller", poller.run(tasks.stop()));
-        self.running.push(Running { config, interval, tasks });
+        let name = Arc::from(asked.name.as_str());
+        let (keeper, metrics, clock) = (keeper.clone(), metrics.clone(), clock.clone());
+        let (stop, (leave, left)) = (tasks.stop(), oneshot::channel());
+        tasks.spawn("poller", async move {
+            let asked = Poller { name, interval, dtu: &mut dtu, keeper, metrics, clock };
+            asked.run(stop).await;
+            // Whoever does not wait for it does not want it.
+            drop(leave.send(dtu));
+        });
+        self.running.push(Running { config, interval, tasks, left });
         Ok(())
     }
+}
+
+/// Whether both mean one device, which must not be asked more often because its configuration has
+/// changed.
+fn is_same_device(one: &DtuConfig, other: &DtuConfig) -> bool {
+    (one.protocol, &one.host, one.port()) == (other.protocol, &other.host, other.port())
 }

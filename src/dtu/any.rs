@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::modbus::ModbusDtu;
-use super::protobuf::ProtobufDtu;
+use super::protobuf::{ProtobufDtu, Settings};
 use super::{Dtu, PollError};
 use crate::clock::WallClock;
 use crate::config::{DtuConfig, Protocol};
@@ -27,6 +27,27 @@ impl AnyDtu {
                 Self::Modbus(Box::new(ModbusDtu::new(config)))
             }
             Protocol::Protobuf => Self::Protobuf(Box::new(ProtobufDtu::new(config, clock, zone))),
+        }
+    }
+
+    /// For a command that asks a DTU while a bridge may run that asks it, too.
+    #[must_use]
+    pub fn beside_a_bridge(self) -> Self {
+        match self {
+            Self::Modbus(_) => self,
+            Self::Protobuf(dtu) => Self::Protobuf(Box::new(dtu.beside_a_bridge())),
+        }
+    }
+
+    /// The same device by another configuration. One that wants its pauses gets them, whatever was
+    /// asked before.
+    #[must_use]
+    pub fn reconfigured(self, config: &DtuConfig, zone: TimeZone) -> Self {
+        match self {
+            Self::Modbus(_) => Self::Modbus(Box::new(ModbusDtu::new(config))),
+            Self::Protobuf(dtu) => {
+                Self::Protobuf(Box::new(dtu.with_settings(Settings::of(config, zone))))
+            }
         }
     }
 }

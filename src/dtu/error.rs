@@ -44,6 +44,30 @@ pub enum DtuError {
         "the DTU accepted the connection but did not answer within {0:?}; another program may be using it"
     )]
     Timeout(Duration),
+    /// Less came than the answer's header announces: the link is dropped, since the rest may follow.
+    #[error(
+        "the DTU sent half an answer within {limit:?} ({came} of {announced} bytes); try a longer \
+         `timeout`, and restart the DTU if this stays"
+    )]
+    HalfAnswer {
+        /// The time limit.
+        limit: Duration,
+        /// How many bytes came.
+        came: usize,
+        /// How many it should be.
+        announced: usize,
+    },
+    /// Something came in time, but not the answer: the link is dropped, as without any answer.
+    #[error(
+        "within {limit:?} the DTU sent only answers to other questions ({commands}); another program \
+         may be using it"
+    )]
+    OtherAnswers {
+        /// The time limit.
+        limit: Duration,
+        /// What they were, as the protocol numbers them.
+        commands: String,
+    },
     /// The DTU hung up: the link is dialled again.
     #[error("the DTU closed the connection ({0}); another program may be using it")]
     Closed(io::Error),
@@ -91,16 +115,18 @@ impl DtuError {
         Self::Malformed(text)
     }
 
-    /// Whether nobody answered, as when the DTU has no power. Its name may be gone as well: routers
-    /// forget the names of devices that are off.
+    /// Whether nobody answered, as when the DTU has no power, or loses it just now. Its name may be
+    /// gone as well: routers forget the names of devices that are off.
     pub const fn is_silence(&self) -> bool {
         match self {
             Self::Name { .. }
             | Self::Unreachable { .. }
             | Self::ConnectTimeout { .. }
             | Self::Timeout(_)
+            | Self::HalfAnswer { .. }
             | Self::Closed(_) => true,
-            Self::Refused(_)
+            Self::OtherAnswers { .. }
+            | Self::Refused(_)
             | Self::NotMapped
             | Self::WordAddressed
             | Self::Malformed(_)

@@ -34,6 +34,17 @@ pub trait Dtu: Send {
     }
 }
 
+/// Who asks need not own it.
+impl<D: Dtu> Dtu for &mut D {
+    async fn poll(&mut self) -> Result<DtuReading, PollError> {
+        (**self).poll().await
+    }
+
+    fn pauses(&self) -> Duration {
+        (**self).pauses()
+    }
+}
+
 /// A poll that did not reach its end.
 #[derive(Debug)]
 pub struct PollError {

@@ -103,6 +103,36 @@ async fn dtus_come_change_and_go_and_none_sees_two_clients() {
 }
 
 #[tokio::test]
+async fn a_dtu_is_not_asked_more_often_because_its_configuration_changes() {
+    let plant = Plant::start_protobuf(&["--inverters", "2"]).await;
+    let dtu = |host: &str, exclude: &str| {
+        let port = plant.address.port();
+        format!(
+            "[[dtu]]\nname = \"Roof\"\nprotocol = \"protobuf\"\nhost = \"{host}\"\n\
+             port = {port}\nrequest_gap = \"100ms\"\nexclude = [{exclude}]\n"
+        )
+    };
+    let home = Home::new(&dtu("127.0.0.1", ""));
+    let bridge = home.run().await;
+    let all = bridge.inverters_when(|all| all.as_array().unwrap().len() == 2).await;
+    let excluded = &all[0]["serial_number"];
+
+    home.configure(&dtu("127.0.0.1", &excluded.to_string()));
+    reload(&bridge, "DTUs 0 as before, 1 started, 1 stopped").await;
+    bridge.logged("Roof: the DTU of before, asked at the pace of before").await;
+    assert_eq!(names(&bridge, "/api/inverters", "dtu_name").await, ["Roof"]);
+
+    // Another address is another device, as far as anybody knows.
+    home.configure(&dtu("localhost", ""));
+    bridge.signal("HUP").await;
+    bridge.logged_times("Roof: 8 ports of 2 inverters", 2).await;
+    let told = bridge.log().iter().filter(|line| line.contains("at the pace of before")).count();
+    assert_eq!(told, 1);
+    bridge.stop().await;
+    plant.stop().await;
+}
+
+#[tokio::test]
 async fn a_bad_configuration_is_refused_and_one_that_needs_a_restart_says_so() {
     let plant = Plant::start(&["--inverters", "1"]).await;
     let target = Target::start("a").await;

@@ -117,7 +117,7 @@ async fn ask(tasks: &Tasks, dtu: DtuConfig, clock: WallClock, zone: TimeZone) ->
     let started = Instant::now();
     let (outcome, pauses) = match app::with_simulated_plant(tasks, dtu.clone()).await {
         Ok(dtu) => {
-            let mut dtu = AnyDtu::new(&dtu, clock, zone);
+            let mut dtu = AnyDtu::new(&dtu, clock, zone).beside_a_bridge();
             (dtu.poll().await, dtu.pauses())
         }
         Err(source) => {

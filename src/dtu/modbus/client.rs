@@ -156,12 +156,14 @@ impl<D: Dial> ModbusDtu<D> {
     fn may_be_too_much(&self, error: &DtuError) -> bool {
         match error {
             DtuError::Refused(_) => true,
-            DtuError::Timeout(_) | DtuError::Closed(_) | DtuError::Malformed(_) => {
-                matches!(self.batch, Batch::Unproven(_))
-            }
+            DtuError::Timeout(_)
+            | DtuError::HalfAnswer { .. }
+            | DtuError::Closed(_)
+            | DtuError::Malformed(_) => matches!(self.batch, Batch::Unproven(_)),
             DtuError::Name { .. }
             | DtuError::Unreachable { .. }
             | DtuError::ConnectTimeout { .. }
+            | DtuError::OtherAnswers { .. }
             | DtuError::NotMapped
             | DtuError::WordAddressed
             | DtuError::Unauthentic => false,

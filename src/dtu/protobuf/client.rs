@@ -1,18 +1,19 @@
 //! Asks a DTU over its own protocol: a connection per poll, one request at a time, never closer than
 //! the request gap.
 
+use std::mem;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use prost::Message;
 
+use super::accept::{answered_mode, real_data};
 use super::app_info::{self, AppInfo};
 use super::command::Command;
 use super::connection::{Connection, Limit, Request};
 use super::decode;
 use super::freshness::Freshness;
 use super::info_packets::InfoPackets;
-use super::messages::{CommandReq, RealDataNewReq};
+use super::messages::RealDataNewReq;
 use super::pace::Pace;
 use super::packets::{PacketSet, Progress};
 use super::request;
@@ -48,6 +49,8 @@ pub struct ProtobufDtu<D: Dial = TcpDialer> {
     freshness: Freshness,
     /// Whether it is to be told once more to read its inverters all the time.
     owes_performance_mode: bool,
+    /// Whether it has refused that, and the log tells.
+    refuses_performance_mode: bool,
 }
 
 impl ProtobufDtu {
@@ -67,7 +70,7 @@ impl<D: Dial> ProtobufDtu<D> {
     pub fn with_dialer(dialer: D, settings: Settings, clock: WallClock) -> Self {
         Self {
             pace: Pace::new(settings.request_gap, settings.refresh),
-            sequence: Sequence::starting_at(clock.now()),
+            sequence: Sequence::of_a_bridge(clock.now()),
             settings,
             clock,
             dialer,
@@ -77,6 +80,25 @@ impl<D: Dial> ProtobufDtu<D> {
             clock_ahead: None,
             freshness: Freshness::default(),
             owes_performance_mode: true,
+            refuses_performance_mode: false,
+        }
+    }
+
+    /// For a command that asks a DTU while a bridge may run that asks it, too.
+    #[must_use]
+    pub fn beside_a_bridge(self) -> Self {
+        Self { sequence: Sequence::beside_a_bridge(self.clock.now()), ..self }
+    }
+
+    /// The same DTU by another configuration: what it was asked, and when, still counts.
+    #[must_use]
+    pub fn with_settings(self, settings: Settings) -> Self {
+        let is_new = settings.performance_mode && !self.settings.performance_mode;
+        Self {
+            pace: self.pace.with_gap(settings.request_gap),
+            owes_performance_mode: self.owes_performance_mode || is_new,
+            settings,
+            ..self
         }
     }
 
@@ -170,7 +192,8 @@ impl<D: Dial> ProtobufDtu<D> {
         } else if self.settings.performance_mode && self.owes_performance_mode {
             self.owes_performance_mode = false;
             let request = request(Command::COMMAND, request::performance_mode(&now));
-            connection.ask(&request, limit, accepted_command).await?;
+            let answer = connection.ask(&request, limit, answered_mode).await?;
+            self.tell_refusal(answer.error_code);
             Ok(Progress::Told)
         } else {
             let packet = packets.next();
@@ -180,6 +203,17 @@ impl<D: Dial> ProtobufDtu<D> {
             let request = request(Command::REAL_DATA, request::real_data(&now, packet));
             let accept = |message: &[u8]| real_data(message, packet);
             Ok(packets.push(connection.ask(&request, limit, accept).await?))
+        }
+    }
+
+    /// Tells once that it does not want to read its inverters all the time.
+    fn tell_refusal(&mut self, error_code: i32) {
+        if error_code != 0 && !mem::replace(&mut self.refuses_performance_mode, true) {
+            tracing::warn!(
+                "DTU {}: refuses the performance mode (error code {error_code}); remove \
+                 `performance_mode`",
+                self.settings.name
+            );
         }
     }
 
@@ -246,21 +280,4 @@ impl<D: Dial> Dtu for ProtobufDtu<D> {
     fn pauses(&self) -> Duration {
         self.pace.paused()
     }
-}
-
-fn accepted_command(message: &[u8]) -> Result<Option<CommandReq>, DtuError> {
-    let malformed = |error| app_info::malformed(&format!("answer to a command: {error}"));
-    CommandReq::decode(message).map(Some).map_err(malformed)
-}
-
-/// The answer to the request for that packet. A first one without a serial number in plain text is
-/// none: ciphertext that happens to be a message has not even that.
-fn real_data(message: &[u8], packet: i32) -> Result<Option<RealDataNewReq>, DtuError> {
-    let data = RealDataNewReq::decode(message)
-        .map_err(|error| app_info::malformed(&format!("real data: {error}")))?;
-    let is_later = packet > 0 && data.dtu_serial.is_empty();
-    if !is_later && !app_info::is_serial(&data.dtu_serial) {
-        return Err(app_info::malformed(&"real data without a serial number"));
-    }
-    Ok((data.cp == packet).then_some(data))
 }

@@ -1,5 +1,6 @@
 //! One open connection to a DTU: a request goes out, its answer is picked from what comes.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::io;
 use std::time::Duration;
@@ -99,21 +100,26 @@ impl<S: AsyncRead + AsyncWrite + Debug + Unpin> Connection<S> {
         let sent = timeout_at(limit.deadline, self.frames.send(request.frame()?)).await;
         sent.map_err(|_| limit.passed())?.map_err(broken)?;
         let mut second_best = None;
+        let mut others = BTreeSet::new();
         let mut until = limit.deadline;
         for _ in 0..MOST_SKIPPED {
             let frame = match timeout_at(until, self.frames.next()).await {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(Some(Err(error))) => return second_best.ok_or_else(|| broken(error)),
                 Ok(None) => return second_best.ok_or_else(hung_up),
-                Err(_) => return second_best.ok_or_else(|| limit.passed()),
+                Err(_) => return second_best.ok_or_else(|| self.unanswered(limit, &others)),
             };
             let (command, sequence) = (frame.command, frame.sequence);
             if command != request.command.reply() {
                 tracing::debug!("skipped an unasked frame of command {command}");
+                others.insert(command);
                 continue;
             }
             let message = match request.open(frame) {
-                Err(_) if sequence != request.sequence => continue,
+                Err(_) if sequence != request.sequence => {
+                    others.insert(command);
+                    continue;
+                }
                 opened => opened?,
             };
             match accept(&message)? {
@@ -122,21 +128,43 @@ impl<S: AsyncRead + AsyncWrite + Debug + Unpin> Connection<S> {
                     second_best = Some(value);
                     until = limit.deadline.min(Instant::now() + PATIENCE);
                 }
-                None => tracing::debug!("skipped an answer {command} to another request"),
+                None => {
+                    tracing::debug!("skipped an answer {command} to another request");
+                    others.insert(command);
+                }
             }
         }
         let unanswered = || format!("none of {MOST_SKIPPED} frames answered the request");
         second_best.ok_or_else(|| malformed(&unanswered()))
     }
+
+    /// What came instead of an answer until the limit.
+    fn unanswered(&self, limit: Limit, others: &BTreeSet<Command>) -> DtuError {
+        let bytes = self.frames.read_buffer();
+        if !bytes.is_empty() {
+            let announced = self.frames.codec().announced(bytes);
+            return DtuError::HalfAnswer { limit: limit.timeout, came: bytes.len(), announced };
+        }
+        if others.is_empty() {
+            return limit.passed();
+        }
+        let commands = others.iter().map(Command::to_string).collect::<Vec<_>>().join(", ");
+        DtuError::OtherAnswers { limit: limit.timeout, commands }
+    }
 }
 
 fn hung_up() -> DtuError {
-    DtuError::Closed(io::Error::new(io::ErrorKind::UnexpectedEof, "without an answer"))
+    closed("without an answer")
+}
+
+fn closed(when: &'static str) -> DtuError {
+    DtuError::Closed(io::Error::new(io::ErrorKind::UnexpectedEof, when))
 }
 
 fn broken(error: FrameError) -> DtuError {
     match error {
         FrameError::Io(source) => DtuError::Closed(source),
+        FrameError::Cut => closed("in the middle of an answer"),
         FrameError::Magic(_)
         | FrameError::Length { .. }
         | FrameError::Crc { .. }

@@ -38,6 +38,9 @@ pub enum FrameError {
     /// The stream itself failed.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// The stream ends before the frame does.
+    #[error("the stream ends in the middle of a frame")]
+    Cut,
     /// A frame does not begin where it should. Zero bytes are what some DTUs answer to a request
     /// that they cannot decrypt.
     #[error("{}", beginning(.0))]
@@ -92,6 +95,17 @@ impl FrameCodec {
         self.encrypted = encrypted;
     }
 
+    /// How many bytes the frame has of which these are the first; of the header alone, if that is not
+    /// whole.
+    pub fn announced(&self, bytes: &[u8]) -> usize {
+        let header = Header::read(bytes).ok().flatten();
+        header.map_or(HEADER, |header| header.length + tag_size(self.secrecy(header.command)))
+    }
+
+    fn secrecy(self, command: Command) -> Secrecy {
+        if self.encrypted { command.secrecy() } else { Secrecy::Clear }
+    }
+
     /// Drops the tag of the last frame, if it had one; whether a frame can begin now.
     fn skip_tag(&mut self, bytes: &mut BytesMut) -> bool {
         if !self.tag_may_follow {
@@ -121,8 +135,8 @@ impl Decoder for FrameCodec {
             return Err(FrameError::Magic(start.to_vec()));
         }
         let Some(header) = Header::read(bytes)? else { return Ok(None) };
-        let secrecy = if self.encrypted { header.command.secrecy() } else { Secrecy::Clear };
-        let tag_size = if secrecy == Secrecy::Encrypted { TAG } else { 0 };
+        let secrecy = self.secrecy(header.command);
+        let tag_size = tag_size(secrecy);
         let wire_size = header.length + tag_size;
         if bytes.len() < wire_size {
             bytes.reserve(wire_size - bytes.len());
@@ -139,6 +153,20 @@ impl Decoder for FrameCodec {
         self.tag_may_follow = secrecy == Secrecy::Unknown;
         let Header { command, sequence, .. } = header;
         Ok(Some(Frame { command, sequence, payload: payload.freeze(), tag }))
+    }
+
+    fn decode_eof(&mut self, bytes: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+        match self.decode(bytes)? {
+            None if !bytes.is_empty() => Err(FrameError::Cut),
+            frame => Ok(frame),
+        }
+    }
+}
+
+const fn tag_size(secrecy: Secrecy) -> usize {
+    match secrecy {
+        Secrecy::Encrypted => TAG,
+        Secrecy::Clear | Secrecy::Unknown => 0,
     }
 }
 

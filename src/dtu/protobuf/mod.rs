@@ -37,6 +37,8 @@ mod upload;
 
 mod connection;
 
+mod accept;
+
 mod client;
 
 pub use self::client::ProtobufDtu;

@@ -22,6 +22,11 @@ impl Pace {
         Self { gap, refresh, free_at: None, fresh_at: None, paused: Duration::ZERO }
     }
 
+    /// With another gap from the next request on.
+    pub(super) const fn with_gap(self, gap: Duration) -> Self {
+        Self { gap, ..self }
+    }
+
     /// Waits until the next request may start.
     pub(super) async fn wait(&mut self) {
         self.pause_until(self.free_at).await;

@@ -9,7 +9,7 @@ use super::messages::{AppInfoRes, CommandRes, RealDataNewRes};
 const OFFSET: i32 = 28_800;
 
 /// Ask the DTU to read all its inverters all the time, until it restarts.
-const PERFORMANCE_MODE: i32 = 33;
+pub(super) const PERFORMANCE_MODE: i32 = 33;
 
 /// Asks for one packet of what the DTU is.
 pub fn app_info(now: &Zoned, packet: i32) -> Vec<u8> {

@@ -1,6 +1,8 @@
 //! The client against a DTU in memory, in paused time.
 
 mod info;
+mod mode;
+mod reconfigured;
 
 use std::time::Duration;
 
@@ -279,21 +281,4 @@ async fn a_dtu_that_sends_to_the_cloud_is_left_alone_if_configured() {
     assert_eq!(asked.collect::<Vec<_>>(), [0, 2, 44]);
     let left = pair.dtu.left.first().map(|at| (*at - started).as_secs());
     assert_eq!(left, Some(4), "nobody is connected meanwhile");
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_performance_mode_is_asked_for_when_configured_and_after_a_restart() {
-    let mut pair = Pair::with(&ONE, Settings { performance_mode: true, ..settings() });
-    pair.dtu.enc_rand = Some([7; 16]);
-    pair.poll().await.unwrap();
-    pair.poll().await.unwrap();
-    assert_eq!(pair.commands(), ["A301", "A305", "A311", "A311"]);
-    pair.dtu.step = 0;
-    pair.poll().await.unwrap();
-    pair.poll().await.unwrap();
-    assert_eq!(pair.commands()[4..], ["A311", "A305", "A311"], "it stands still: told again");
-    let failed = [Fault::Restart(Some([8; 16]))];
-    pair.poll_with(&failed).await.unwrap();
-    assert_eq!(pair.commands().last().map(String::as_str), Some("A311"));
-    assert!(pair.dtu.asked.iter().any(|asked| asked.command == Command::COMMAND));
 }

@@ -46,6 +46,25 @@ async fn other_faults_invent_nothing_and_are_over_with_their_end() {
 }
 
 #[tokio::test]
+async fn what_comes_instead_of_an_answer_is_told() {
+    for kind in [Kind::default, encrypted] {
+        for (fault, said) in [
+            ("wrong-length", "sent half an answer within 500ms ("),
+            ("wrong-length", " of 65535 bytes)"),
+            ("wrong-command", "sent only answers to other questions ("),
+            ("close-mid-frame", "closed the connection (in the middle of an answer)"),
+            ("silence", "did not answer within 500ms"),
+        ] {
+            let limit = Duration::from_millis(500);
+            let mut pair = Pair::with(plant(1, 2), kind(), limit, Duration::ZERO).await;
+            pair.simulation.faults().set(fault.parse::<PlannedFault>().unwrap());
+            let error = pair.poll().await.unwrap_err().error.to_string();
+            assert!(error.contains(said), "{fault}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn at_night_counters_are_kept_or_lost() {
     for (fault, keeps_totals) in [(Fault::Night, false), (Fault::NightTotalsKept, true)] {
         let mut pair = Pair::new(plant(2, 2), encrypted()).await;

@@ -1,5 +1,7 @@
 //! A DTU in memory that does what the test has planned, and remembers when it was asked what.
 
+mod fault;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tokio_util::codec::{Encoder, Framed};
 
+pub(super) use self::fault::Fault;
 use super::command::Command;
 use super::crypto::{Cipher, EncRand};
 use super::frame::{Frame, FrameCodec};
@@ -20,39 +23,6 @@ use super::messages::{
 use super::vectors::vectors;
 use crate::dtu::DtuError;
 use crate::dtu::dial::Dial;
-
-/// What the DTU does to the next answer.
-#[derive(Clone, Debug)]
-pub(super) enum Fault {
-    /// Nothing: the answer is good.
-    None,
-    /// No answer.
-    Silence,
-    /// Ten zero bytes.
-    Zeros,
-    /// The connection ends.
-    Close,
-    /// The connection ends in the middle of the answer.
-    CloseHalfway,
-    /// Byte by byte, a millisecond each.
-    Slowly,
-    /// Frames that nobody asked for, in one segment with the answer.
-    Unasked,
-    /// An answer to something else instead.
-    WrongCommand,
-    /// The last answer once more, before the right one.
-    OldAnswerFirst,
-    /// The answer with another number.
-    WrongSequence,
-    /// A damaged answer.
-    BadCrc,
-    /// Frames that nobody asked for, for ever.
-    Babble,
-    /// The packet bears another time than the others.
-    OtherTime,
-    /// The DTU starts anew, with or without a key, and does not answer.
-    Restart(Option<EncRand>),
-}
 
 /// What the DTU was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +60,8 @@ pub(super) struct FakeDtu {
     pub(super) asked: Vec<Asked>,
     /// When the client closed a connection.
     pub(super) left: Vec<Instant>,
+    /// Which action its answer to a command bears, and which error code.
+    pub(super) mode_answer: (i32, i32),
     /// Added to the time of each answer's first packet.
     pub(super) step: i32,
     /// How many packets its app info says it has, and how many of them it gives.
@@ -109,6 +81,7 @@ impl FakeDtu {
             faults: VecDeque::new(),
             asked: Vec::new(),
             left: Vec::new(),
+            mode_answer: (33, 0),
             step: 60,
             info: (1, 1),
             connection: 0,
@@ -196,7 +169,8 @@ impl FakeDtu {
             Command::APP_INFO => self.app_info(packet).encode_to_vec(),
             Command::COMMAND => CommandReq {
                 dtu_serial: "4143A0000001".into(),
-                action: 33,
+                action: self.mode_answer.0,
+                error_code: self.mode_answer.1,
                 ..CommandReq::default()
             }
             .encode_to_vec(),
