@@ -35,8 +35,7 @@ impl Endpoint {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(EndpointError::UserInfo);
         }
-        let host = url.host_str().filter(|host| !host.is_empty());
-        match host {
+        match url.host_str().filter(|host| !host.is_empty()) {
             None => return Err(EndpointError::NoHost),
             Some("ws" | "wss" | "http" | "https") if url.path().starts_with("//") => {
                 return Err(EndpointError::TwoSchemes);
@@ -131,13 +130,14 @@ impl Endpoint {
         format!("{}:{}", self.url.host_str().unwrap_or_default(), self.port())
     }
 
-    /// `text` without what is secret of this URL: a stranger may quote it to us.
+    /// `text` without what is secret of this URL: a stranger may quote it. Three letters are none.
     pub fn redacted(&self, text: &str) -> String {
+        let (path, query) = (self.url.path(), self.url.query().unwrap_or_default());
         let decoded = self.url.query_pairs().map(|(_, value)| value.into_owned());
-        let query = self.url.query().unwrap_or_default();
         let raw = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1.to_owned()));
-        // What is shorter is no secret, and would tear holes into any sentence.
-        let mut secrets: Vec<String> = decoded.chain(raw).filter(|one| one.len() >= 4).collect();
+        let path = (path != KNOWN_PATH).then(|| path.to_owned());
+        let mut secrets: Vec<_> =
+            decoded.chain(raw).chain(path).filter(|it| it.len() > 3).collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
@@ -276,9 +276,9 @@ mod tests {
 
     #[test]
     fn what_a_stranger_quotes_of_the_url_is_hidden() {
-        let endpoint = Endpoint::parse("ws://h:1/p?token=s3%20cret&x=1").unwrap();
-        let hidden = endpoint.redacted("bad token s3 cret, written s3%20cret, x=1");
-        assert_eq!(hidden, "bad token ***, written ***, x=1");
+        let at = Endpoint::parse("ws://h:1/hook?token=s3%20cret&x=1").unwrap();
+        let hidden = at.redacted("/hook: bad token s3 cret, written s3%20cret, x=1");
+        assert_eq!(hidden, "***: bad token ***, written ***, x=1");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use self::progress::{Passed, Progress};
 use self::tls::Tls;
+pub use self::upgrade::shown_place;
 use super::failure::{Failure, Stage};
 use super::outlet::Outlet;
 use crate::targets::endpoint::Endpoint;

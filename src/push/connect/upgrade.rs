@@ -73,7 +73,7 @@ fn retry_after(until: &str, its_clock: Option<&str>) -> Option<Duration> {
 }
 
 /// Host and port of where a redirection points to: the rest may repeat the token.
-fn shown_place(location: &str) -> String {
+pub fn shown_place(location: &str) -> String {
     match Url::parse(location) {
         Ok(url) => {
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();

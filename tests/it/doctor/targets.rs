@@ -62,6 +62,21 @@ async fn a_healthy_target_is_told_up_to_its_token_and_sent_nothing() {
 }
 
 #[tokio::test]
+async fn what_a_target_quotes_of_its_url_is_not_shown() {
+    let answers: [&[u8]; 2] = [
+        b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/hook/PATH?token=TOKEN\r\n\r\n",
+        b"HTTP/1.1 500 /hook/PATH?token=TOKEN\r\nServer: /hook/PATH?token=TOKEN\r\n\r\n",
+    ];
+    for answer in answers {
+        let stub = Stub::start(answer).await;
+        let found = at(&format!("ws://{}/hook/PATH?token=TOKEN", stub.address), "3s").await;
+        let shown = format!("{:?}", found.subjects);
+        assert!(shown.contains("HTTP"), "{shown}");
+        assert!(!shown.contains("PATH") && !shown.contains("TOKEN"), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn each_fault_of_a_target_fails_its_step_with_cause_and_cure() {
     let target = Target::start("secret").await;
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::super::report::Step;
 use super::super::words;
 use crate::clock::WallClock;
+use crate::push::connect::shown_place;
 use crate::push::failure::Failure;
 use crate::targets::endpoint::Endpoint;
 
@@ -79,7 +80,7 @@ async fn judge(mut response: Response, is_websocket: bool) -> Step {
     let location = header(LOCATION).filter(|_| (300..400).contains(&status));
     let failure = Failure::Http { status, location: None, retry_after: None };
     let who = if is_home_assistant(&mut response).await { ", Home Assistant" } else { "" };
-    let to = location.map(|to| format!(", pointing to {to}")).unwrap_or_default();
+    let to = location.map(|to| format!(", pointing to {}", shown_place(&to))).unwrap_or_default();
     let detail = format!("HTTP {status}{server}{who}{to}");
     let is_refusal = matches!(status, 400 | 403 | 500..);
     match (is_refusal && !is_websocket, clock) {

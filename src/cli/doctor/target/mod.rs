@@ -40,5 +40,10 @@ pub(super) async fn look(patient: &Patient, tls: &Tls) -> Subject {
         steps.push(told::step(told));
     }
     steps.extend(probe::probe(patient, tls).await);
+    // The target may quote what it was asked, and what is printed here is shown to others.
+    for step in &mut steps {
+        step.detail = patient.endpoint.redacted(&step.detail);
+        step.cure = step.cure.take().map(|cure| patient.endpoint.redacted(&cure));
+    }
     Subject { subject: patient.name.clone(), kind: Kind::Target, steps }
 }
