@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from unittest.mock import patch
 
+import pytest
 from aiohttp import ClientWebSocketResponse
 from homeassistant.components import system_health
+from homeassistant.components.diagnostics import REDACTED
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
@@ -17,6 +20,7 @@ from custom_components.hoymiles_smiles.diagnostics import (
     async_get_config_entry_diagnostics,
     async_get_device_diagnostics,
 )
+from custom_components.hoymiles_smiles.masking import masked
 
 from .conftest import TOKEN, push
 from .fake import ONE, TWO, FakeBridge
@@ -48,6 +52,95 @@ async def test_diagnostics_tell_everything_but_who_and_where(
     assert one["ports"][0]["serial_number"] == one["serial_number"] != two["serial_number"]
     assert told["data"]["health"]["dtus"]["DTU"]["last_error"].endswith("no answer within 3 s")
     await socket.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "the name dtu-roof could not be resolved (no such host)",
+            "the name * could not be resolved (no such host)",
+        ),
+        ("the name of dtu-roof was not resolved", "the name of * was not resolved"),
+        ("dtu-roof:10081 cannot be reached (no route)", "*:10081 cannot be reached (no route)"),
+        ("refused by dtu-roof.fritz.box:502; check host", "refused by *:502; check host"),
+        ("TLS: the certificate is not for dtu-roof", "TLS: the certificate is not for *"),
+        (
+            "dtu-roof is not allowed; add it to http.registration.allow",
+            "* is not allowed; add it to http.registration.allow",
+        ),
+        ('the bridge\'s configuration, as "dtu-roof"', 'the bridge\'s configuration, as "*"'),
+        ("dtu-roof is no address of a target", "* is no address of a target"),
+        ("http://dtu-roof:8080 did not answer in time", "* did not answer in time"),
+        ("pointing to HTTPS://me:pw@dtu-roof/x?token=pw; look", "pointing to *; look"),
+        ("Authorization: Bearer dtu-roof, token=pw", "Authorization: Bearer *, token=*"),
+        ("asked bridge-box; nothing", "asked *; nothing"),
+        ("from [fe80::12%eth0]:502, ::1 and fd00::", "from [*]:502, * and *"),
+        ("::ffff:10.1.2.3, fd00::5: fd00::6...", "*, *: *..."),
+        ("last:fe80::1", "last:*"),
+        ("2001:DB8:0:0:0:0:0:1, 010.1.2.3:502", "*, *:502"),
+        ("10.1.2.3.nip.io, 3c:84:6a:00:00:01", "*, *"),
+        ("the DTU 10F8BC500000 lists none", "the DTU 10F8-087b79f7 lists none"),
+    ],
+)
+def test_texts_lose_who_and_where(text: str, shown: str) -> None:
+    assert masked(text, ["bridge-box", "a"]) == shown.replace("*", REDACTED)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "online",
+        "2026-06-01T12:00:00+02:00",
+        "said at 12:30:05 that there is a fault, code 7",
+        "V00.01.00",
+        "0.10.0-beta.1",
+        "HM-600/700/800",
+        "registration is switched off in the bridge's configuration (http.registration.enabled)",
+        "the DTU sent half an answer within 3s (4 of 12 bytes); try a longer `timeout`",
+    ],
+)
+def test_texts_that_tell_nobody_stay_as_they_are(text: str) -> None:
+    assert masked(text, ["online", "a", "bridge-box"]) == text
+
+
+def test_what_a_key_says_to_be_secret_goes_whole() -> None:
+    described = {
+        "url": "x",
+        "websocket_url": ["y"],
+        "configuration_url": "z",
+        "ip": 16909060,
+        "token": None,
+        "curl": "stays",
+        "host": {"fd00::5": 1, "fd00::6": 2},
+    }
+    assert masked(described) == {
+        "url": REDACTED,
+        "websocket_url": REDACTED,
+        "configuration_url": REDACTED,
+        "ip": REDACTED,
+        "token": None,
+        "curl": "stays",
+        "host": {REDACTED: 1, f"{REDACTED} #2": 2},
+    }
+
+
+async def test_a_host_with_a_short_name_does_not_spoil_the_file(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
+) -> None:
+    hass.config.internal_url = "http://my-home:8123"
+    data = {**loaded.data, "host": "a"}
+    registration = loaded.runtime_data.registration
+    with patch.object(hass.config_entries, "async_reload"):
+        hass.config_entries.async_update_entry(loaded, data=data)
+        await hass.async_block_till_done()
+    registration.words = "a gateway: my-home is not there"
+    told = await async_get_config_entry_diagnostics(hass, loaded)
+    assert told["entry"]["data"]["host"] == REDACTED
+    assert told["entry"]["options"]["callback_url"] == REDACTED
+    assert told["push"]["reason"] == f"a gateway: {REDACTED} is not there"
+    assert told["data"]["health"]["dtus"]["DTU"]["model"] == "DTU-Pro"
+    assert told["data"]["inverters"][0]["alarm_text"] == "none"
 
 
 async def test_diagnostics_of_a_device_are_its_own(

@@ -62,6 +62,7 @@ def test_only_what_home_assistant_brings_is_imported() -> None:
         "hashlib",
         "hmac",
         "http",
+        "ipaddress",
         "logging",
         "re",
         "secrets",
