@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
@@ -88,10 +90,10 @@ class BridgeClient:
 
     async def meters(self) -> list[Any]:
         """Read all meters; older bridges know none."""
-        return await self._list_or_nothing("/api/meters")
+        return await self._list_or_nothing("/api/meters") or []
 
-    async def targets(self) -> list[Any]:
-        """Read whom the bridge sends updates, and how each fares; older bridges do not tell."""
+    async def targets(self) -> list[Any] | None:
+        """Read whom the bridge sends updates, and how each fares; None if it does not tell."""
         return await self._list_or_nothing("/api/targets")
 
     async def register(self, websocket_url: str, name: str) -> None:
@@ -101,16 +103,16 @@ class BridgeClient:
 
     async def forget(self, name: str) -> None:
         """Ask the bridge to send no more updates to the target of this name."""
-        await self._ask("DELETE", f"/api/targets/{name}")
+        await self._ask("DELETE", f"/api/targets/{quote(name, safe='')}")
 
-    async def _list_or_nothing(self, path: str) -> list[Any]:
+    async def _list_or_nothing(self, path: str) -> list[Any] | None:
         try:
             answer = await self._ask("GET", path)
         except BridgeAuthError:
             raise
         except BridgeRefusedError:
-            return []
-        return answer if isinstance(answer, list) else []
+            return None
+        return answer if isinstance(answer, list) else None
 
     async def _ask(
         self,
@@ -120,15 +122,22 @@ class BridgeClient:
         json: dict[str, str] | None = None,
         also: HTTPStatus | None = None,
     ) -> Any:
+        request = partial(
+            self._session.request,
+            method,
+            self._base.with_path(path, encoded=True),
+            json=json,
+            headers=self._headers,
+            timeout=TIMEOUT,
+        )
         try:
-            async with self._session.request(
-                method,
-                self._base / path.removeprefix("/"),
-                json=json,
-                headers=self._headers,
-                timeout=TIMEOUT,
-            ) as response:
-                return await self._read(response, also)
+            try:
+                async with request() as response:
+                    return await self._read(response, also)
+            except aiohttp.ServerDisconnectedError:
+                # The bridge was just closing a connection that nobody had used for some seconds.
+                async with request() as response:
+                    return await self._read(response, also)
         except TimeoutError as error:
             raise BridgeUnreachableError(f"{self._base} did not answer in time") from error
         except aiohttp.ClientConnectorError as error:

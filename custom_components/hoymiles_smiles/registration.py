@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -24,6 +24,8 @@ FIRST_LOOK: Final = 5.0
 LONGEST_WAIT: Final = 30.0
 FORGOTTEN_AFTER: Final = 10
 """Looks without a connection after which the bridge may have forgotten us without a restart."""
+
+HIDDEN_PATH: Final = "/..."
 
 
 class NoAddressError(BridgeError):
@@ -102,9 +104,8 @@ class Registration:
     async def forget(self) -> None:
         """Ask the bridge to forget us, as far as it can be asked."""
         try:
-            ours = str(self.websocket_url.with_query(None))
-            for target in await self._client.targets():
-                if _without_query(target) == ours and target.get("source") == "registered":
+            for target in await self._ours() or []:
+                if target.get("source") == "registered":
                     await self._client.forget(str(target.get("name")))
         except BridgeError as error:
             _LOGGER.debug("The bridge could not be asked to forget us: %s", error)
@@ -132,8 +133,13 @@ class Registration:
             is_lost = self._looks % FORGOTTEN_AFTER == 0
             if self._known_start is None or start_time != self._known_start or is_lost:
                 await self._register(start_time)
-            else:
-                self.words = await self._reason()
+            elif (ours := await self._ours()) is not None:
+                if ours:
+                    error = ours[0].get("last_error")
+                    self.words = str(error) if error else None
+                else:
+                    # It has forgotten us, or was told to.
+                    await self._register(start_time)
         except BridgeError as error:
             self.words = str(error)
         if not self._sockets.is_connected:
@@ -152,18 +158,25 @@ class Registration:
             self._known_start = start_time
             _LOGGER.info("[WebSocket Server] Registered with bridge %s", self._client.url)
 
-    async def _reason(self) -> str | None:
-        """Read why the bridge does not reach us."""
-        ours = str(self.websocket_url.with_query(None))
-        for target in await self._client.targets():
-            if _without_query(target) == ours:
-                error = target.get("last_error")
-                return str(error) if error else None
-        # It answers, and does not list us: it has forgotten us, or tells nobody.
-        self._known_start = None
-        return None
+    async def _ours(self) -> list[dict[str, Any]] | None:
+        """Read what the bridge knows of us; None if it does not tell of its targets."""
+        targets = await self._client.targets()
+        if targets is None:
+            return None
+        ours = _place(self.websocket_url)
+        return [one for one in targets if isinstance(one, dict) and _is_at(one.get("url"), ours)]
 
 
-def _without_query(target: object) -> str | None:
-    url = target.get("url") if isinstance(target, dict) else None
-    return str(url).partition("?")[0] if url else None
+def _place(url: URL) -> tuple[str, str | None, int | None, str]:
+    """Tell two URLs of one place alike, with and without the usual port."""
+    return url.scheme, url.raw_host, url.port, url.path
+
+
+def _is_at(shown: object, ours: tuple[str, str | None, int | None, str]) -> bool:
+    try:
+        url = URL(str(shown))
+    except ValueError:
+        return False
+    # The bridge shows no path but the one that every Home Assistant has.
+    path = ours[3] if url.path == HIDDEN_PATH and ours[3] != PUSH_PATH else url.path
+    return (*_place(url)[:3], path) == ours

@@ -137,6 +137,7 @@ class FakeBridge:
         self.answers: dict[str, tuple[int, Any]] = {}
         self.when_registered: Callable[[str], None] | None = None
         self.before_answer: Callable[[str], None] | None = None
+        self.closes_once_at: str | None = None
         self._server: TestServer | None = None
         self._port: int | None = None
 
@@ -175,7 +176,12 @@ class FakeBridge:
 
     async def _answer(self, request: web.Request) -> web.Response:
         path = request.path
-        self.requests.append(f"{request.method} {path}")
+        self.requests.append(f"{request.method} {request.raw_path}")
+        if path == self.closes_once_at:
+            self.closes_once_at = None
+            assert request.transport
+            request.transport.abort()
+            return web.Response()
         if self.before_answer:
             self.before_answer(path)
         if path in self.answers:

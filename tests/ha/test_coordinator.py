@@ -152,7 +152,6 @@ async def test_a_bridge_that_lost_us_is_asked_again(
     # Now it has, without a restart.
     bridge.targets = []
     await pass_time(hass, 31)
-    await pass_time(hass, 31)
     assert len(bridge.registered) == 3
     socket = await connect()
     await socket.receive_json()
@@ -160,6 +159,66 @@ async def test_a_bridge_that_lost_us_is_asked_again(
     await pass_time(hass, 60)
     assert len(bridge.registered) == 3
     await socket.close()
+
+
+@pytest.mark.parametrize(
+    ("base", "listed", "registrations"),
+    [
+        ("http://home", "ws://home:80/api/hoymiles_smiles/ws?token=***", 1),
+        ("https://home", "wss://home:443/api/hoymiles_smiles/ws?token=***", 1),
+        ("https://home:443", "wss://home:443/api/hoymiles_smiles/ws?token=***", 1),
+        ("http://HOME:8123/", "ws://home:8123/api/hoymiles_smiles/ws", 1),
+        ("http://[0:0::1]:8123", "ws://[::1]:8123/api/hoymiles_smiles/ws", 1),
+        ("https://home/behind", "wss://home:443/...", 1),
+        ("http://home", "ws://home:8123/api/hoymiles_smiles/ws", 2),
+        ("http://home", "wss://home:80/api/hoymiles_smiles/ws", 2),
+        ("http://home", "ws://other:80/api/hoymiles_smiles/ws", 2),
+        ("http://home", "ws://home:80/...", 2),
+        ("http://home", "ws://home:80/elsewhere", 2),
+        ("http://home", "ws://[home", 2),
+        ("http://home", None, 2),
+    ],
+)
+async def test_it_finds_itself_among_the_targets(
+    hass: HomeAssistant,
+    bridge: FakeBridge,
+    entry: MockConfigEntry,
+    base: str,
+    listed: str | None,
+    registrations: int,
+) -> None:
+    error = "no route to host"
+    bridge.targets = [{"name": "a/b", "url": listed, "last_error": error, "source": "registered"}]
+    hass.config_entries.async_update_entry(entry, options={"callback_url": base})
+    await set_up(hass, entry, bridge)
+    await pass_time(hass, 6)
+    assert len(bridge.registered) == registrations
+    is_found = registrations == 1
+    assert (entry.runtime_data.registration.words == error) == is_found
+    await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done()
+    deleted = [one for one in bridge.requests if one.startswith("DELETE")]
+    assert deleted == (["DELETE /api/targets/a%2Fb"] if is_found else [])
+
+
+async def test_a_bridge_that_does_not_tell_of_its_targets_is_left_in_peace(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
+) -> None:
+    bridge.answers["/api/targets"] = (404, {"error": "nothing here"})
+    for _ in range(9):
+        await pass_time(hass, 31)
+    assert len(bridge.registered) == 1
+
+
+@pytest.mark.parametrize("path", [REGISTER, "/health"])
+async def test_a_connection_that_is_closed_at_the_moment_of_a_question_costs_nothing(
+    hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry, path: str
+) -> None:
+    bridge.closes_once_at = path
+    await set_up(hass, entry, bridge)
+    assert entry.runtime_data.registration.words is None
+    assert len(bridge.registered) == 1
+    await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_after_many_fruitless_looks_it_is_asked_again_in_any_case(
@@ -215,7 +274,7 @@ async def test_removing_the_entry_makes_the_bridge_forget_us(
     await hass.config_entries.async_remove(loaded.entry_id)
     await hass.async_block_till_done()
     deleted = [one for one in bridge.requests if one.startswith("DELETE")]
-    assert deleted == ["DELETE /api/targets/Home Assistant 2"]
+    assert deleted == ["DELETE /api/targets/Home%20Assistant%202"]
 
 
 @pytest.mark.parametrize(
