@@ -13,6 +13,7 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.typing import ConfigType
 
+from .absence import absence_of, async_watch_entries
 from .const import CONF_PUSH_TOKEN, DOMAIN
 from .coordinator import HoymilesCoordinator, coordinator_of
 from .entity import device_id
@@ -29,17 +30,21 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Open the door for bridges before any entry is set up, so that none is turned away."""
     hass.http.register_view(PushView(hass))
+    async_watch_entries(hass)
     return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: ConfigEntry) -> bool:
     """Set up one bridge: read it once, show it, and let it push."""
     coordinator = HoymilesCoordinator(hass, entry)
+    absence = absence_of(hass, entry)
     try:
         await coordinator.async_config_entry_first_refresh()
     except ConfigEntryAuthFailed:
+        absence.end()
         raise
     except ConfigEntryNotReady as error:
+        absence.note(str(error.__cause__))
         raise ConfigEntryNotReady(
             str(error.__cause__),
             translation_domain=DOMAIN,
@@ -47,7 +52,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: ConfigEntry) -> bool:
             translation_placeholders={"reason": str(error.__cause__)},
         ) from error
     cast(Any, entry).runtime_data = coordinator
-    coordinator.issues = Issues(hass, entry, coordinator)
+    coordinator.issues = Issues(hass, entry, coordinator, absence)
 
     async def stopping(_event: Event) -> None:
         # An open socket would make Home Assistant's stop wait for it.

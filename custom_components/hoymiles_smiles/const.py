@@ -25,6 +25,8 @@ TARGET_NAME: Final = "Home Assistant"
 
 OLDEST_BRIDGE: Final = (0, 1, 0)
 """The first bridge that tells its version; older ones do not say since when today counts."""
+KNOWN_BRIDGE: Final = (0, 1)
+"""The major and minor version of the bridge that this integration was made with."""
 
 PATIENCE: Final = timedelta(minutes=10)
 """How long a fault may last before the owner is told by a repair issue."""

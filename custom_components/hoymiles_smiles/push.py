@@ -42,6 +42,8 @@ class PushSockets:
         self._changed = changed
         self._sockets: set[web.WebSocketResponse] = set()
         self._good_bye: bytes | None = None
+        self.refused: str | None = None
+        """Why the newest update was not taken; None if it was."""
 
     @property
     def is_connected(self) -> bool:
@@ -97,7 +99,9 @@ class PushSockets:
             snapshot = self._take(message.get("data"))
         except MalformedError as error:
             _LOGGER.warning("[WebSocket Server] The bridge sent a malformed update: %s", error)
+            self.refused = str(error)
             return {"type": "nack", "reason": str(error)}
+        self.refused = None
         return {
             "type": "ack",
             "inverters": snapshot.count(Subject.INVERTER),

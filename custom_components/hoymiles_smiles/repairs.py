@@ -9,14 +9,23 @@ from typing import TYPE_CHECKING, Final
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.sun import is_up
 from homeassistant.util import dt as dt_util
 
-from .const import CONF_CALLBACK_URL, DOMAIN, DTU_PATIENCE, OLDEST_BRIDGE, PATIENCE
-from .data import Subject, is_number
+from .absence import Absence
+from .const import (
+    CONF_CALLBACK_URL,
+    DOMAIN,
+    DTU_PATIENCE,
+    KNOWN_BRIDGE,
+    OLDEST_BRIDGE,
+    PATIENCE,
+)
+from .data import Snapshot, Subject, is_number
 
 if TYPE_CHECKING:
     from .coordinator import HoymilesCoordinator
@@ -31,19 +40,29 @@ class Issues:
     """The issues of one bridge."""
 
     def __init__(
-        self, hass: HomeAssistant, entry: ConfigEntry, coordinator: HoymilesCoordinator
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        coordinator: HoymilesCoordinator,
+        absence: Absence,
     ) -> None:
         """Watch the bridge of `coordinator`."""
         self._hass = hass
         self._entry = entry
         self._coordinator = coordinator
+        self._absence = absence
         self._shown: set[str] = set()
-        self._unreachable_since: datetime | None = None
+        self._polls = 0
+        """How often the bridge had asked its DTUs when it last pushed, or connected."""
+        self._silent_since: datetime | None = None
+        """Since when it has asked them more often, and not pushed what they said."""
 
     @callback
     def start(self) -> None:
-        """Look now, and every minute."""
+        """Look now, and every minute; and note what comes."""
+        self._hear()
         self.look(dt_util.utcnow())
+        self._entry.async_on_unload(self._coordinator.async_add_listener(self._hear))
         self._entry.async_on_unload(async_track_time_interval(self._hass, self.look, LOOK_EVERY))
 
     @callback
@@ -52,6 +71,22 @@ class Issues:
         for issue_id in self._shown:
             ir.async_delete_issue(self._hass, DOMAIN, issue_id)
         self._shown.clear()
+
+    @callback
+    def _hear(self) -> None:
+        """Note when the bridge answered, and whether it pushes what it reads.
+
+        How often it should push is its own matter: once an hour if it asks its DTUs once an hour.
+        """
+        if self._coordinator.last_update_success:
+            self._absence.end()
+        newest = self._coordinator.data
+        polls = _polls(newest)
+        if newest.is_pushed or not self._coordinator.is_push_connected:
+            self._polls = polls
+            self._silent_since = None
+        elif polls != self._polls and not self._silent_since:
+            self._silent_since = dt_util.utcnow()
 
     @callback
     def look(self, now: datetime) -> None:
@@ -76,19 +111,16 @@ class Issues:
     def _find(self, now: datetime) -> Iterator[Issue]:
         coordinator = self._coordinator
         if not coordinator.last_update_success:
-            since = self._unreachable_since = self._unreachable_since or now
-            if now - since >= PATIENCE:
-                reason = str(coordinator.last_exception or "")
-                yield "bridge_unreachable", "bridge_unreachable", {"reason": reason}
+            # A refused access token has a dialogue of its own.
+            if not isinstance(coordinator.last_exception, ConfigEntryAuthFailed):
+                self._absence.note(str(coordinator.last_exception))
             return
-        self._unreachable_since = None
         down_since = coordinator.registration.down_since
         if down_since and now - down_since >= PATIENCE:
             yield "push_down", "push_down", self._why_no_push()
-        if not _is_new_enough(coordinator.data.version):
-            known = coordinator.data.version or "?"
-            needed = ".".join(map(str, OLDEST_BRIDGE))
-            yield "bridge_too_old", "bridge_too_old", {"version": known, "needed": needed}
+        elif self._silent_since and now - self._silent_since >= PATIENCE:
+            yield "push_silent", "push_silent", {"reason": coordinator.sockets.refused or "-"}
+        yield from self._other_version()
         if is_up(self._hass, now):
             yield from self._silent_dtus()
         if twins := self._shown_by_mqtt_too():
@@ -98,6 +130,16 @@ class Issues:
         words = self._coordinator.registration.words
         address = self._entry.options.get(CONF_CALLBACK_URL) or "-"
         return {"reason": words or "-", "address": address}
+
+    def _other_version(self) -> Iterator[Issue]:
+        version = self._coordinator.data.version or "?"
+        numbers = _numbers(version)
+        if numbers is None or numbers < OLDEST_BRIDGE:
+            needed = ".".join(map(str, OLDEST_BRIDGE))
+            yield "bridge_too_old", "bridge_too_old", {"version": version, "needed": needed}
+        elif numbers[:2] > KNOWN_BRIDGE:
+            known = ".".join(map(str, KNOWN_BRIDGE))
+            yield "bridge_too_new", "bridge_too_new", {"version": version, "known": known}
 
     def _silent_dtus(self) -> Iterator[Issue]:
         for ref, dtu in self._coordinator.data.of(Subject.DTU):
@@ -122,6 +164,11 @@ class Issues:
         return sorted(ours & others)
 
 
-def _is_new_enough(version: str | None) -> bool:
-    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version or "")
-    return numbers is not None and tuple(map(int, numbers.groups())) >= OLDEST_BRIDGE
+def _numbers(version: str) -> tuple[int, ...] | None:
+    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return tuple(map(int, numbers.groups())) if numbers else None
+
+
+def _polls(snapshot: Snapshot) -> int:
+    counts = (dtu.get("query_count") for _, dtu in snapshot.of(Subject.DTU))
+    return sum(int(count) for count in counts if is_number(count))

@@ -13,6 +13,7 @@ from homeassistant.helpers.selector import selector
 
 from custom_components.hoymiles_smiles import PLATFORMS, VERSION
 from custom_components.hoymiles_smiles.config_flow import HoymilesConfigFlow
+from custom_components.hoymiles_smiles.const import KNOWN_BRIDGE, OLDEST_BRIDGE
 from custom_components.hoymiles_smiles.row import Flag
 from custom_components.hoymiles_smiles.table import TABLE
 
@@ -77,6 +78,13 @@ def test_every_file_says_what_it_is_for_and_is_short() -> None:
         assert len(text.splitlines()) <= 300, name
 
 
+def test_the_bridge_of_this_repository_is_the_known_one() -> None:
+    version = re.search(r'^version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
+    numbers = tuple(map(int, version[1].split("-")[0].split(".")))
+    assert numbers[:2] == KNOWN_BRIDGE
+    assert numbers >= OLDEST_BRIDGE
+
+
 def test_versions_of_entries_agree() -> None:
     assert VERSION == HoymilesConfigFlow.VERSION
 
@@ -98,6 +106,7 @@ def test_steps_fields_errors_and_aborts_have_texts() -> None:
 def test_issues_and_exceptions_have_texts_and_the_texts_have_their_placeholders() -> None:
     repairs = SOURCES["repairs.py"]
     issues = set(re.findall(r'yield (?:f?"\w+(?:{[\w.]+})?"), "(\w+)"', repairs))
+    issues |= set(re.findall(r'translation_key="(\w+)"', SOURCES["absence.py"]))
     assert set(ENGLISH["issues"]) == issues
     for key, issue in ENGLISH["issues"].items():
         assert set(issue) == {"title", "description"}, key

@@ -8,15 +8,17 @@ from unittest.mock import patch
 
 import pytest
 from aiohttp import ClientWebSocketResponse
+from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hoymiles_smiles.const import DOMAIN
 
-from .conftest import pass_time, until
+from .conftest import pass_time, push, set_up, until
 from .fake import TWO, FakeBridge
 
 Connect = Callable[..., Awaitable[ClientWebSocketResponse]]
@@ -38,18 +40,101 @@ def later(**by: float) -> datetime:
 async def test_a_bridge_that_stays_away(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
-    issues = loaded.runtime_data.issues
     await bridge.stop()
     await loaded.runtime_data.async_refresh()
-    issues.look(later())
-    issues.look(later(minutes=9))
+    await pass_time(hass, 61)
+    await pass_time(hass, 540)
     assert told(hass) == {}
-    issues.look(later(minutes=11))
+    await pass_time(hass, 601)
     assert "cannot be reached" in told(hass)["bridge_unreachable"]["reason"]
     await bridge.start()
     await loaded.runtime_data.async_refresh()
-    issues.look(later())
     assert told(hass) == {}
+
+
+async def away_at_setup(hass: HomeAssistant, entry: MockConfigEntry, bridge: FakeBridge) -> None:
+    await bridge.stop()
+    assert await async_setup_component(hass, DOMAIN, {})
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert told(hass) == {}
+    await pass_time(hass, 601)
+    assert "cannot be reached" in told(hass)["bridge_unreachable"]["reason"]
+
+
+async def test_a_bridge_that_is_away_at_the_start_until_it_comes(
+    hass: HomeAssistant, entry: MockConfigEntry, bridge: FakeBridge
+) -> None:
+    await away_at_setup(hass, entry, bridge)
+    assert told(hass)["bridge_unreachable"]["title"] == entry.title
+    # A try in between, of a bridge that knocks and cannot be asked, say, begins nothing anew.
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert "bridge_unreachable" in told(hass)
+    await bridge.start()
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert entry.state is ConfigEntryState.LOADED
+    assert told(hass) == {}
+    await pass_time(hass, 1300)
+    assert told(hass).keys() <= {"push_down"}
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_bridge_that_is_away_at_a_reload(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
+) -> None:
+    await bridge.stop()
+    await hass.config_entries.async_reload(loaded.entry_id)
+    assert loaded.state is ConfigEntryState.SETUP_RETRY
+    await pass_time(hass, 601)
+    assert told(hass).keys() == {"bridge_unreachable"}
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.parametrize("is_removed", [True, False])
+async def test_nobody_misses_the_bridge_of_an_entry_that_is_removed_or_disabled(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    bridge: FakeBridge,
+    is_told: bool,  # noqa: FBT001
+    is_removed: bool,  # noqa: FBT001
+) -> None:
+    if is_told:
+        await away_at_setup(hass, entry, bridge)
+    else:
+        await bridge.stop()
+        assert await async_setup_component(hass, DOMAIN, {})
+        await hass.async_block_till_done()
+    if is_removed:
+        await hass.config_entries.async_remove(entry.entry_id)
+    else:
+        disabled_by = ConfigEntryDisabler.USER
+        await hass.config_entries.async_set_disabled_by(entry.entry_id, disabled_by)
+    assert told(hass) == {}
+    await pass_time(hass, 601)
+    assert told(hass) == {}
+
+
+@pytest.mark.parametrize("is_loaded", [True, False])
+async def test_a_bridge_that_wants_another_token_is_not_away(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    bridge: FakeBridge,
+    is_loaded: bool,  # noqa: FBT001
+) -> None:
+    if is_loaded:
+        await set_up(hass, entry, bridge)
+    else:
+        await away_at_setup(hass, entry, bridge)
+        await bridge.start()
+    bridge.answers["/api/inverters"] = (401, {"error": "a bearer token is needed"})
+    if is_loaded:
+        await entry.runtime_data.async_refresh()
+        await pass_time(hass, 61)
+        await pass_time(hass, 601)
+    else:
+        await hass.config_entries.async_reload(entry.entry_id)
+    assert told(hass) == {}
+    await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_push_that_stays_away_while_polling_works(
@@ -72,6 +157,46 @@ async def test_push_that_stays_away_while_polling_works(
     await socket.close()
 
 
+async def test_push_that_is_connected_and_silent(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, connect: Connect
+) -> None:
+    coordinator = loaded.runtime_data
+    issues = coordinator.issues
+    dtu = bridge.data["health"]["dtus"]["DTU"]
+    socket = await connect()
+    await socket.receive_json()
+    await push(hass, socket, bridge.copy())
+    # It has nothing new to say: it asks its DTUs once an hour.
+    await coordinator.async_refresh()
+    issues.look(later(minutes=59))
+    assert told(hass) == {}
+    # It asks them, and we see only by asking it.
+    dtu["query_count"] += 1
+    await coordinator.async_refresh()
+    issues.look(later(minutes=9))
+    assert told(hass) == {}
+    issues.look(later(minutes=11))
+    assert told(hass)["push_silent"]["reason"] == "-"
+    # What it sends is refused.
+    strange = {**bridge.copy(), "inverters": None}
+    assert (await push(hass, socket, strange))["type"] == "nack"
+    issues.look(later(minutes=11))
+    assert told(hass)["push_silent"]["reason"] == "inverters is no list"
+    await push(hass, socket, bridge.copy())
+    issues.look(later(minutes=11))
+    assert told(hass) == {}
+    # What was refused before is no reason for a silence after.
+    dtu["query_count"] += 1
+    await coordinator.async_refresh()
+    issues.look(later(minutes=11))
+    assert told(hass)["push_silent"]["reason"] == "-"
+    # Not connected, it is another matter.
+    await socket.close()
+    await until(lambda: not coordinator.is_push_connected)
+    issues.look(later(minutes=11))
+    assert told(hass).keys() == {"push_down"}
+
+
 @pytest.mark.parametrize("version", [None, "0.0.9", "strange"])
 async def test_a_bridge_that_is_too_old(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, version: str | None
@@ -81,11 +206,23 @@ async def test_a_bridge_that_is_too_old(
     await loaded.runtime_data.async_refresh()
     issues.look(later())
     assert told(hass)["bridge_too_old"]["version"] == (version or "?")
-    for new_enough in ("0.1.0", "0.10.0-beta.1", "12.0.0"):
+    for new_enough in ("0.1.0", "0.1.17", "0.1.2-beta.1"):
         bridge.data["health"]["version"] = new_enough
         await loaded.runtime_data.async_refresh()
         issues.look(later())
         assert told(hass) == {}
+
+
+@pytest.mark.parametrize("version", ["0.2.0", "0.10.0-beta.1", "12.0.0"])
+async def test_a_bridge_that_is_newer_than_the_integration(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, version: str
+) -> None:
+    issues = loaded.runtime_data.issues
+    bridge.data["health"]["version"] = version
+    await loaded.runtime_data.async_refresh()
+    issues.look(later())
+    expected = {"title": loaded.title, "version": version, "known": "0.1"}
+    assert told(hass) == {"bridge_too_new": expected}
 
 
 async def test_a_dtu_that_is_silent_by_day(
