@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any, Final, cast
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
@@ -23,6 +25,8 @@ from .repairs import Issues
 
 PLATFORMS = [Platform.BINARY_SENSOR, Platform.SENSOR]
 VERSION = 2
+FORGET_WITHIN: Final = 5.0
+"""Seconds a bridge has to forget us; who removes an entry does not wait for one that is away."""
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -86,7 +90,9 @@ async def async_unload_entry(hass: HomeAssistant, entry: ConfigEntry) -> bool:
 
 async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Ask the bridge to push no more."""
-    await HoymilesCoordinator(hass, entry).registration.forget()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FORGET_WITHIN):
+            await HoymilesCoordinator(hass, entry).registration.forget()
 
 
 async def async_migrate_entry(hass: HomeAssistant, entry: ConfigEntry) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -21,6 +23,8 @@ _LOGGER = logging.getLogger(__name__)
 
 HEARTBEAT: Final = 30
 """Seconds between two protocol pings; a bridge that does not answer is gone."""
+GOOD_BYE_WITHIN: Final = 3.0
+"""Seconds after which a bridge that takes nothing any more is left without a good-bye."""
 LARGEST_MESSAGE: Final = 16 * 1024 * 1024
 
 CONNECTED: Final = {"type": "connected", "status": "ready"}
@@ -49,6 +53,11 @@ class PushSockets:
     def is_connected(self) -> bool:
         """Whether the bridge is connected."""
         return bool(self._sockets)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody is served any more; an entry that unloads still seems to be loaded."""
+        return self._good_bye is not None
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one connection until it ends."""
@@ -111,9 +120,11 @@ class PushSockets:
     async def close(self, reason: str) -> None:
         """End all connections in order; the bridge will come again."""
         # Its own task wakes up first and says good-bye; both say the same.
-        self._good_bye = reason.encode()
-        for socket in list(self._sockets):
-            await socket.close(code=WSCloseCode.GOING_AWAY, message=self._good_bye)
+        self._good_bye = good_bye = reason.encode()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GOOD_BYE_WITHIN), asyncio.TaskGroup() as closing:
+                for socket in list(self._sockets):
+                    closing.create_task(socket.close(code=WSCloseCode.GOING_AWAY, message=good_bye))
 
 
 class PushView(HomeAssistantView):
@@ -137,7 +148,8 @@ class PushView(HomeAssistantView):
             return await _refuse(request)
         if entry.state is ConfigEntryState.LOADED:
             sockets: PushSockets = entry.runtime_data.sockets  # type: ignore[attr-defined]
-            return await sockets.serve(request)
+            if not sockets.is_closed:
+                return await sockets.serve(request)
         if entry.state is ConfigEntryState.SETUP_RETRY:
             # The bridge is there again: no need to wait for the next try.
             self._hass.config_entries.async_schedule_reload(entry.entry_id)

@@ -138,13 +138,14 @@ class FakeBridge:
         self.when_registered: Callable[[str], None] | None = None
         self.before_answer: Callable[[str], None] | None = None
         self.closes_once_at: str | None = None
+        self.hangs: asyncio.Event | None = None
         self._server: TestServer | None = None
         self._port: int | None = None
 
     async def start(self) -> None:
         """Listen; after a stop again where it was."""
         application = web.Application()
-        application.router.add_route("*", "/{path:.*}", self._answer)
+        application.router.add_route("*", "/{path:.*}", self._hear)
         self._server = TestServer(application, port=self._port)
         await self._server.start_server()
         self._port = self._server.port
@@ -173,6 +174,11 @@ class FakeBridge:
     def copy(self) -> dict[str, Any]:
         """The data of an update now."""
         return copy.deepcopy(self.data)
+
+    async def _hear(self, request: web.Request) -> web.Response:
+        if self.hangs:
+            await self.hangs.wait()
+        return await self._answer(request)
 
     async def _answer(self, request: web.Request) -> web.Response:
         path = request.path

@@ -14,7 +14,9 @@ from homeassistant.helpers.network import NoURLAvailableError
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.hoymiles_smiles import FORGET_WITHIN
 from custom_components.hoymiles_smiles.const import DOMAIN
+from custom_components.hoymiles_smiles.push import GOOD_BYE_WITHIN
 
 from .conftest import TOKEN, pass_time, push, set_up, until
 from .fake import ONE, FakeBridge
@@ -275,6 +277,21 @@ async def test_removing_the_entry_makes_the_bridge_forget_us(
     await hass.async_block_till_done()
     deleted = [one for one in bridge.requests if one.startswith("DELETE")]
     assert deleted == ["DELETE /api/targets/Home%20Assistant%202"]
+
+
+async def test_a_bridge_that_hangs_does_not_hold_up_the_removal(
+    hass: HomeAssistant,
+    bridge: FakeBridge,
+    loaded: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert FORGET_WITHIN + GOOD_BYE_WITHIN <= 8
+    monkeypatch.setattr("custom_components.hoymiles_smiles.FORGET_WITHIN", 0.1)
+    bridge.hangs = asyncio.Event()
+    async with asyncio.timeout(5):
+        await hass.config_entries.async_remove(loaded.entry_id)
+    assert hass.config_entries.async_entries(DOMAIN) == []
+    bridge.hangs.set()
 
 
 @pytest.mark.parametrize(

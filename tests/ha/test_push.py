@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -150,6 +151,76 @@ async def test_stopping_home_assistant_ends_the_connection(
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
     assert (await socket.receive()).type is WSMsgType.CLOSE
     await hass.async_block_till_done()
+
+
+async def test_a_bridge_that_takes_nothing_does_not_hold_up_the_unloading(
+    hass: HomeAssistant,
+    loaded: MockConfigEntry,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    takes = asyncio.Event()
+
+    class Full(web.WebSocketResponse):
+        async def close(self, **options: Any) -> bool:
+            await takes.wait()
+            return await super().close(**options)
+
+    monkeypatch.setattr("custom_components.hoymiles_smiles.push.web.WebSocketResponse", Full)
+    monkeypatch.setattr("custom_components.hoymiles_smiles.push.GOOD_BYE_WITHIN", 0.1)
+    socket = await connect()
+    await socket.receive_json()
+    async with asyncio.timeout(5):
+        await hass.config_entries.async_unload(loaded.entry_id)
+    takes.set()
+    await socket.close()
+    await hass.async_block_till_done()
+
+
+async def test_nobody_is_let_in_any_more_while_the_entry_unloads(
+    hass: HomeAssistant, loaded: MockConfigEntry, connect: Connect
+) -> None:
+    sockets = loaded.runtime_data.sockets
+    await sockets.close("The entry is unloaded")
+    assert loaded.state is ConfigEntryState.LOADED
+    with pytest.raises(WSServerHandshakeError) as refused:
+        await connect()
+    assert refused.value.status == 503
+    assert not sockets.is_connected
+
+
+def _timers(hass: HomeAssistant) -> list[str]:
+    """Find timers of ours; the loop has no other list of them."""
+    timers = [timer for timer in hass.loop._scheduled if not timer.cancelled()]
+    told = [f"{timer._callback!r} {timer._args!r}" for timer in timers]
+    return [one for one in told if "hoymiles_smiles" in one]
+
+
+async def test_unloading_leaves_no_task_no_timer_and_no_listener(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, connect: Connect
+) -> None:
+    await hass.config_entries.async_unload(loaded.entry_id)
+    listeners = hass.bus.async_listeners()[EVENT_HOMEASSISTANT_STOP]
+    for number in range(3):
+        await hass.config_entries.async_setup(loaded.entry_id)
+        await until(lambda: loaded.runtime_data.registration.has_begun)
+        socket = await connect()
+        await socket.receive_json()
+        await push(hass, socket, bridge.copy())
+        if number == 1:
+            # It goes, and is looked for.
+            await socket.close()
+            await until(lambda: loaded.runtime_data.registration.down_since)
+        assert _timers(hass)
+        sockets = loaded.runtime_data.sockets
+        unloading = hass.async_create_task(hass.config_entries.async_unload(loaded.entry_id))
+        await socket.receive()
+        assert await unloading
+        await hass.async_block_till_done()
+        assert _timers(hass) == []
+        assert not sockets.is_connected
+        assert not loaded._tasks | loaded._background_tasks
+        assert hass.bus.async_listeners()[EVENT_HOMEASSISTANT_STOP] == listeners
 
 
 async def test_a_bridge_that_knocks_while_its_entry_waits_wakes_it(
