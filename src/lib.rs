@@ -3,6 +3,9 @@
 //! Data flows one way: **DTU → poller → snapshot → push and HTTP**. The modules below stand in
 //! reading order, and each may use only those of lower floors; `tests/tidy.rs` holds the table.
 
+pub mod files;
+pub mod letters;
+
 pub mod clock;
 pub mod config;
 pub mod entities;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// The floors, lowest first. A room may use rooms of lower floors only; those of one floor that
 /// may use each other are listed below.
-const FLOORS: [&[&str]; 5] = [
+const FLOORS: [&[&str]; 6] = [
+    &["files", "letters"],
     &["clock", "config", "entities", "link", "plant", "tasks", "telemetry"],
     &["addon", "dtu", "snapshot", "store", "targets"],
     &["http", "mqtt", "poller", "push", "sim"],

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::config::load::ConfigError;
+use crate::letters::{escaped_json, escaped_lines};
 
 /// A bad configuration: 2, and the message on standard error.
 pub(super) fn bad_configuration(error: &ConfigError) -> ExitCode {
@@ -22,8 +23,18 @@ pub(super) fn status(fine: bool) -> ExitCode {
     if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Prints the result of a command. A reader that has gone away (`| head`) is no error.
+/// Prints the result of a command, with what cannot be seen of it escaped.
 pub(super) fn print(text: &str) {
+    write(&escaped_lines(text));
+}
+
+/// Prints JSON, and a line break after it.
+pub(super) fn print_json(json: &str) {
+    write(&(escaped_json(json) + "\n"));
+}
+
+/// A reader that has gone away (`| head`) is no error.
+fn write(text: &str) {
     let mut out = std::io::stdout().lock();
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
@@ -31,7 +42,7 @@ pub(super) fn print(text: &str) {
 /// Prints what went wrong.
 pub(super) fn say(message: &str) {
     let mut out = std::io::stderr().lock();
-    drop(writeln!(out, "error: {message}"));
+    drop(writeln!(out, "error: {}", escaped_lines(message)));
 }
 
 #[cfg(test)]

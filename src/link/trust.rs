@@ -3,9 +3,11 @@
 use std::io;
 use std::path::Path;
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CertificateError, RootCertStore};
+
+use crate::files::{self, LARGEST_PEM};
 
 /// The authorities that this machine trusts. Reads files: not for a worker of the runtime.
 pub fn system_roots() -> RootCertStore {
@@ -17,18 +19,30 @@ pub fn system_roots() -> RootCertStore {
 
 /// The certificates of a PEM file, one at least; an error names the file. Reads it, too.
 pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let unusable = |error: &str| format!("{}: {error}", file.display());
-    let found = CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unusable(&error.to_string()))?;
-    if found.is_empty() { Err(unusable("it holds no certificate")) } else { Ok(found) }
+    let pem = read(file)?;
+    let found = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|error| unusable(file, &error))?;
+    if found.is_empty() { Err(unusable(file, &"it holds no certificate")) } else { Ok(found) }
+}
+
+/// The private key of a PEM file; an error names the file. Reads it, too.
+pub fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(&read(file)?).map_err(|error| unusable(file, &error))
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    files::read(file, LARGEST_PEM).map_err(|error| format!("{} {error}", file.display()))
+}
+
+fn unusable(file: &Path, error: &dyn std::fmt::Display) -> String {
+    format!("{}: {error}", file.display())
 }
 
 /// Trusts the authorities of a PEM file too.
 pub fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
     for certificate in certificates(file)? {
         let added = roots.add(certificate);
-        added.map_err(|error| format!("{}: {error}", file.display()))?;
+        added.map_err(|error| unusable(file, &error))?;
     }
     Ok(())
 }
@@ -115,6 +129,21 @@ mod tests {
     use rustls::{AlertDescription, Error, PeerIncompatible};
 
     use super::*;
+
+    #[test]
+    fn what_has_no_end_is_not_read_for_certificates_or_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let large = folder.path().join("large.pem");
+        std::fs::write(&large, vec![b'#'; (1 << 20) + 1]).unwrap();
+        for (file, expected) in [
+            (Path::new("/dev/zero"), "is no regular file"),
+            (&large, "is larger than 1048576 bytes"),
+        ] {
+            for error in [certificates(file).unwrap_err(), private_key(file).unwrap_err()] {
+                assert!(error.starts_with(&format!("{} {expected}", file.display())), "{error}");
+            }
+        }
+    }
 
     #[test]
     fn what_the_library_calls_by_its_own_names_is_told_in_words() {

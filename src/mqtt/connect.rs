@@ -5,8 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -101,8 +100,7 @@ fn client_config(config: &MqttConfig) -> Result<ClientConfig, Failure> {
     match (&config.client_cert, &config.client_key) {
         (Some(cert), Some(key)) => {
             let chain = trust::certificates(cert).map_err(Failure::File)?;
-            let secret =
-                PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, &error))?;
+            let secret = trust::private_key(key).map_err(Failure::File)?;
             builder.with_client_auth_cert(chain, secret).map_err(|error| unusable(key, &error))
         }
         _ => Ok(builder.with_no_client_auth()),

@@ -66,6 +66,25 @@ async fn read_of_an_empty_list_says_what_to_look_at() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_seen_is_printed_escaped() {
+    let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
+    let turned = home.folder.path().join("a\u{202e}b.toml");
+    std::fs::copy(home.config(), &turned).unwrap();
+    let turned = turned.to_str().unwrap();
+    let missing = "/nowhere/\u{202e}.toml";
+    let json = ["doctor", "--json", "--config", missing];
+    for (arguments, expected) in [
+        (&["check", "--config", turned][..], "a\\u{202e}b.toml"),
+        (&["check", "--config", missing], "/nowhere/\\u{202e}.toml"),
+        (&json, "/nowhere/\\u202e.toml"),
+    ] {
+        let (_, text, message) = output(arguments, None).await;
+        let all = text + &message;
+        assert!(all.contains(expected) && !all.contains('\u{202e}'), "{arguments:?}: {all:?}");
+    }
+}
+
+#[tokio::test]
 async fn healthcheck_asks_the_running_daemon() {
     let folder = tempfile::tempdir().unwrap();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -147,6 +147,15 @@ async fn a_bad_configuration_is_refused_and_one_that_needs_a_restart_says_so() {
     bridge.logged("dtu[0].protocol").await;
     assert_eq!(names(&bridge, "/api/targets", "state").await, ["connected"]);
 
+    // A file of a secret that has become a pipe holds nobody up.
+    let pipe = home.folder.path().join("token");
+    let made = tokio::process::Command::new("mkfifo").arg(&pipe).status().await.unwrap();
+    assert!(made.success());
+    home.configure(&format!("{good}token_file = {:?}\n", pipe.to_str().unwrap()));
+    bridge.signal("HUP").await;
+    bridge.logged("target[0].token_file: ").await;
+    bridge.logged_times("the bridge goes on with the one before", 2).await;
+
     home.configure(&format!("timezone = \"Europe/Berlin\"\n{good}"));
     reload(&bridge, "DTUs 1 as before, 0 started, 0 stopped; targets 1 as before").await;
     bridge.logged("timezone has changed, which has no effect before the bridge is restarted").await;

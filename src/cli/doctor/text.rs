@@ -1,6 +1,7 @@
 //! The report for people.
 
 use super::report::{Kind, Step, Subject};
+use crate::letters::escaped;
 
 /// One subject, a line per step, and below a step that needs it what to do.
 pub(super) fn subject(subject: &Subject) -> String {
@@ -14,7 +15,7 @@ fn title(subject: &Subject) -> String {
     let Subject { subject: name, kind, .. } = subject;
     match kind {
         Kind::Bridge => kind.as_str().to_owned(),
-        Kind::Dtu | Kind::Target => format!("{} \"{name}\"", kind.as_str()),
+        Kind::Dtu | Kind::Target => format!("{} \"{}\"", kind.as_str(), escaped(name)),
         Kind::Broker => "MQTT broker".to_owned(),
     }
 }
@@ -27,9 +28,10 @@ fn lines(step: &Step, width: usize) -> String {
         None => ('·', "note"),
     };
     let took = if *millis == 0 { String::new() } else { format!(" ({millis} ms)") };
-    let line = format!("  {mark} {step:<width$}  {detail}{took}\n");
+    // What others say of themselves stays on its line and in its order.
+    let line = format!("  {mark} {step:<width$}  {}{took}\n", escaped(detail));
     match cure {
-        Some(cure) => format!("{line}    {:<width$}  {word}: {cure}\n", ""),
+        Some(cure) => format!("{line}    {:<width$}  {word}: {}\n", "", escaped(cure)),
         None => line,
     }
 }
@@ -54,6 +56,22 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn what_others_say_neither_breaks_a_line_nor_turns_it_round() {
+        let target = Subject {
+            subject: "H\u{200b}A".to_owned(),
+            kind: Kind::Target,
+            steps: vec![Step::wrong("token", "it said: no\n  ✓ token\u{202e}", "a\u{2067}b")],
+        };
+        assert_eq!(
+            subject(&target),
+            "target \"H\\u{200b}A\"\n  \
+             ✗ token  it said: no\\n  ✓ token\\u{202e}\n           \
+             try: a\\u{2067}b\n\n"
+        );
+        assert!(verdict(&[target]).contains("target \"H\\u{200b}A\""));
+    }
 
     #[test]
     fn each_step_is_a_line_and_a_failed_one_says_what_to_try() {

@@ -15,6 +15,7 @@ use crate::clock::WallClock;
 use crate::config::{DtuConfig, LogFormat, Protocol};
 use crate::dtu::any::AnyDtu;
 use crate::dtu::{Dtu as _, DtuError, PollError};
+use crate::letters::escaped;
 use crate::plant::reading::DtuReading;
 use crate::poller::book::Book;
 use crate::snapshot::state::DtuState;
@@ -76,16 +77,14 @@ pub(super) async fn read(global: &Global, arguments: Arguments) -> ExitCode {
 
     let book = book(&answers, &zone, &clock);
     if arguments.json {
-        exit::print(&format!(
-            "{}\n",
-            String::from_utf8_lossy(&wire::inverters(&book.inverters(), &zone))
-        ));
+        let json = wire::inverters(&book.inverters(), &zone);
+        exit::print_json(&String::from_utf8_lossy(&json));
     } else {
         exit::print(&table::render(&answers, &book));
     }
     for Answer { dtu, outcome, .. } in &answers {
         match outcome {
-            Err(failure) => exit::say(&format!("{}: {}", dtu.name, failure.error)),
+            Err(failure) => exit::say(&escaped(&format!("{}: {}", dtu.name, failure.error))),
             Ok(reading) if reading.inverters.is_empty() && reading.meters.is_empty() => {
                 exit::say(&format!("{}: {}", dtu.name, Warning::ListsNone));
             }

@@ -1,10 +1,9 @@
 //! Finds and reads the configuration file.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::fault::ConfigError;
+use crate::files::{self, FileError};
 
 /// Where the file is looked for when nobody names one: in the container, then in the repository.
 pub(super) const DEFAULTS: [&str; 2] =
@@ -43,48 +42,22 @@ pub(super) fn read(
 
 /// What the file holds; `None` if there is none.
 fn text(path: &Path) -> Option<Result<String, ConfigError>> {
-    let cause = match read_text(path) {
-        Ok(text) => return Some(Ok(text)),
-        Err(error) if error.kind() == ErrorKind::NotFound => return None,
-        Err(error) if error.kind() == ErrorKind::IsADirectory => {
-            "is a folder; expected a TOML file (Docker makes a folder when the file to mount does \
-             not exist)"
-                .to_owned()
+    let cause = match files::read(path, LARGEST).map(String::from_utf8) {
+        Ok(Ok(text)) => return Some(Ok(text)),
+        Ok(Err(_)) => "is not text; expected a TOML file in UTF-8".to_owned(),
+        Err(error) if error.is_missing() => return None,
+        Err(error @ FileError::Unreadable(_)) => {
+            format!("{error}; expected a file that this user can read")
         }
-        Err(error) if error.kind() == ErrorKind::Unsupported => {
-            "is no regular file (a pipe, a socket or a device); expected a TOML file".to_owned()
-        }
-        Err(error) if error.kind() == ErrorKind::FileTooLarge => {
-            format!("is larger than {LARGEST} bytes; expected a TOML file")
-        }
-        Err(error) if error.kind() == ErrorKind::InvalidData => {
-            "is not text; expected a TOML file in UTF-8".to_owned()
-        }
-        Err(error) => format!("cannot be read: {error}; expected a file that this user can read"),
+        Err(error) => format!("{error}; expected a TOML file"),
     };
     Some(Err(ConfigError::new(format!("{}: {cause}", path.display()))))
 }
 
-/// The text of a regular file, or of what a link to one leads to. Others may never end, and a pipe
-/// would not even be opened before somebody writes into it.
-fn read_text(path: &Path) -> io::Result<String> {
-    let kind = fs::metadata(path)?.file_type();
-    if kind.is_dir() {
-        return Err(ErrorKind::IsADirectory.into());
-    }
-    if !kind.is_file() {
-        return Err(ErrorKind::Unsupported.into());
-    }
-    let mut text = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut text)?;
-    if u64::try_from(text.len()).is_ok_and(|length| length > LARGEST) {
-        return Err(ErrorKind::FileTooLarge.into());
-    }
-    String::from_utf8(text).map_err(|_| ErrorKind::InvalidData.into())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

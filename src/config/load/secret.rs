@@ -1,7 +1,6 @@
 //! Tokens and passwords that stand in files of their own, and certificates: read once, when the bridge starts,
 //! so that a missing file is told then and not at the first connection.
 
-use std::fs;
 use std::path::Path;
 
 use rustls::pki_types::pem::PemObject as _;
@@ -10,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::fault::Faults;
 use crate::config::{Config, MqttConfig};
+use crate::files::{self, LARGEST_PEM, LARGEST_SECRET};
 
 /// Puts what each `token_file` holds into `token`; checks that each `ca_file` can be used.
 pub(super) fn read_files(config: &mut Config, faults: &mut Faults) {
@@ -68,8 +68,10 @@ fn is_unusable(c: char) -> bool {
 /// The token or password without the line break that editors put at its end.
 fn text(file: &Path, what: &str) -> Result<SecretString, String> {
     let name = file.display();
-    let text = fs::read_to_string(file)
-        .map_err(|error| format!("{name} cannot be read: {error}; expected a file with {what}"))?;
+    let bytes = files::read(file, LARGEST_SECRET)
+        .map_err(|error| format!("{name} {error}; expected a file with {what}"))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| format!("{name} is not text; expected a file with {what} in UTF-8"))?;
     let token = text.trim_end_matches(['\r', '\n']);
     if token.trim().is_empty() {
         return Err(format!("{name} is empty; expected a file with {what}"));
@@ -81,7 +83,7 @@ fn key(file: &Path) -> Result<(), String> {
     let name = file.display();
     let expected = "expected a private key in PEM form (-----BEGIN PRIVATE KEY-----)";
     let pem =
-        fs::read(file).map_err(|error| format!("{name} cannot be read: {error}; {expected}"))?;
+        files::read(file, LARGEST_PEM).map_err(|error| format!("{name} {error}; {expected}"))?;
     match PrivateKeyDer::from_pem_slice(&pem) {
         Ok(_) => Ok(()),
         Err(_) => Err(format!("{name} holds no private key; {expected}")),
@@ -92,7 +94,7 @@ fn certificates(file: &Path) -> Result<(), String> {
     let name = file.display();
     let expected = "expected a certificate in PEM form (-----BEGIN CERTIFICATE-----)";
     let pem =
-        fs::read(file).map_err(|error| format!("{name} cannot be read: {error}; {expected}"))?;
+        files::read(file, LARGEST_PEM).map_err(|error| format!("{name} {error}; {expected}"))?;
     let mut count = 0_usize;
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         certificate.map_err(|_| format!("{name} is damaged; {expected}"))?;

@@ -11,9 +11,9 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::escape::Escaped;
 use crate::clock::WallClock;
 use crate::config::LogFormat;
+use crate::letters::{Escaped, escaped_json};
 
 /// The form of the lines. Spans and, in text, module paths are left out: what a user searches the
 /// log for follows time and level directly.
@@ -71,7 +71,7 @@ impl LineFormat {
             object.0.insert(key.to_owned(), Value::String(value));
         }
         event.record(&mut object);
-        writeln!(writer, "{}", Value::Object(object.0))
+        writeln!(writer, "{}", escaped_json(&Value::Object(object.0).to_string()))
     }
 }
 

@@ -9,6 +9,7 @@ mod meters;
 use std::fmt::Write as _;
 
 use super::Answer;
+use crate::letters::escaped;
 use crate::plant::reading::extent;
 use crate::plant::units::{WattHours, Watts};
 use crate::plant::{codes, model};
@@ -100,7 +101,7 @@ fn kilowatt_hours(energy: WattHours) -> String {
 
 fn push_line(text: &mut String, line: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "{line}");
+    let _ = writeln!(text, "{}", escaped(&line.to_string()));
 }
 
 #[cfg(test)]

@@ -168,3 +168,15 @@ fn what_did_not_answer_or_not_wholly_is_told() {
     );
     check(&[answer("Gone", Err(gone()))], &["Gone: not read", "Plant: nothing was read"]);
 }
+
+#[test]
+fn what_a_dtu_says_of_itself_stays_on_its_line_and_in_its_order() {
+    let reading = DtuReading {
+        dtu_firmware: Some("V1\u{202e}\n\u{200b}2".to_owned()),
+        inverters: vec![inverter(0x1121, vec![port(1, 20, 1_000)])],
+        ..DtuReading::default()
+    };
+    let answers = [answer("DTU", Ok(reading))];
+    let text = render(&answers, &book(&answers, &TimeZone::UTC, &WallClock::system()));
+    assert!(text.contains("(V1\\u{202e}\\n\\u{200b}2)"), "{text}");
+}

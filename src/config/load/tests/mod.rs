@@ -1,6 +1,7 @@
 //! What is told of faulty configurations, and what of good ones.
 
 mod addon;
+mod bounds;
 mod documents;
 mod keys;
 mod mqtt;
@@ -125,8 +126,8 @@ fn faults_of_dtus_are_told() {
 fn faults_of_targets_are_told_without_their_secrets() {
     let url = "url = \"ws://ha:8123/ws\"";
     check_target("url = \"http://ha/?token=s3cret\"", &["target[0].url", "expected ws://"]);
-    check_target("url = \"ha:8123?token=s3cret\"", &["target[0].url", "neither with ws://"]);
-    check_target("url = \"s3cret\"", &["target[0].url: is no URL"]);
+    check_target("url = \"ha:8123?token=s3cret\"", &["target[0].url", "does not begin with ws://"]);
+    check_target("url = \"s3cret\"", &["target[0].url: the URL does not begin with ws://"]);
     check_target("url = \"ws://me:s3cret@ha/\"", &["target[0].url", "password"]);
     check_target("url = \"ws://ha/#s3cret\"", &["target[0].url", "fragment"]);
     check_target("url = \"ws://ha/?token=s3cret\"\ntoken = \"s3cret2\"", &["only one of them"]);
