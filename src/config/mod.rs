@@ -12,6 +12,10 @@ pub mod mqtt;
 
 pub mod target;
 
+pub mod name;
+
+pub mod websocket_url;
+
 pub mod load;
 
 use std::path::PathBuf;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use secrecy::ExposeSecret as _;
 use tracing::warn;
 
-use super::endpoint::{Endpoint, EndpointError};
+use super::endpoint::Endpoint;
 use super::rules::Rules;
 use super::target::{Origin, Settings, Target};
 use crate::config::TargetConfig;
+use crate::config::websocket_url::UrlError;
 use crate::store::SavedTarget;
 
 /// All targets. One that is in the configuration and has registered is one of the configuration, with
@@ -17,7 +18,7 @@ pub(super) fn targets(
     configured: &[TargetConfig],
     saved: Vec<SavedTarget>,
     rules: &Rules,
-) -> Result<Vec<Target>, EndpointError> {
+) -> Result<Vec<Target>, UrlError> {
     let mut targets = Vec::new();
     for config in configured {
         targets.push(configured_target(config, &saved)?);
@@ -42,10 +43,7 @@ pub(super) fn targets(
 }
 
 /// A target of the configuration; with the token of a later registration, if there was one.
-fn configured_target(
-    config: &TargetConfig,
-    saved: &[SavedTarget],
-) -> Result<Target, EndpointError> {
+fn configured_target(config: &TargetConfig, saved: &[SavedTarget]) -> Result<Target, UrlError> {
     let mut original = Endpoint::parse(config.url.expose_secret())?;
     if let Some(token) = &config.token {
         original = original.with_token(token);

@@ -25,12 +25,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tracing::warn;
 
-use self::endpoint::EndpointError;
 pub use self::reload::Changes;
 use self::rules::Rules;
 pub use self::status::{ForgetError, RegisterError, TargetStatus};
 use self::target::{Origin, Target};
 use crate::clock::WallClock;
+use crate::config::websocket_url::UrlError;
 use crate::config::{RegistrationConfig, TargetConfig};
 use crate::store::{SavedTarget, Store};
 
@@ -71,7 +71,7 @@ impl Directory {
         registration: &RegistrationConfig,
         store: Store,
         clock: WallClock,
-    ) -> Result<Self, EndpointError> {
+    ) -> Result<Self, UrlError> {
         let rules = Rules::of(registration);
         let targets = list::targets(configured, saved, &rules)?;
         let entries = targets.into_iter().map(|target| Entry { target, is_served: false });

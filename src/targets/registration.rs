@@ -13,10 +13,9 @@ use super::list::free_name;
 use super::status::{ForgetError, RegisterError};
 use super::target::{Origin, Settings, Target};
 use super::{Directory, Entry};
+use crate::config::name;
 use crate::store::SavedTarget;
 
-/// A longer name is not one for a log line.
-const LONGEST_NAME: usize = 64;
 /// What the store says of itself when it has no file.
 const IN_MEMORY: &str = "memory";
 /// Who registers waits for its answer; a name that takes longer is checked at the attempt.
@@ -121,18 +120,13 @@ impl Directory {
     }
 }
 
+/// Who gives no name is called by its host.
 fn checked_name(name: &str, endpoint: &Endpoint) -> Result<String, RegisterError> {
-    let name = name.trim();
     if name.is_empty() {
         return Ok(endpoint.host());
     }
-    if name.chars().any(char::is_control) {
-        return Err(RegisterError::Malformed("name: contains a control character".to_owned()));
-    }
-    if name.chars().count() > LONGEST_NAME {
-        let problem = format!("name: longer than {LONGEST_NAME} characters");
-        return Err(RegisterError::Malformed(problem));
-    }
+    let name = name.trim();
+    name::check(name).map_err(|wrong| RegisterError::Malformed(format!("name: {wrong}")))?;
     Ok(name.to_owned())
 }
 

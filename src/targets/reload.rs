@@ -4,10 +4,10 @@ use std::sync::{Arc, PoisonError};
 
 use tracing::info;
 
-use super::endpoint::EndpointError;
 use super::rules::Rules;
 use super::target::{Origin, Target};
 use super::{Directory, Entry, list};
+use crate::config::websocket_url::UrlError;
 use crate::config::{RegistrationConfig, TargetConfig};
 use crate::store::SavedTarget;
 
@@ -29,7 +29,7 @@ impl Directory {
         &self,
         configured: &[TargetConfig],
         registration: &RegistrationConfig,
-    ) -> Result<Changes, EndpointError> {
+    ) -> Result<Changes, UrlError> {
         let _changing = self.0.changing.lock().await;
         let rules = Rules::of(registration);
         let wanted = list::targets(configured, self.registrations(), &rules)?;

@@ -99,12 +99,13 @@ async fn a_taken_name_gets_the_host_added() {
 #[tokio::test]
 async fn a_name_is_one_for_a_log_line() {
     let bench = Bench::empty();
-    for name in ["two\nlines", "\u{1b}[31mred", &"x".repeat(65)] {
+    for name in ["two\nlines", "\u{1b}[31mred", "a\u{200b}", " ", "\u{a0}", &"x".repeat(65)] {
         let refused = bench.directory.register("ws://127.0.0.1:1/ws", name).await;
         assert!(matches!(refused, Err(RegisterError::Malformed(_))), "{name:?}: {refused:?}");
     }
-    bench.register("ws://127.0.0.1:1/ws", " ").await;
-    assert_eq!(bench.names(), ["127.0.0.1"]);
+    bench.register("ws://127.0.0.1:1/ws", "").await;
+    bench.register("ws://127.0.0.2:1/ws", " Küche ").await;
+    assert_eq!(bench.names(), ["127.0.0.1", "Küche"]);
 }
 
 #[tokio::test]

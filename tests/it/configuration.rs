@@ -60,6 +60,17 @@ async fn a_port_out_of_range() {
 }
 
 #[tokio::test]
+async fn a_target_that_could_not_be_registered_either() {
+    let target = |name: &str, url: &str| {
+        format!("{DTU}[[target]]\nname = \"{name}\"\nurl = \"{url}?token=s3cret\"\n")
+    };
+    check(&target("HA", "ws://@ha/"), &["target[0].url", "user name"]).await;
+    check(&target("HA", "ws:///ha/"), &["target[0].url", "no host"]).await;
+    check(&target("HA", "ws://[fe80::1]/"), &["target[0].url", "link-local"]).await;
+    check(&target("H\u{200d}A", "ws://ha/"), &["target[0].name", "U+200D"]).await;
+}
+
+#[tokio::test]
 async fn a_file_that_is_missing() {
     let (code, _, message) = output(&["check", "--config", "/nowhere/bridge.toml"], None).await;
     assert_eq!(code, 2);

@@ -41,7 +41,6 @@ async fn an_address_is_known_in_every_disguise() {
         ("ws://0x7f.1:9/d", 200),
         ("ws://[::1]:9/e", 200),
         ("ws://[::ffff:127.0.0.1]:9/f", 200),
-        ("ws://[fe80::1]:9/g", 200),
         // 8.8.8.8 in the same ways is not private.
         ("ws://8.8.8.8/", 403),
         ("ws://134744072/", 403),
@@ -79,6 +78,7 @@ async fn an_address_is_known_in_every_disguise() {
         ("ws://127.0.0.1:65536/", 400),
         ("ws://256.0.0.1/", 400),
         ("ws://[::1/", 400),
+        ("ws://[fe80::1]:9/", 400),
         ("ws://", 400),
         ("", 400),
     ] {
@@ -87,7 +87,7 @@ async fn an_address_is_known_in_every_disguise() {
         assert_eq!(status, expected, "{url:?} was answered {answer}");
     }
     let (_, targets) = bridge.get("/api/targets").await;
-    assert_eq!(targets.as_array().unwrap().len(), 7, "what was refused is not there: {targets}");
+    assert_eq!(targets.as_array().unwrap().len(), 6, "what was refused is not there: {targets}");
     bridge.stop().await;
 }
 

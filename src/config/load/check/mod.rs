@@ -13,11 +13,8 @@ use super::Form;
 use super::fault::Faults;
 use super::kind::shown;
 use super::nearest::nearest;
-use crate::config::Config;
 use crate::config::log::{EXPECTED_LEVEL, parse_level};
-
-/// Longer names make log lines and metrics unreadable.
-const LONGEST_NAME: usize = 64;
+use crate::config::{Config, name};
 
 /// Checks everything; returns the time zone if it is known.
 pub(super) fn check(config: &Config, form: Form, faults: &mut Faults) -> Option<TimeZone> {
@@ -48,16 +45,13 @@ fn zone(name: &str, faults: &mut Faults) -> Option<TimeZone> {
     zone
 }
 
-/// Names stand in log lines, addresses of the API and labels of metrics.
+/// Each is a name, and no two are the same.
 fn names<'a>(list: &str, names: impl Iterator<Item = &'a str>, faults: &mut Faults) {
     let mut seen = BTreeMap::new();
     for (index, name) in names.enumerate() {
         let path = format!("{list}[{index}].name");
-        if name.chars().any(char::is_control) {
-            faults.add(&path, "has a line break or control character; expected plain text");
-        }
-        if name.chars().count() > LONGEST_NAME {
-            faults.add(&path, format!("is too long; expected at most {LONGEST_NAME} characters"));
+        if let Err(wrong) = name::check(name) {
+            faults.add(&path, wrong.to_string());
         }
         if let Some(first) = seen.insert(name, index) {
             faults.add(

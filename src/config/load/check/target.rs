@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret as _;
-use url::Url;
 
 use super::token;
-use crate::config::TargetConfig;
 use crate::config::load::fault::Faults;
-
-const EXPECTED: &str = "a WebSocket URL like \"ws://192.168.1.23:8123/api/hoymiles_smiles/ws\"";
+use crate::config::{TargetConfig, websocket_url};
 
 pub(super) fn check(targets: &[TargetConfig], faults: &mut Faults) {
     let mut seen = BTreeMap::new();
@@ -17,15 +14,16 @@ pub(super) fn check(targets: &[TargetConfig], faults: &mut Faults) {
         let section = format!("target[{index}]");
         token(&section, "token", target.token.is_some(), target.token_file.is_some(), faults);
         let path = format!("{section}.url");
-        let mut url = match Url::parse(target.url.expose_secret().trim()) {
+        let text = target.url.expose_secret();
+        let mut url = match websocket_url::parse(text) {
             Ok(url) => url,
-            Err(error) => {
-                faults.add(&path, format!("is no URL ({error}); expected {EXPECTED}"));
+            Err(wrong) => {
+                faults.add(&path, wrong.to_string());
                 continue;
             }
         };
-        for wrong in wrongs(&url) {
-            faults.add(&path, wrong);
+        if text.contains('#') {
+            faults.add(&path, "has a fragment (#...); expected none");
         }
         let has_token = target.token.is_some() || target.token_file.is_some();
         if has_token && url.query_pairs().any(|(name, _)| name == "token") {
@@ -42,26 +40,4 @@ pub(super) fn check(targets: &[TargetConfig], faults: &mut Faults) {
             faults.add(&path, wrong);
         }
     }
-}
-
-fn wrongs(url: &Url) -> Vec<String> {
-    let mut wrongs = Vec::new();
-    match url.scheme() {
-        "ws" | "wss" if url.host_str().is_none_or(str::is_empty) => {
-            wrongs.push(format!("names no host; expected {EXPECTED}"));
-        }
-        "ws" | "wss" => (),
-        "http" => wrongs.push("begins with http://; expected ws://".to_owned()),
-        "https" => wrongs.push("begins with https://; expected wss://".to_owned()),
-        _ => wrongs.push(format!("begins neither with ws:// nor with wss://; expected {EXPECTED}")),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        let wrong = "has a user name or password, which WebSocket does not know; expected them to \
-                     be left out, and a token under the key `token`";
-        wrongs.push(wrong.to_owned());
-    }
-    if url.fragment().is_some() {
-        wrongs.push("has a fragment (#...); expected none".to_owned());
-    }
-    wrongs
 }
