@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use reqwest::Client;
 use reqwest::redirect::Policy;
 
@@ -12,27 +12,49 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// Whether the bridge that listens on `listen` is ready.
 pub async fn healthcheck(listen: SocketAddr) -> anyhow::Result<bool> {
-    let address = reachable(listen);
+    if listen.port() == 0 {
+        bail!(
+            "no bridge runs: http.listen has port 0, and no running bridge has left its port in \
+             state_dir"
+        );
+    }
     // The library wants to know how TLS would be spoken; an error means that it knows already.
     drop(rustls::crypto::ring::default_provider().install_default());
     // A proxy of the environment has no business between a process and itself.
     let client = Client::builder().no_proxy().redirect(Policy::none()).timeout(LIMIT).build()?;
-    let answer = client.get(format!("http://{address}/ready")).send().await;
-    match answer.with_context(|| format!("cannot ask the bridge on {address}"))?.status().as_u16() {
-        200 => Ok(true),
-        503 => Ok(false),
-        other => bail!("{address} answered {other}: that is not the bridge"),
+    let mut refused = anyhow!("cannot ask the bridge on {listen}");
+    for address in reachable(listen) {
+        match client.get(format!("http://{address}/ready")).send().await {
+            Ok(answer) => {
+                return match answer.status().as_u16() {
+                    200 => Ok(true),
+                    503 => Ok(false),
+                    other => bail!("{address} answered {other}: that is not the bridge"),
+                };
+            }
+            Err(error) => {
+                let is_elsewhere = error.is_connect();
+                refused = anyhow!(error).context(format!("cannot ask the bridge on {address}"));
+                if !is_elsewhere {
+                    break;
+                }
+            }
+        }
     }
+    Err(refused)
 }
 
-/// An address that listens on all interfaces is itself no address to connect to.
-pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        IpAddr::V4(_) | IpAddr::V6(_) => listen.ip(),
+/// Where to connect to one that listens at `listen`: an address of all interfaces is itself none to
+/// connect to. Containers often have no IPv6 loopback, and yet bridges that listen on `[::]`.
+pub(super) fn reachable(listen: SocketAddr) -> Vec<SocketAddr> {
+    let addresses = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        IpAddr::V6(ip) if ip.is_unspecified() => {
+            vec![IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)]
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => return vec![listen],
     };
-    SocketAddr::new(ip, listen.port())
+    addresses.into_iter().map(|ip| SocketAddr::new(ip, listen.port())).collect()
 }
 
 #[cfg(test)]
@@ -44,8 +66,14 @@ mod tests {
 
     /// What healthcheck says of a server that gives this answer.
     async fn check(answer: &'static str) -> Result<bool, String> {
+        check_at("127.0.0.1", answer).await
+    }
+
+    /// The same, where that server's port is configured to be at `ip`.
+    async fn check_at(ip: &str, answer: &'static str) -> Result<bool, String> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let address = SocketAddr::new(ip.parse().unwrap(), port);
         let server = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = Vec::new();
@@ -81,14 +109,30 @@ mod tests {
         assert!(error.contains(&address.to_string()), "{error}");
     }
 
+    #[tokio::test]
+    async fn a_bridge_on_all_interfaces_is_found_where_loopback_is_old() {
+        for ip in ["0.0.0.0", "::"] {
+            let said = check_at(ip, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK").await;
+            assert_eq!(said, Ok(true), "{ip}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_that_nobody_knows_is_not_dialled() {
+        let error = healthcheck(SocketAddr::from(([0, 0, 0, 0], 0))).await.unwrap_err();
+        assert!(error.to_string().contains("http.listen has port 0"), "{error}");
+    }
+
     #[test]
     fn an_address_of_all_interfaces_is_asked_on_loopback() {
         for (listen, expected) in [
             ("0.0.0.0:8080", "127.0.0.1:8080"),
-            ("[::]:8080", "[::1]:8080"),
+            ("[::]:8080", "[::1]:8080 127.0.0.1:8080"),
             ("192.168.1.5:80", "192.168.1.5:80"),
         ] {
-            assert_eq!(reachable(listen.parse().unwrap()).to_string(), expected);
+            let asked = reachable(listen.parse().unwrap());
+            let asked: Vec<String> = asked.iter().map(ToString::to_string).collect();
+            assert_eq!(asked.join(" "), expected);
         }
     }
 }

@@ -31,6 +31,8 @@ pub(super) enum AtPort {
 /// What the running bridge says.
 #[derive(Debug)]
 pub(super) struct Daemon {
+    /// Where it listens.
+    pub(super) address: SocketAddr,
     pub(super) health: Health,
     /// `sqlite`, or `memory` if nothing will survive a restart.
     pub(super) keeps_in: Option<String>,
@@ -97,10 +99,20 @@ pub(super) async fn ask(listen: SocketAddr, token: Option<&SecretString>) -> AtP
     if listen.port() == 0 {
         return AtPort::Nobody;
     }
+    for address in reachable(listen) {
+        match ask_at(listen, address, token).await {
+            AtPort::Nobody => {}
+            somebody => return somebody,
+        }
+    }
+    AtPort::Nobody
+}
+
+async fn ask_at(listen: SocketAddr, at: SocketAddr, token: Option<&SecretString>) -> AtPort {
     // A proxy of the environment has no business between a process and its neighbour.
     let client = Client::builder().no_proxy().redirect(Policy::none()).timeout(LIMIT).build();
     let Ok(client) = client else { return AtPort::Silent };
-    let ask = Ask { client, base: format!("http://{}", reachable(listen)), token };
+    let ask = Ask { client, base: format!("http://{at}"), token };
     let response = match ask.get("/health").await {
         Ok(response) => response,
         Err(error) if error.is_connect() => return AtPort::Nobody,
@@ -119,6 +131,7 @@ pub(super) async fn ask(listen: SocketAddr, token: Option<&SecretString>) -> AtP
         Err(error) => Err(error.without_url().to_string()),
     };
     AtPort::Bridge(Box::new(Daemon {
+        address: listen,
         health,
         keeps_in: ask.json::<Stats>("/stats").await.map(|stats| stats.database_type),
         targets,

@@ -23,7 +23,7 @@ use self::daemon::AtPort;
 use self::dtu::Means;
 use self::report::{Kind, Step, Subject};
 use super::{Global, demo, exit, run};
-use crate::app::Memory;
+use crate::app::{Memory, doorplate};
 use crate::clock::WallClock;
 use crate::config::LogFormat;
 use crate::config::load::{ConfigError, Loaded, file_exists};
@@ -89,9 +89,20 @@ async fn scene(global: &Global) -> Result<Scene, ConfigError> {
     Ok(Scene { loaded, at_port, memory: Memory::Kept })
 }
 
+/// Who is where the configuration has the bridge listen; or the bridge of its state directory, if
+/// that listens elsewhere: the file may have been changed, or leave the port to the system.
 async fn at_port_of(loaded: &Loaded) -> AtPort {
-    let http = &loaded.config.http;
-    daemon::ask(http.listen, http.token.as_ref()).await
+    let (http, state_dir) = (&loaded.config.http, &loaded.config.state_dir);
+    let at_port = daemon::ask(http.listen, http.token.as_ref()).await;
+    let left = doorplate::address(state_dir).filter(|left| *left != http.listen);
+    let (AtPort::Nobody | AtPort::Stranger(_) | AtPort::Silent, Some(left)) = (&at_port, left)
+    else {
+        return at_port;
+    };
+    match daemon::ask(left, http.token.as_ref()).await {
+        bridge @ AtPort::Bridge(_) => bridge,
+        AtPort::Nobody | AtPort::Stranger(_) | AtPort::Silent => at_port,
+    }
 }
 
 /// Everything, all at the same time; people see each subject as soon as it is done.
@@ -152,5 +163,5 @@ fn bad_configuration(error: &ConfigError, json: bool) -> ExitCode {
 fn print_json(subjects: &[Subject]) {
     // Strings, numbers and booleans cannot fail to become JSON.
     let json = serde_json::to_string_pretty(subjects).unwrap_or_default();
-    exit::print(&format!("{json}\n"));
+    exit::print_json(&json);
 }

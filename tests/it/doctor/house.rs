@@ -67,12 +67,27 @@ async fn a_port_that_somebody_else_has_is_told() {
     let found = doctor(&home, &silent.local_addr().unwrap().to_string(), &[]).await;
     assert!(found.marks("bridge").contains(&"port-".to_owned()), "{:#?}", found.subjects);
     assert!(found.said("bridge", "port").contains("does not answer"));
+    let us = format!("process {} (", std::process::id());
+    assert!(found.said("bridge", "port").contains(&us), "{}", found.said("bridge", "port"));
 
     let stranger =
         super::targets::Stub::start(b"HTTP/1.1 200 OK\r\nserver: printer\r\n\r\nhello").await;
     let found = doctor(&home, &stranger.address.to_string(), &[]).await;
     assert!(found.said("bridge", "port").contains("printer"), "{}", found.said("bridge", "port"));
+    assert!(found.said("bridge", "port").contains(&us), "{}", found.said("bridge", "port"));
     assert_eq!(found.code, 1);
+
+    // On all addresses, one that another has is in the way, whether it is asked or not.
+    for (taken, listen) in
+        [("127.0.0.1", "[::]"), ("127.0.0.1", "0.0.0.0"), ("127.0.0.2", "0.0.0.0")]
+    {
+        let silent = std::net::TcpListener::bind((taken, 0)).unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let found = doctor(&home, &format!("{listen}:{port}"), &[]).await;
+        assert!(found.marks("bridge").contains(&"port-".to_owned()), "{:#?}", found.subjects);
+        let said = found.said("bridge", "port");
+        assert!(said.contains(&us) && said.contains(&format!("{listen}:{port}")), "{said}");
+    }
 }
 
 #[tokio::test]

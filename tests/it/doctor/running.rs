@@ -86,7 +86,20 @@ async fn a_registered_target_is_reached_for_while_the_bridge_runs_and_tried_whol
     assert_eq!(found.marks("Home Assistant"), expected, "{:#?}", found.subjects);
     assert_eq!(target.received("one", |_| true).await.paths.len(), 1, "nobody else connected");
 
-    // Its port is elsewhere than this configuration says: its database is locked, and left alone.
+    // Its port is another than this configuration says, or any: it has left it in its state.
+    let listen = listen(&bridge);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let elsewhere = nobody.local_addr().unwrap().to_string();
+    drop(nobody);
+    for (configured, hint) in [(ALONE, ""), (&elsewhere, "before the bridge is restarted")] {
+        let found = doctor(&home, configured, &[]).await;
+        let said = found.said("bridge", "port");
+        assert!(said.contains(&format!("runs here has {listen}")) && said.contains(hint), "{said}");
+        assert_eq!(found.marks("Home Assistant"), expected, "{:#?}", found.subjects);
+    }
+
+    // It could not leave it: its database is locked, and left alone.
+    std::fs::remove_file(home.folder.path().join("data/hoymiles-bridge.listen")).unwrap();
     let found = doctor(&home, ALONE, &[]).await;
     assert!(found.said("bridge", "targets").contains("in use by a running bridge"));
 

@@ -117,6 +117,7 @@ mod tests {
             let health = json!({"healthy": true, "uptime_seconds": 9, "dtus": {"Roof": dtu}});
             let inverters = json!([{"dtu_name": "Roof", "ports": [{}]}]);
             let daemon = Daemon {
+                address: "127.0.0.1:8080".parse().unwrap(),
                 health: serde_json::from_value(health).unwrap(),
                 keeps_in: None,
                 targets: Ok(Vec::new()),

@@ -1,6 +1,7 @@
 //! The bridge itself: its configuration, its state, its port, its clock, its network.
 
 mod clock;
+mod holder;
 mod network;
 mod port;
 mod state_dir;
@@ -21,7 +22,7 @@ pub(super) async fn look(
     now: Timestamp,
 ) -> Subject {
     let config = &loaded.config;
-    let mut steps = vec![configuration(loaded), port::look(config.http.listen, at_port).await];
+    let mut steps = vec![configuration(loaded), port::look(config.http.listen, at_port)];
     if let AtPort::Bridge(daemon) = at_port {
         steps.push(running(daemon));
     }
