@@ -102,7 +102,7 @@ pub(super) async fn ask(listen: SocketAddr, token: Option<&SecretString>) -> AtP
     for address in reachable(listen) {
         match ask_at(listen, address, token).await {
             AtPort::Nobody => {}
-            somebody => return somebody,
+            who @ (AtPort::Bridge(_) | AtPort::Stranger(_) | AtPort::Silent) => return who,
         }
     }
     AtPort::Nobody

@@ -126,7 +126,7 @@ async fn look(scene: &Scene, arguments: &Arguments, tasks: &Tasks) -> Vec<Subjec
     let (patients, of_all) = patients::gather(config, at_port, arguments.force);
     let mut looking: FuturesOrdered<BoxFuture<'_, Subject>> = FuturesOrdered::new();
     looking.push_back(Box::pin(async {
-        let mut house = house::look(loaded, at_port, *memory, clock.now()).await;
+        let mut house = house::look(loaded, at_port, *memory, clock.now());
         house.steps.extend(of_all);
         house
     }));

@@ -15,12 +15,7 @@ use crate::app::Memory;
 use crate::config::load::Loaded;
 
 /// Looks at the bridge itself.
-pub(super) async fn look(
-    loaded: &Loaded,
-    at_port: &AtPort,
-    memory: Memory,
-    now: Timestamp,
-) -> Subject {
+pub(super) fn look(loaded: &Loaded, at_port: &AtPort, memory: Memory, now: Timestamp) -> Subject {
     let config = &loaded.config;
     let mut steps = vec![configuration(loaded), port::look(config.http.listen, at_port)];
     if let AtPort::Bridge(daemon) = at_port {
