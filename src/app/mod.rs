@@ -30,14 +30,13 @@ use self::reload::House;
 use crate::addon;
 use crate::clock::WallClock;
 use crate::config::load::{ConfigError, Loaded, OfferedBroker};
-use crate::config::{Config, DtuConfig, Protocol};
+use crate::config::{Config, DtuConfig, MqttConfig, Protocol};
 use crate::http::{self, Api, Limits};
 use crate::mqtt;
 use crate::poller;
 use crate::poller::keeper::Keeper;
 use crate::push;
 use crate::sim;
-use crate::snapshot::SnapshotReader;
 use crate::store::Store;
 use crate::targets::Directory;
 use crate::tasks::Tasks;
@@ -96,9 +95,17 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
         Directory::new(&targets, saved.targets, &http.registration, store.clone(), clock.clone())?;
     push::start(&tasks, directory.clone(), snapshot.clone(), clock.clone());
     if let Some(mqtt) = &mqtt {
-        mqtt::start(&tasks, mqtt, &dtus, snapshot.clone(), &metrics);
+        let (snapshots, store) = (snapshot.clone(), store.clone());
+        mqtt::start(&tasks, mqtt, &dtus, snapshots, &metrics, store, saved.announced);
     } else if let Some(offered) = offered {
-        publish_once_told(&tasks, offered, dtus.clone(), snapshot.clone(), metrics.clone());
+        let start = {
+            let (tasks, dtus, snapshots) = (tasks.clone(), dtus.clone(), snapshot.clone());
+            let (metrics, store) = (metrics.clone(), store.clone());
+            move |mqtt: MqttConfig| {
+                mqtt::start(&tasks, &mqtt, &dtus, snapshots, &metrics, store, saved.announced);
+            }
+        };
+        start_once_told(&tasks, offered, start);
     }
     let limits = Limits::from(&http);
     let api = Api {
@@ -145,17 +152,15 @@ fn announce(
 }
 
 /// Publishes at the broker that Home Assistant's Supervisor tells, as soon as it does.
-fn publish_once_told(
+fn start_once_told(
     tasks: &Tasks,
     offered: Box<OfferedBroker>,
-    dtus: Vec<DtuConfig>,
-    snapshots: SnapshotReader,
-    metrics: Metrics,
+    start: impl FnOnce(MqttConfig) + Send + 'static,
 ) {
-    let (stop, later) = (tasks.stop(), tasks.clone());
+    let stop = tasks.stop();
     tasks.spawn_short(async move {
         if let Some(mqtt) = stop.run_until_cancelled(addon::broker(&offered)).await {
-            mqtt::start(&later, &mqtt, &dtus, snapshots, &metrics);
+            start(mqtt);
         }
     });
 }

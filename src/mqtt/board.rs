@@ -10,9 +10,11 @@ use serde_json::Value;
 
 use super::device::{Device, devices, is_known};
 use super::document::{Form, document};
+use super::leftovers::{Claim, Claims, Verdict, may_return};
+use super::memory::Memory;
 use super::topics::Topics;
-use crate::plant::serial::InverterSerial;
 use crate::snapshot::Snapshot;
+use crate::store::{Announced, Place};
 
 /// A retained message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,23 +30,62 @@ pub struct Message {
 pub struct Board {
     topics: Topics,
     form: Form,
-    /// What the owner leaves out: removed, in case it was there before.
-    excluded: Vec<InverterSerial>,
+    /// What the owner leaves out of every DTU, by what names it: nothing can bring it back.
+    excluded: BTreeSet<String>,
     /// Entities that appear with their first value, and did.
     seen: BTreeSet<String>,
+    /// What was said of each device at last.
+    descriptions: BTreeMap<String, Value>,
+    memory: Memory,
+    /// What was announced once and is not any more may still be there.
+    claims: Claims,
     /// What was sent over this connection.
     sent: BTreeMap<String, Bytes>,
+    /// What is to be asked of the broker.
+    questions: Vec<String>,
 }
 
 impl Board {
-    pub(super) const fn new(topics: Topics, form: Form, excluded: Vec<InverterSerial>) -> Self {
-        Self { topics, form, excluded, seen: BTreeSet::new(), sent: BTreeMap::new() }
+    pub(super) fn new(
+        topics: Topics,
+        form: Form,
+        excluded: BTreeSet<String>,
+        announced: Announced,
+    ) -> Self {
+        let memory = Memory::new(announced);
+        Self {
+            topics,
+            form,
+            excluded,
+            seen: memory.entities(),
+            descriptions: memory.descriptions(),
+            memory,
+            claims: Claims::default(),
+            sent: BTreeMap::new(),
+            questions: Vec::new(),
+        }
     }
 
     /// Nothing that was sent can be relied on any more: a new connection, a broker that may have
     /// forgotten, a Home Assistant that has just started.
     pub fn forget_sent(&mut self) {
         self.sent.clear();
+        self.claims = Claims::default();
+    }
+
+    /// What is announced now and was not before, and what is not any more: to be kept.
+    pub(super) fn take_changes(&mut self) -> BTreeMap<Place, Option<Bytes>> {
+        self.memory.take_changes()
+    }
+
+    /// Topics whose retained messages tell whether something that was left there is still ours.
+    pub(super) fn take_questions(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.questions)
+    }
+
+    /// Takes an answer.
+    pub(super) fn heard(&mut self, claim: Claim) {
+        self.claims.heard(claim);
     }
 
     /// Where our last will lies.
@@ -72,54 +113,81 @@ impl Board {
         let update: Value = serde_json::from_slice(&snapshot.update_json).unwrap_or_default();
         // Without an update nothing is known, which is not the same as that nothing is there.
         let Some(data) = update.get("data") else { return Vec::new() };
-        let devices = devices(data, &self.topics);
+        let mut devices = devices(data, &self.topics);
         let mut wanted = Vec::new();
-        if self.sent.is_empty() {
-            wanted.extend(self.removals(&devices));
-        }
         let mut documents = Vec::new();
-        for device in &devices {
+        for device in &mut devices {
+            device.remember(&mut self.descriptions);
             let shown = device.shown(&mut self.seen);
             let document = document(device, &shown, &self.topics, self.form);
             documents.push(message(self.topics.document(&device.id), &document));
-            wanted.push(message(format!("{}/state", device.base), &device.state(&shown)));
+            let state = device.state(&shown, &self.memory.bridge);
+            wanted.push(message(device.state_topic(), &state));
             if !device.is_bridge {
                 let known = if is_known(&shown) { "online" } else { "offline" };
                 wanted.push(word(format!("{}/availability", device.base), known));
             }
         }
+        self.note(&devices, &documents);
         wanted.append(&mut documents);
         wanted.push(word(self.availability(), "online"));
-        let gone = self.gone(&wanted);
-        wanted.retain(|message| self.sent.get(&message.topic) != Some(&message.payload));
+        let gone = self.gone(&devices, &wanted, data);
         wanted.splice(0..0, gone);
+        wanted.retain(|message| self.sent.get(&message.topic) != Some(&message.payload));
         let sent = wanted.iter().map(|message| (message.topic.clone(), message.payload.clone()));
         self.sent.extend(sent);
         wanted
     }
 
-    /// What takes away what was sent and is wanted no more: a device that left the configuration.
-    fn gone(&self, wanted: &[Message]) -> Vec<Message> {
-        let is_wanted = |topic: &String| wanted.iter().any(|message| message.topic == *topic);
-        let there = self.sent.iter().filter(|(_, payload)| !payload.is_empty());
-        let gone = there.filter(|(topic, _)| !is_wanted(topic));
-        gone.map(|(topic, _)| word(topic.clone(), "")).collect()
+    /// Where each device is announced now.
+    fn places(&self, devices: &[Device<'_>]) -> BTreeSet<Place> {
+        let place = |device: &Device<'_>| Place {
+            document: self.topics.document(&device.id),
+            state: device.state_topic(),
+        };
+        devices.iter().map(place).collect()
     }
 
-    /// What takes inverters away that the owner excludes now. One that another DTU reads stays.
-    fn removals(&self, devices: &[Device<'_>]) -> Vec<Message> {
-        let excluded = self.excluded.iter().map(ToString::to_string);
-        let gone = excluded.filter(|serial| {
-            let id = Topics::device_id(serial);
-            !devices.iter().any(|device| device.id == id)
-        });
-        gone.flat_map(|serial| {
-            let base = self.topics.base("inverter", &serial);
-            let document = self.topics.document(&Topics::device_id(&serial));
-            [document, format!("{base}/state"), format!("{base}/availability")]
-                .map(|topic| word(topic, ""))
-        })
-        .collect()
+    /// Remembers what is announced now; `documents` are those of `devices`.
+    fn note(&mut self, devices: &[Device<'_>], documents: &[Message]) {
+        let present = self.places(devices);
+        for (device, Message { topic, payload }) in devices.iter().zip(documents) {
+            let place = Place { document: topic.clone(), state: device.state_topic() };
+            self.memory.note(&place, payload, &present);
+        }
+    }
+
+    /// What takes away what was announced and is wanted no more: a device that left the
+    /// configuration, or one that has other topics now.
+    fn gone(&mut self, devices: &[Device<'_>], wanted: &[Message], data: &Value) -> Vec<Message> {
+        let in_use: BTreeSet<&str> = wanted.iter().map(|message| &*message.topic).collect();
+        let is_in_use = |topic: &str| in_use.contains(topic);
+        let mut gone = Vec::new();
+        for place in self.memory.leftovers(&self.places(devices)) {
+            let base = place.state.trim_end_matches("/state");
+            let availability = format!("{base}/availability");
+            let asked = [&place.document, &place.state].map(Clone::clone);
+            self.questions.extend(self.claims.questions(asked));
+            let id = self.memory.device_at(&place).unwrap_or_default();
+            let is_back = devices.iter().any(|device| device.id == id);
+            if !is_back && !self.excluded.contains(&id) && may_return(&place, data) {
+                if self.claims.is_ours(&place, &self.memory.bridge) {
+                    gone.push(word(availability, "offline"));
+                }
+                continue;
+            }
+            match self.claims.verdict(&place, &self.memory.bridge, is_in_use) {
+                Verdict::Wait => {}
+                Verdict::TakeAway { document, values } => {
+                    let document = document.then_some(place.document);
+                    let values = [place.state, availability].into_iter().filter(|_| values);
+                    let topics = document.into_iter().chain(values);
+                    gone.extend(topics.map(|topic| word(topic, "")));
+                }
+                Verdict::Forget => self.memory.forget(&place),
+            }
+        }
+        gone
     }
 }
 

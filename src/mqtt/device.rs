@@ -1,7 +1,7 @@
 //! What is to be shown of an update: its devices, each with the objects that its values are in.
 //! Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -106,14 +106,33 @@ impl Device<'_> {
     }
 
     /// Its state: all values under their keys.
-    pub(super) fn state(&self, shown: &[Shown<'_>]) -> Value {
+    /// `bridge` is our name, by which we know our own.
+    pub(super) fn state(&self, shown: &[Shown<'_>], bridge: &str) -> Value {
         let mut state: Map<String, Value> =
             shown.iter().map(|shown| (shown.key.clone(), shown.value())).collect();
         if let Some(part) = self.parts.first() {
             let since = part.object.pointer(part.subject.midnight());
             state.insert("today_since".to_owned(), since.cloned().unwrap_or_default());
         }
+        state.insert("bridge".to_owned(), bridge.into());
         Value::Object(state)
+    }
+
+    /// Where its values are.
+    pub(super) fn state_topic(&self) -> String {
+        format!("{}/state", self.base)
+    }
+
+    /// Completes its description by what was said before: a DTU that has not answered yet has told
+    /// neither model nor version.
+    pub(super) fn remember(&mut self, descriptions: &mut BTreeMap<String, Value>) {
+        let before = descriptions.remove(&self.id);
+        if let (Some(about), Some(Value::Object(before))) = (self.about.as_object_mut(), before) {
+            for (key, value) in before {
+                about.entry(key).or_insert(value);
+            }
+        }
+        descriptions.insert(self.id.clone(), self.about.clone());
     }
 }
 
@@ -155,7 +174,8 @@ fn bridge<'a>(data: &'a Value, topics: &Topics) -> Device<'a> {
 
 fn dtu<'a>(name: &str, object: &'a Value, topics: &Topics) -> Device<'a> {
     let id = topics.dtu_id(name);
-    let shown = if name.starts_with("DTU") { name.to_owned() } else { format!("DTU {name}") };
+    let is_called_so = name.to_lowercase().starts_with("dtu");
+    let shown = if is_called_so { name.to_owned() } else { format!("DTU {name}") };
     let about = json!({
         "identifiers": [id],
         "name": shown,

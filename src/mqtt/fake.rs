@@ -13,6 +13,7 @@ use super::session::{Gone, Publish};
 use super::topics::Topics;
 use crate::config::MqttConfig;
 use crate::snapshot::{Snapshot, wire};
+use crate::store::Announced;
 
 /// Ports of the inverter.
 pub(super) fn port(number: u8) -> Value {
@@ -67,8 +68,9 @@ pub(super) fn board(excluded: &[&str]) -> Board {
 
 /// A board with documents of this form.
 pub(super) fn board_of_form(form: Form, excluded: &[&str]) -> Board {
-    let excluded = excluded.iter().map(|serial| serial.parse().unwrap()).collect();
-    Board::new(Topics::new(&MqttConfig::default()), form, excluded)
+    let excluded = excluded.iter().map(|serial| Topics::device_id(serial)).collect();
+    let announced = Announced { bridge: "ours".to_owned(), ..Announced::default() };
+    Board::new(Topics::new(&MqttConfig::default()), form, excluded, announced)
 }
 
 /// A broker that takes everything and tells how often it was asked to.
@@ -100,5 +102,9 @@ impl Publish for FakeBroker {
         self.batches.lock().unwrap().push(messages);
         self.count.send_modify(|count| *count += 1);
         Ok(())
+    }
+
+    async fn ask(&self, topic: String) -> Result<(), Gone> {
+        panic!("nothing was left at {topic}")
     }
 }

@@ -9,6 +9,10 @@ mod device;
 
 mod document;
 
+mod memory;
+
+mod leftovers;
+
 mod board;
 
 mod connect;
@@ -27,6 +31,8 @@ mod fake;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use tracing::info;
 
 pub use self::board::{Board, Message};
@@ -37,6 +43,7 @@ use self::topics::Topics;
 use crate::config::{DtuConfig, MqttConfig};
 use crate::link::keep_up::keep_up;
 use crate::snapshot::SnapshotReader;
+use crate::store::{Announced, Store};
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
 
@@ -47,19 +54,29 @@ pub fn start(
     dtus: &[DtuConfig],
     snapshots: SnapshotReader,
     metrics: &Metrics,
+    store: Store,
+    announced: Announced,
 ) {
     info!("[MQTT] Publishing to {} below {}/", config.place(), config.topic_prefix);
     let figures = metrics.broker(config.place());
-    let peer = BrokerPeer::new(config.clone(), board(config, dtus), snapshots, figures);
+    let board = board(config, dtus, announced);
+    let peer = BrokerPeer::new(config.clone(), board, snapshots, figures, store);
     tasks.spawn("mqtt", keep_up(peer, tasks.stop()));
 }
 
-/// An empty board for this configuration.
-pub fn board(config: &MqttConfig, dtus: &[DtuConfig]) -> Board {
-    let excluded = dtus.iter().flat_map(|dtu| dtu.exclude.iter());
-    let excluded = excluded.filter_map(|serial| serial.parse().ok()).collect();
+/// A board for this configuration, with what was announced before.
+pub fn board(config: &MqttConfig, dtus: &[DtuConfig], announced: Announced) -> Board {
     let form = Form { qos: config.qos, has_child_devices: config.child_devices };
-    Board::new(Topics::new(config), form, excluded)
+    Board::new(Topics::new(config), form, excluded(dtus), announced)
+}
+
+/// What names the inverters that every DTU leaves out.
+fn excluded(dtus: &[DtuConfig]) -> BTreeSet<String> {
+    let ids = |dtu: &DtuConfig| -> BTreeSet<String> {
+        dtu.exclude.iter().map(|serial| Topics::device_id(&serial.to_ascii_lowercase())).collect()
+    };
+    let each = dtus.iter().map(ids);
+    each.reduce(|all, these| &all & &these).unwrap_or_default()
 }
 
 /// Connects to the broker, logs in and leaves: whether that works, and if not, why.

@@ -1,21 +1,28 @@
 //! The broker as the reconnect loop sees it, and all that is logged of it.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::board::{Board, Message};
 use super::client::{self, Listener, Sender};
 use super::failure::Failure;
+use super::leftovers::Claim;
 use super::session::{Births, Gone, LONGEST_DELAY, Publish, Tell, talk};
 use crate::config::MqttConfig;
 use crate::link::keep_up::{Peer, Served};
 use crate::link::state::{LinkState, Patience};
 use crate::snapshot::SnapshotReader;
+use crate::store::{Place, Store};
 use crate::telemetry::metrics::BrokerFigures;
+
+/// Answers that may wait.
+const WAITING: usize = 256;
 
 /// The broker.
 #[derive(Debug)]
@@ -24,6 +31,7 @@ pub(super) struct BrokerPeer {
     board: Board,
     snapshots: SnapshotReader,
     figures: BrokerFigures,
+    store: Store,
 }
 
 impl BrokerPeer {
@@ -32,8 +40,9 @@ impl BrokerPeer {
         board: Board,
         snapshots: SnapshotReader,
         figures: BrokerFigures,
+        store: Store,
     ) -> Self {
-        Self { config, board, snapshots, figures }
+        Self { config, board, snapshots, figures, store }
     }
 }
 
@@ -49,6 +58,10 @@ impl Publish for Counting<'_> {
         self.sender.publish(messages).await?;
         self.figures.published(count);
         Ok(())
+    }
+
+    async fn ask(&self, topic: String) -> Result<(), Gone> {
+        self.sender.subscribe(&topic).await
     }
 }
 
@@ -84,21 +97,22 @@ impl Peer for BrokerPeer {
         stop: &CancellationToken,
     ) -> Served {
         let place = self.config.place();
-        let mut teller = Teller { place: &place, has_delivered: false };
+        let mut teller = Teller { place: &place, has_delivered: false, store: &self.store };
+        let (claims, mut answers) = mpsc::channel(WAITING);
         let births = Births { heard: Notify::new(), dice: delay };
         let birth_topic = self.config.birth_topic();
         let (board, snapshots) = (&mut self.board, self.snapshots.clone());
         let counting = Counting { sender: &sender, figures: self.figures.clone() };
         let talking = async {
             if sender.subscribe(&birth_topic).await.is_ok() {
-                talk(&counting, board, snapshots, &births, &mut teller).await;
+                talk(&counting, board, snapshots, &births, &mut answers, &mut teller).await;
             }
             // Who listens learns why.
             std::future::pending::<()>().await;
         };
         let failure = tokio::select! {
             () = stop.cancelled() => Failure::Stopping,
-            failure = listen(&mut listener, &birth_topic, &births) => failure,
+            failure = listen(&mut listener, &birth_topic, &births, &claims) => failure,
             () = talking => Failure::Stopping,
         };
         info!("[MQTT] Disconnected from {place}: {failure}");
@@ -121,13 +135,23 @@ impl Peer for BrokerPeer {
 }
 
 /// Listens until the connection ends.
-async fn listen(listener: &mut Listener, birth_topic: &str, births: &Births) -> Failure {
+async fn listen(
+    listener: &mut Listener,
+    birth_topic: &str,
+    births: &Births,
+    claims: &mpsc::Sender<Claim>,
+) -> Failure {
     loop {
         match listener.next().await {
             Ok(heard) if heard.topic == birth_topic && heard.payload == "online" => {
                 births.heard.notify_one();
             }
-            Ok(heard) => debug!("[MQTT] a message at {} that means nothing here", heard.topic),
+            Ok(heard) => {
+                debug!("[MQTT] a message at {}", heard.topic);
+                // Beyond what may wait it is lost, and asked for again over the next connection:
+                // who waited here would hold up the acknowledgements, too.
+                drop(claims.try_send(Claim::of(heard.topic, &heard.payload)));
+            }
             Err(failure) => return failure,
         }
     }
@@ -144,6 +168,7 @@ fn delay() -> Duration {
 struct Teller<'a> {
     place: &'a str,
     has_delivered: bool,
+    store: &'a Store,
 }
 
 impl Tell for Teller<'_> {
@@ -155,6 +180,10 @@ impl Tell for Teller<'_> {
     fn born(&mut self, delay: Duration) {
         let seconds = delay.as_secs_f64();
         info!("[MQTT] Home Assistant has started; announcing everything again in {seconds:.1} s");
+    }
+
+    fn announces(&mut self, changes: BTreeMap<Place, Option<Bytes>>) {
+        self.store.save_announced(changes);
     }
 
     fn changed(&mut self, messages: usize) {

@@ -1,13 +1,17 @@
 //! One open connection: announce everything, send what changes, announce again when Home Assistant
 //! has started.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use super::board::{Board, Message};
+use super::leftovers::Claim;
 use crate::snapshot::{Snapshot, SnapshotReader};
+use crate::store::Place;
 
 /// After Home Assistant's birth message everything is announced again within this time: at a
 /// random moment, so that not all programs of the house do so at once.
@@ -21,6 +25,9 @@ pub(super) struct Gone;
 pub(super) trait Publish: Send {
     /// Publishes in this order, retained; done when the broker has acknowledged all of them.
     fn publish(&self, messages: Vec<Message>) -> impl Future<Output = Result<(), Gone>> + Send;
+
+    /// Asks for what is retained at a topic.
+    fn ask(&self, topic: String) -> impl Future<Output = Result<(), Gone>> + Send;
 }
 
 /// Who is told of what was published.
@@ -29,6 +36,8 @@ pub(super) trait Tell: Send {
     fn announced(&mut self, devices: usize);
     /// Home Assistant has started; all will be announced again after so long.
     fn born(&mut self, delay: Duration);
+    /// These documents are about to be announced, or are not there any more (`None`).
+    fn announces(&mut self, changes: BTreeMap<Place, Option<Bytes>>);
     /// So many messages with changes were sent.
     fn changed(&mut self, messages: usize);
 }
@@ -48,6 +57,7 @@ pub(super) async fn talk(
     board: &mut Board,
     mut snapshots: SnapshotReader,
     births: &Births,
+    answers: &mut mpsc::Receiver<Claim>,
     tell: &mut impl Tell,
 ) -> Gone {
     board.forget_sent();
@@ -78,6 +88,13 @@ pub(super) async fn talk(
                 latest = snapshots.take_latest();
                 announce(broker, board, &latest, tell).await
             }
+            Some(answer) = answers.recv() => {
+                board.heard(answer);
+                while let Ok(answer) = answers.try_recv() {
+                    board.heard(answer);
+                }
+                send_changes(broker, board, &latest, tell).await
+            }
             newer = snapshots.next() => match newer {
                 Some(newer) => {
                     latest = newer;
@@ -99,9 +116,28 @@ async fn announce(
     snapshot: &Snapshot,
     tell: &mut impl Tell,
 ) -> Result<(), Gone> {
-    broker.publish(board.news(snapshot)).await?;
+    send(broker, board, snapshot, tell).await?;
     tell.announced(board.device_count());
     Ok(())
+}
+
+/// How many messages it were.
+async fn send(
+    broker: &impl Publish,
+    board: &mut Board,
+    snapshot: &Snapshot,
+    tell: &mut impl Tell,
+) -> Result<usize, Gone> {
+    let news = board.news(snapshot);
+    let count = news.len();
+    tell.announces(board.take_changes());
+    if count > 0 {
+        broker.publish(news).await?;
+    }
+    for topic in board.take_questions() {
+        broker.ask(topic).await?;
+    }
+    Ok(count)
 }
 
 async fn send_changes(
@@ -111,10 +147,10 @@ async fn send_changes(
     tell: &mut impl Tell,
 ) -> Result<(), Gone> {
     let before = board.device_count();
-    let news = board.news(snapshot);
-    let count = news.len();
-    broker.publish(news).await?;
-    tell.changed(count);
+    let count = send(broker, board, snapshot, tell).await?;
+    if count > 0 {
+        tell.changed(count);
+    }
     if board.device_count() != before {
         tell.announced(board.device_count());
     }

@@ -10,16 +10,17 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use super::at_rest::unlocked;
 use super::error::StoreError;
-use super::saved::{PortKey, Saved, SavedPlant, SavedTarget, Usage};
+use super::saved::{Place, PortKey, Saved, SavedPlant, SavedTarget, Usage};
 use super::targets::{readable_rows, time};
-use super::{ledgers, schema, targets};
+use super::{announced, ledgers, schema, targets};
 use crate::plant::ledger::LedgerRecord;
 
 const REPLACE_SNAPSHOT: &str =
     "INSERT OR REPLACE INTO snapshot (id, inverters_json) VALUES (1, ?1)";
 const REPLACE_DTU: &str = "INSERT OR REPLACE INTO dtu (name, last_success) VALUES (?1, ?2)";
 const COUNT: &str = "SELECT (SELECT count(*) FROM target) + (SELECT count(*) FROM ledger)
-    + (SELECT count(*) FROM dtu) + (SELECT count(*) FROM snapshot)";
+    + (SELECT count(*) FROM dtu) + (SELECT count(*) FROM snapshot)
+    + (SELECT count(*) FROM announced)";
 
 /// How sure a commit must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +87,9 @@ impl Database {
         for target in &known.targets {
             self.save_target(target)?;
         }
-        let Saved { targets: _, ledgers, snapshot_json, last_success } = known;
+        let Saved { targets: _, ledgers, snapshot_json, last_success, announced } = known;
+        let documents = announced.documents.into_iter();
+        self.save_announced(&documents.map(|(place, text)| (place, Some(text))).collect())?;
         match snapshot_json {
             Some(snapshot_json) => {
                 self.save_plant(&SavedPlant { ledgers, snapshot_json, last_success })
@@ -103,7 +106,7 @@ impl Database {
     /// Takes a connection whose tables are in place, and reads all of them once.
     pub(super) fn new(connection: Connection, file: Option<PathBuf>) -> rusqlite::Result<Self> {
         let mut database = Self { connection, file, written: Written::default() };
-        let Saved { targets: _, ledgers, snapshot_json, last_success } = database.load()?;
+        let Saved { ledgers, snapshot_json, last_success, .. } = database.load()?;
         let ledgers = ledgers.into_iter().collect();
         database.written = Written { ledgers, snapshot_json, last_success };
         Ok(database)
@@ -122,6 +125,7 @@ impl Database {
             ledgers: ledgers::load(connection)?,
             snapshot_json: snapshot.map(Bytes::from),
             last_success: dtus.into_iter().collect(),
+            announced: announced::load(connection)?,
         })
     }
 
@@ -133,6 +137,21 @@ impl Database {
     /// Deletes one target; on disk when this returns.
     pub(super) fn delete_target(&mut self, key: &str) -> Result<(), StoreError> {
         self.write(Durability::OnDisk, |connection| targets::delete(connection, key))
+    }
+
+    /// Writes documents that an MQTT broker is told of, and deletes those that are none any more.
+    pub(super) fn save_announced(
+        &mut self,
+        changes: &BTreeMap<Place, Option<Bytes>>,
+    ) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.write(Durability::InOrder, |transaction| {
+            changes.iter().try_for_each(|(place, document)| {
+                announced::save(transaction, place, document.as_deref())
+            })
+        })
     }
 
     /// Writes what of the plant has changed, in one transaction.

@@ -4,6 +4,7 @@
 //! for a write. Targets are on disk before their registration is answered; the plant is written
 //! when there is time, the newest only, and a power cut may lose its last poll.
 
+mod announced;
 mod aside;
 mod at_rest;
 mod awaited;
@@ -18,12 +19,14 @@ mod targets;
 mod tests;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::mpsc::{self, Sender};
 use tokio::sync::oneshot;
@@ -33,7 +36,7 @@ pub use self::at_rest::targets_at_rest;
 use self::awaited::Awaited;
 use self::database::Database;
 pub use self::error::StoreError;
-pub use self::saved::{Saved, SavedPlant, SavedTarget, Usage};
+pub use self::saved::{Announced, Place, Saved, SavedPlant, SavedTarget, Usage};
 use self::worker::{Request, Shared, Worker};
 
 /// Requests that may wait for the database. A registration beyond them waits for its turn.
@@ -145,6 +148,15 @@ impl Store {
     pub fn save_plant(&self, plant: SavedPlant) {
         self.shared.put_plant(plant);
         self.wake();
+    }
+
+    /// Hands over what an MQTT broker is told of devices, to be written soon; `None` deletes. What
+    /// waits is joined by place, so that a slow disk costs no more than one text a device.
+    pub fn save_announced(&self, changes: BTreeMap<Place, Option<Bytes>>) {
+        if !changes.is_empty() {
+            self.shared.put_announced(changes);
+            self.wake();
+        }
     }
 
     /// Returns when the database's thread is gone, although this store is not: it has panicked. Never

@@ -50,6 +50,29 @@ pub struct SavedPlant {
     pub last_success: BTreeMap<String, Timestamp>,
 }
 
+/// Where an MQTT broker was told of one device.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Topic of its document.
+    pub document: String,
+    /// Topic of its values.
+    pub state: String,
+}
+
+/// What an MQTT broker was told of the plant's devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Announced {
+    /// Our name in what we publish, made at random with the database; empty if there is none.
+    pub bridge: String,
+    /// The document of each device, which the store does not look into.
+    pub documents: BTreeMap<Place, Bytes>,
+}
+
+impl Announced {
+    /// More documents are not kept: several plants' worth.
+    pub const MOST: usize = 1_000;
+}
+
 /// All that was kept.
 #[derive(Clone, Debug, Default)]
 pub struct Saved {
@@ -61,6 +84,8 @@ pub struct Saved {
     pub snapshot_json: Option<Bytes>,
     /// The end of each DTU's last successful poll, by the DTU's name in the configuration.
     pub last_success: BTreeMap<String, Timestamp>,
+    /// What an MQTT broker was told.
+    pub announced: Announced,
 }
 
 impl Usage {

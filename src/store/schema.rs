@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// Step *n* leads from version *n* to *n* + 1. A step that was released is never changed.
-const STEPS: [&str; 1] = [TABLES_OF_VERSION_1];
+const STEPS: [&str; 2] = [TABLES_OF_VERSION_1, TABLES_OF_VERSION_2];
 
 /// Times are RFC 3339; energies Wh; the columns of `ledger` are explained at `LedgerRecord`.
 const TABLES_OF_VERSION_1: &str = "
@@ -41,6 +41,22 @@ CREATE TABLE snapshot (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     inverters_json BLOB NOT NULL
 ) STRICT;
+";
+
+/// What an MQTT broker was told of each device, and a name by which the bridge knows its own
+/// messages there.
+const TABLES_OF_VERSION_2: &str = "
+CREATE TABLE announced (
+    document_topic TEXT NOT NULL,
+    state_topic TEXT NOT NULL,
+    document BLOB NOT NULL,
+    PRIMARY KEY (document_topic, state_topic)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE bridge (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    name TEXT NOT NULL
+) STRICT;
+INSERT INTO bridge (id, name) VALUES (1, lower(hex(randomblob(8))));
 ";
 
 /// How a database's version compares with ours.

@@ -1,9 +1,11 @@
 //! The thread that holds the database, and what it shares with those who ask.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
@@ -11,7 +13,7 @@ use tracing::{info, warn};
 use super::awaited::{Awaited, Seen};
 use super::database::Database;
 use super::error::StoreError;
-use super::saved::{Saved, SavedPlant, SavedTarget, Usage};
+use super::saved::{Place, Saved, SavedPlant, SavedTarget, Usage};
 
 /// Who asks is told how it went; that nobody waits any more is no reason not to do it.
 type Reply = oneshot::Sender<Result<(), StoreError>>;
@@ -41,6 +43,8 @@ pub(super) struct Shared {
 struct Waiting {
     /// The newest plant that is not written yet.
     plant: Option<SavedPlant>,
+    /// What an MQTT broker is told and is not written yet; `None` deletes.
+    announced: BTreeMap<Place, Option<Bytes>>,
     /// Who wants all that is kept.
     readers: Vec<SyncSender<Saved>>,
 }
@@ -73,6 +77,19 @@ impl Shared {
     /// Lets a plant wait again, unless a newer one has come.
     pub(super) fn put_back(&self, plant: SavedPlant) {
         self.waiting().plant.get_or_insert(plant);
+    }
+
+    /// Adds to what an MQTT broker is told.
+    pub(super) fn put_announced(&self, changes: BTreeMap<Place, Option<Bytes>>) {
+        self.waiting().announced.extend(changes);
+    }
+
+    /// Lets it wait again, unless there is something newer.
+    fn put_announced_back(&self, changes: BTreeMap<Place, Option<Bytes>>) {
+        let waiting = &mut self.waiting().announced;
+        for (place, document) in changes {
+            waiting.entry(place).or_insert(document);
+        }
     }
 
     /// Asks for all that is kept.
@@ -147,7 +164,11 @@ impl Worker {
     /// Writes the plant that waits and answers the readers that wait. Both are taken at once, so
     /// that a reader finds what was handed over before it asked.
     pub(super) fn do_what_waits(&mut self) {
-        let Waiting { plant, readers } = std::mem::take(&mut *self.shared.waiting());
+        let Waiting { plant, announced, readers } = std::mem::take(&mut *self.shared.waiting());
+        // That this fails is told with the plant, which is written far more often.
+        if self.database.save_announced(&announced).is_err() {
+            self.shared.put_announced_back(announced);
+        }
         if let Some(plant) = plant {
             self.write_plant(plant);
         }

@@ -1,5 +1,7 @@
 //! Documents, states and their order.
 
+mod leftovers;
+
 mod moments;
 
 mod strangers;
@@ -226,52 +228,12 @@ fn a_device_is_offline_only_while_nothing_is_known_of_it() {
 }
 
 #[test]
-fn an_excluded_inverter_is_removed_unless_another_dtu_reads_it() {
-    let mut board = board(&["114172606403", "1161A0000001"]);
-    let messages = news(&mut board, &data("modbus", 1));
-    let removed: Vec<&Message> =
-        messages.iter().filter(|message| message.payload.is_empty()).collect();
-    let removed: Vec<&str> = removed.iter().map(|message| message.topic.as_str()).collect();
-    assert_eq!(
-        removed,
-        [
-            "homeassistant/device/hoymiles_1161a0000001/config",
-            "hoymiles/inverter/1161a0000001/state",
-            "hoymiles/inverter/1161a0000001/availability",
-        ]
-    );
-    assert_eq!(board.device_count(), 3, "bridge, DTU, inverter");
-    assert!(news(&mut board, &data("modbus", 1)).is_empty(), "once is enough");
-}
-
-#[test]
 fn a_snapshot_without_an_update_takes_nothing_away() {
     let mut board = board(&[]);
     let with = snapshot(&data("modbus", 1));
     board.news(&with);
     let without = Snapshot { update_json: bytes::Bytes::new(), ..with };
     assert!(board.news(&without).is_empty());
-}
-
-#[test]
-fn a_device_that_leaves_the_configuration_is_removed_and_may_return() {
-    let mut board = board(&[]);
-    let data = data("modbus", 1);
-    news(&mut board, &data);
-    let mut without = data.clone();
-    without["inverters"] = json!([]);
-    let messages = news(&mut board, &without);
-    assert_eq!(
-        topics(&messages),
-        [
-            INVERTER,
-            "hoymiles/inverter/114172606403/availability",
-            "hoymiles/inverter/114172606403/state",
-        ]
-    );
-    assert!(messages.iter().all(|message| message.payload.is_empty()));
-    assert!(news(&mut board, &without).is_empty(), "once is enough");
-    assert_eq!(news(&mut board, &data).len(), 3);
 }
 
 #[test]

@@ -1,21 +1,25 @@
 //! When what is sent.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::{at, topics};
 use crate::mqtt::fake::{FakeBroker, board, data, snapshot};
 use crate::mqtt::session::{Births, Tell, talk};
 use crate::snapshot::channel;
+use crate::store::Place;
 
 /// Counts what it is told.
 #[derive(Default)]
 struct Told {
     announced: Vec<usize>,
     delays: Vec<Duration>,
+    kept: Vec<usize>,
 }
 
 impl Tell for Told {
@@ -27,6 +31,10 @@ impl Tell for Told {
         self.delays.push(delay);
     }
 
+    fn announces(&mut self, changes: BTreeMap<Place, Option<Bytes>>) {
+        self.kept.push(changes.len());
+    }
+
     fn changed(&mut self, _messages: usize) {}
 }
 
@@ -36,6 +44,7 @@ async fn everything_is_announced_again_some_time_after_home_assistant_has_starte
     let (broker, mut told) = (FakeBroker::new(), Told::default());
     let births = Births { heard: Notify::new(), dice: || Duration::from_secs(7) };
     let mut board = board(&[]);
+    let (_listener, mut answers) = mpsc::channel(1);
     let script = async {
         assert_eq!(broker.batch(1).await.len(), 9);
         let began = Instant::now();
@@ -53,10 +62,11 @@ async fn everything_is_announced_again_some_time_after_home_assistant_has_starte
         assert_eq!(broker.batch_count(), 3);
     };
     tokio::select! {
-        gone = talk(&broker, &mut board, reader, &births, &mut told) => panic!("{gone:?}"),
+        gone = talk(&broker, &mut board, reader, &births, &mut answers, &mut told) => panic!("{gone:?}"),
         () = script => {}
     }
     assert_eq!(told.announced, [3, 3]);
+    assert_eq!(told.kept, [3, 0, 0], "the documents, once");
     assert_eq!(told.delays, [Duration::from_secs(7)]);
 }
 
@@ -65,6 +75,7 @@ async fn after_an_outage_the_newest_is_sent_and_nothing_older() {
     let (writer, reader) = channel(snapshot(&data("modbus", 1)));
     let mut board = board(&[]);
     let births = Births { heard: Notify::new(), dice: Duration::default };
+    let (_listener, mut answers) = mpsc::channel(1);
     for nth in 1..=3_u8 {
         let mut newest = Value::Null;
         for power in 0..100_u8 {
@@ -74,7 +85,7 @@ async fn after_an_outage_the_newest_is_sent_and_nothing_older() {
         }
         let (broker, mut told) = (FakeBroker::new(), Told::default());
         let first = tokio::select! {
-            gone = talk(&broker, &mut board, reader.clone(), &births, &mut told) => {
+            gone = talk(&broker, &mut board, reader.clone(), &births, &mut answers, &mut told) => {
                 panic!("{gone:?}")
             }
             first = broker.batch(1) => first,

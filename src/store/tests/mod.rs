@@ -1,5 +1,6 @@
 //! The store from outside: what was acknowledged is there after whatever happened.
 
+mod announced;
 mod failures;
 mod files;
 
@@ -69,7 +70,7 @@ fn plant(value: u8) -> SavedPlant {
 }
 
 fn plant_of(saved: Saved) -> SavedPlant {
-    let Saved { targets: _, ledgers, snapshot_json, last_success } = saved;
+    let Saved { ledgers, snapshot_json, last_success, .. } = saved;
     SavedPlant { ledgers, snapshot_json: snapshot_json.unwrap_or_default(), last_success }
 }
 

@@ -5,6 +5,7 @@
 use hoymiles_bridge::config::MqttConfig;
 use hoymiles_bridge::mqtt;
 use hoymiles_bridge::snapshot::Snapshot;
+use hoymiles_bridge::store::Announced;
 use serde_json::{Value, json};
 
 use super::scene::Seen;
@@ -24,7 +25,7 @@ pub(super) fn api(inverters: &str, plant: &str) -> Seen {
 
 /// What a broker is told.
 pub(super) fn mqtt(snapshot: &Snapshot) -> Seen {
-    let mut board = mqtt::board(&MqttConfig::default(), &[]);
+    let mut board = mqtt::board(&MqttConfig::default(), &[], Announced::default());
     let messages = board.news(snapshot);
     let state = |topic: &str| -> Value {
         let found = messages.iter().find(|message| message.topic == topic).unwrap();
