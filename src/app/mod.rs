@@ -32,7 +32,7 @@ use crate::clock::WallClock;
 use crate::config::load::{ConfigError, Loaded, OfferedBroker};
 use crate::config::{Config, DtuConfig, MqttConfig, Protocol};
 use crate::http::{self, Api, Limits};
-use crate::mqtt;
+use crate::mqtt::Announcer;
 use crate::poller;
 use crate::poller::keeper::Keeper;
 use crate::push;
@@ -94,19 +94,14 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     let directory =
         Directory::new(&targets, saved.targets, &http.registration, store.clone(), clock.clone())?;
     push::start(&tasks, directory.clone(), snapshot.clone(), clock.clone());
-    if let Some(mqtt) = &mqtt {
-        let (snapshots, store) = (snapshot.clone(), store.clone());
-        mqtt::start(&tasks, mqtt, &dtus, snapshots, &metrics, store, saved.announced);
-    } else if let Some(offered) = offered {
-        let start = {
-            let (tasks, dtus, snapshots) = (tasks.clone(), dtus.clone(), snapshot.clone());
-            let (metrics, store) = (metrics.clone(), store.clone());
-            move |mqtt: MqttConfig| {
-                mqtt::start(&tasks, &mqtt, &dtus, snapshots, &metrics, store, saved.announced);
-            }
-        };
-        start_once_told(&tasks, offered, start);
-    }
+    let announcer = Announcer {
+        dtus: dtus.clone(),
+        announced: saved.announced,
+        snapshots: snapshot.clone(),
+        metrics: metrics.clone(),
+        store: store.clone(),
+    };
+    publish_at(mqtt, offered, &tasks, announcer);
     let limits = Limits::from(&http);
     let api = Api {
         snapshot,
@@ -122,10 +117,7 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
         "midnight",
         poller::turn_days(keeper.clone(), clock.clone(), zone.clone(), tasks.stop()),
     );
-    let (stop, kept) = (tasks.stop(), store.clone());
-    tasks.spawn("store", async move {
-        stop.run_until_cancelled(kept.died()).await;
-    });
+    watch(&tasks, store.clone());
     let parts = Parts { keeper, metrics, clock, zone };
     let mut fleet = Fleet::new(tasks.clone(), parts);
     for dtu in dtus {
@@ -151,17 +143,31 @@ fn announce(
     Ok(doorplate)
 }
 
-/// Publishes at the broker that Home Assistant's Supervisor tells, as soon as it does.
-fn start_once_told(
+/// Starts to publish at the broker of the configuration, or at the one that Home Assistant's
+/// Supervisor tells, as soon as it does; or nowhere.
+fn publish_at(
+    mqtt: Option<MqttConfig>,
+    offered: Option<Box<OfferedBroker>>,
     tasks: &Tasks,
-    offered: Box<OfferedBroker>,
-    start: impl FnOnce(MqttConfig) + Send + 'static,
+    announcer: Announcer,
 ) {
+    if let Some(mqtt) = mqtt {
+        announcer.start(tasks, &mqtt);
+    } else if let Some(offered) = offered {
+        let (stop, later) = (tasks.stop(), tasks.clone());
+        tasks.spawn_short(async move {
+            if let Some(mqtt) = stop.run_until_cancelled(addon::broker(&offered)).await {
+                announcer.start(&later, &mqtt);
+            }
+        });
+    }
+}
+
+/// Ends the daemon with the database's thread.
+fn watch(tasks: &Tasks, store: Store) {
     let stop = tasks.stop();
-    tasks.spawn_short(async move {
-        if let Some(mqtt) = stop.run_until_cancelled(addon::broker(&offered)).await {
-            start(mqtt);
-        }
+    tasks.spawn("store", async move {
+        stop.run_until_cancelled(store.died()).await;
     });
 }
 

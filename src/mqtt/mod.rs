@@ -47,21 +47,31 @@ use crate::store::{Announced, Store};
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
 
-/// Starts to keep the broker informed, until `tasks` end.
-pub fn start(
-    tasks: &Tasks,
-    config: &MqttConfig,
-    dtus: &[DtuConfig],
-    snapshots: SnapshotReader,
-    metrics: &Metrics,
-    store: Store,
-    announced: Announced,
-) {
-    info!("[MQTT] Publishing to {} below {}/", config.place(), config.topic_prefix);
-    let figures = metrics.broker(config.place());
-    let board = board(config, dtus, announced);
-    let peer = BrokerPeer::new(config.clone(), board, snapshots, figures, store);
-    tasks.spawn("mqtt", keep_up(peer, tasks.stop()));
+/// All that is needed to keep a broker informed, but the broker.
+#[derive(Debug)]
+pub struct Announcer {
+    /// Who reads the plant.
+    pub dtus: Vec<DtuConfig>,
+    /// What was announced before.
+    pub announced: Announced,
+    /// What is to be shown.
+    pub snapshots: SnapshotReader,
+    /// Where it is counted.
+    pub metrics: Metrics,
+    /// Where what is announced is kept.
+    pub store: Store,
+}
+
+impl Announcer {
+    /// Starts to keep this broker informed, until `tasks` end.
+    pub fn start(self, tasks: &Tasks, config: &MqttConfig) {
+        let Self { dtus, announced, snapshots, metrics, store } = self;
+        info!("[MQTT] Publishing to {} below {}/", config.place(), config.topic_prefix);
+        let figures = metrics.broker(config.place());
+        let board = board(config, &dtus, announced);
+        let peer = BrokerPeer::new(config.clone(), board, snapshots, figures, store);
+        tasks.spawn("mqtt", keep_up(peer, tasks.stop()));
+    }
 }
 
 /// A board for this configuration, with what was announced before.

@@ -13,7 +13,7 @@ use super::board::{Board, Message};
 use super::client::{self, Listener, Sender};
 use super::failure::Failure;
 use super::leftovers::Claim;
-use super::session::{Births, Gone, LONGEST_DELAY, Publish, Tell, talk};
+use super::session::{Births, Ears, Gone, LONGEST_DELAY, Publish, Tell, talk};
 use crate::config::MqttConfig;
 use crate::link::keep_up::{Peer, Served};
 use crate::link::state::{LinkState, Patience};
@@ -98,14 +98,15 @@ impl Peer for BrokerPeer {
     ) -> Served {
         let place = self.config.place();
         let mut teller = Teller { place: &place, has_delivered: false, store: &self.store };
-        let (claims, mut answers) = mpsc::channel(WAITING);
+        let (claims, answers) = mpsc::channel(WAITING);
         let births = Births { heard: Notify::new(), dice: delay };
         let birth_topic = self.config.birth_topic();
         let (board, snapshots) = (&mut self.board, self.snapshots.clone());
         let counting = Counting { sender: &sender, figures: self.figures.clone() };
         let talking = async {
             if sender.subscribe(&birth_topic).await.is_ok() {
-                talk(&counting, board, snapshots, &births, &mut answers, &mut teller).await;
+                talk(&counting, board, snapshots, Ears { births: &births, answers }, &mut teller)
+                    .await;
             }
             // Who listens learns why.
             std::future::pending::<()>().await;

@@ -51,13 +51,20 @@ pub(super) struct Births {
     pub(super) dice: fn() -> Duration,
 }
 
+/// What a session hears.
+#[derive(Debug)]
+pub(super) struct Ears<'a> {
+    pub(super) births: &'a Births,
+    /// To what the board asked.
+    pub(super) answers: mpsc::Receiver<Claim>,
+}
+
 /// Keeps the broker at what the newest snapshot says, until the connection or the bridge ends.
 pub(super) async fn talk(
     broker: &impl Publish,
     board: &mut Board,
     mut snapshots: SnapshotReader,
-    births: &Births,
-    answers: &mut mpsc::Receiver<Claim>,
+    Ears { births, mut answers }: Ears<'_>,
     tell: &mut impl Tell,
 ) -> Gone {
     board.forget_sent();

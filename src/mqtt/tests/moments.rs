@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{at, topics};
 use crate::mqtt::fake::{FakeBroker, board, data, snapshot};
-use crate::mqtt::session::{Births, Tell, talk};
+use crate::mqtt::session::{Births, Ears, Tell, talk};
 use crate::snapshot::channel;
 use crate::store::Place;
 
@@ -44,7 +44,8 @@ async fn everything_is_announced_again_some_time_after_home_assistant_has_starte
     let (broker, mut told) = (FakeBroker::new(), Told::default());
     let births = Births { heard: Notify::new(), dice: || Duration::from_secs(7) };
     let mut board = board(&[]);
-    let (_listener, mut answers) = mpsc::channel(1);
+    let (_listener, answers) = mpsc::channel(1);
+    let ears = Ears { births: &births, answers };
     let script = async {
         assert_eq!(broker.batch(1).await.len(), 9);
         let began = Instant::now();
@@ -62,7 +63,7 @@ async fn everything_is_announced_again_some_time_after_home_assistant_has_starte
         assert_eq!(broker.batch_count(), 3);
     };
     tokio::select! {
-        gone = talk(&broker, &mut board, reader, &births, &mut answers, &mut told) => panic!("{gone:?}"),
+        gone = talk(&broker, &mut board, reader, ears, &mut told) => panic!("{gone:?}"),
         () = script => {}
     }
     assert_eq!(told.announced, [3, 3]);
@@ -75,7 +76,6 @@ async fn after_an_outage_the_newest_is_sent_and_nothing_older() {
     let (writer, reader) = channel(snapshot(&data("modbus", 1)));
     let mut board = board(&[]);
     let births = Births { heard: Notify::new(), dice: Duration::default };
-    let (_listener, mut answers) = mpsc::channel(1);
     for nth in 1..=3_u8 {
         let mut newest = Value::Null;
         for power in 0..100_u8 {
@@ -84,8 +84,10 @@ async fn after_an_outage_the_newest_is_sent_and_nothing_older() {
             writer.publish(snapshot(&newest));
         }
         let (broker, mut told) = (FakeBroker::new(), Told::default());
+        let (_listener, answers) = mpsc::channel(1);
+        let ears = Ears { births: &births, answers };
         let first = tokio::select! {
-            gone = talk(&broker, &mut board, reader.clone(), &births, &mut answers, &mut told) => {
+            gone = talk(&broker, &mut board, reader.clone(), ears, &mut told) => {
                 panic!("{gone:?}")
             }
             first = broker.batch(1) => first,
