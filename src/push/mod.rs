@@ -10,6 +10,8 @@ mod message;
 
 pub mod outlet;
 
+mod overheard;
+
 mod hearing;
 
 pub mod session;

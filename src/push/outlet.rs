@@ -2,7 +2,7 @@
 //! long as a connection lasts: with many targets and a large plant, most of the bridge's memory.
 //!
 //! The library says all the rest. What it writes is taken whole, so that an update can begin behind
-//! any of it; and what has begun ends before anything else is said.
+//! any of it; and what has begun ends before anything else is said. Nothing is done to what is read.
 
 use std::future::poll_fn;
 use std::io;
@@ -17,6 +17,8 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::overheard::{GoodBye, Listener};
 
 /// A whole text message, in the first byte of a frame.
 const WHOLE_TEXT: u8 = 0x81;
@@ -37,17 +39,29 @@ pub struct Outlet<S> {
     /// Of what the library wrote last; empty while an update is being sent.
     rest: Bytes,
     update: Update,
+    listener: Listener,
 }
 
 impl<S> Outlet<S> {
-    /// Nothing waits to be sent.
+    /// Nothing waits to be sent, and an upgrade is still to be answered.
     pub fn new(stream: S) -> Self {
-        Self { stream, rest: Bytes::new(), update: Update::default() }
+        let listener = Listener::of_answer();
+        Self { stream, rest: Bytes::new(), update: Update::default(), listener }
+    }
+
+    #[cfg(test)]
+    pub(super) fn upgraded(stream: S) -> Self {
+        Self { listener: Listener::of_frames(), ..Self::new(stream) }
     }
 
     /// Where updates are put for it.
     pub(super) fn update(&self) -> Update {
         self.update.clone()
+    }
+
+    /// Where the target's close frame will be.
+    pub(super) fn good_bye(&self) -> GoodBye {
+        self.listener.good_bye()
     }
 }
 
@@ -177,7 +191,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Outlet<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        Poll::Ready(Ok(self.listener.hear(buffer.filled().get(before..).unwrap_or_default())))
     }
 }
 
@@ -223,7 +239,8 @@ mod tests {
     /// Sends updates while the target pings us and we ping it; so many bytes are on the way at most.
     async fn received(lengths: &[usize], on_the_way: usize) -> (Vec<Bytes>, usize, usize) {
         let (near, far) = duplex(on_the_way);
-        let near = WebSocketStream::from_raw_socket(Outlet::new(near), Role::Client, None).await;
+        let near =
+            WebSocketStream::from_raw_socket(Outlet::upgraded(near), Role::Client, None).await;
         let far = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
         let update_of = near.get_ref().update();
         let (mut writer, mut reader) = near.split();

@@ -19,7 +19,7 @@ use crate::link::state::{LinkState, Patience};
 use crate::snapshot::SnapshotReader;
 use crate::targets::Directory;
 use crate::targets::endpoint::Endpoint;
-use crate::targets::target::Target;
+use crate::targets::target::{Retired, Target};
 
 /// How long an old connection is said good-bye to before the new one is dialled.
 const REPLACED: Duration = Duration::from_millis(100);
@@ -71,9 +71,20 @@ impl TargetPeer {
         self.target.lost(reason, failure.label(), failure.is_rejection(), now);
     }
 
+    fn patience(&self, failure: &Failure) -> Patience {
+        failure.patience(self.target.is_registered(), self.parts.clock.now())
+    }
+
     /// Why we leave.
     fn leaving(&self) -> Failure {
-        if self.parts.house.is_cancelled() { Failure::Stopping } else { Failure::Replaced }
+        if self.parts.house.is_cancelled() {
+            return Failure::Stopping;
+        }
+        match self.target.retired() {
+            Some(Retired::Changed) => Failure::Reconfigured,
+            Some(Retired::Removed) => Failure::Removed,
+            None => Failure::Replaced,
+        }
     }
 }
 
@@ -99,7 +110,7 @@ impl Peer for TargetPeer {
                     self.parts.directory.note_refused_token(&self.target).await;
                 }
                 self.parts.directory.note_failure(&self.target).await;
-                Err(failure.patience(self.target.is_registered()))
+                Err(self.patience(&failure))
             }
         }
     }
@@ -132,7 +143,7 @@ impl Peer for TargetPeer {
         if failure.is_rejection() {
             self.parts.directory.note_refused_token(&self.target).await;
         }
-        Served { has_delivered, patience: failure.patience(self.target.is_registered()) }
+        Served { has_delivered, patience: self.patience(&failure) }
     }
 
     fn waits(&mut self, waiting: LinkState) {

@@ -21,6 +21,7 @@ use super::failure::Failure;
 use super::hearing::{Hearing, text_of};
 use super::message::{Incoming, PING, quoted};
 use super::outlet::{Outlet, Update};
+use super::overheard::GoodBye;
 use crate::snapshot::{Snapshot, SnapshotReader};
 
 /// A target that says nothing against us for so long has accepted.
@@ -43,6 +44,7 @@ pub struct Session<S> {
     writer: Writer<S>,
     reader: SplitStream<WebSocketStream<Outlet<S>>>,
     update: Update,
+    good_bye: GoodBye,
     is_welcomed: bool,
 }
 
@@ -64,9 +66,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         socket: WebSocketStream<Outlet<S>>,
         limit: Duration,
     ) -> Result<Self, Failure> {
-        let update = socket.get_ref().update();
+        let (update, good_bye) = (socket.get_ref().update(), socket.get_ref().good_bye());
         let (writer, reader) = socket.split();
-        let mut session = Self { writer, reader, update, is_welcomed: false };
+        let mut session = Self { writer, reader, update, good_bye, is_welcomed: false };
         let began = Instant::now();
         let (consent, patience) = (began + SILENCE_IS_CONSENT, limit.min(SILENCE_IS_CONSENT));
         // A target that does not read would hold even this message back.
@@ -101,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     async fn consent(&mut self) -> Result<(), Failure> {
         let mut hearing = Hearing::new();
         loop {
-            let message = received(self.reader.next().await)?;
+            let message = received(self.reader.next().await, &self.good_bye)?;
             let text = text_of(&message);
             match Incoming::read(&text) {
                 Incoming::Connected => return Ok(()),
@@ -126,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     ) -> Option<Failure> {
         let patience = heartbeat.saturating_mul(2);
         let sending = send_updates(&mut self.writer, &self.update, &mut snapshots, heartbeat, tell);
-        let listening = listen(&mut self.reader, patience, tell);
+        let listening = listen(&mut self.reader, &self.good_bye, patience, tell);
         tokio::pin!(listening);
         tokio::select! {
             // What the target says goes before what we wanted to tell it.
@@ -134,7 +136,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             () = stop.cancelled() => None,
             failure = &mut listening => Some(failure),
             failure = sending => match timeout(LAST_WORDS, listening).await {
-                Ok(closed @ (Failure::Closed { .. } | Failure::TokenRefused(_))) => Some(closed),
+                Ok(
+                    closed @ (Failure::Closed { .. }
+                    | Failure::ClosedBadly { .. }
+                    | Failure::TokenRefused(_)),
+                ) => Some(closed),
                 Ok(_) | Err(_) => Some(failure),
             },
         }
@@ -213,6 +219,7 @@ async fn within(
 /// or nothing has come for `silence`.
 async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
     reader: &mut SplitStream<WebSocketStream<Outlet<S>>>,
+    good_bye: &GoodBye,
     silence: Duration,
     tell: &impl Tell,
 ) -> Failure {
@@ -222,11 +229,10 @@ async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
         let Ok(next) = timeout(silence, reader.next()).await else {
             return Failure::Silent(silence);
         };
-        let message = match received(next) {
+        let message = match received(next, good_bye) {
             Ok(message) => message,
             // Some take longer than a second to find out that they do not want us.
-            Err(Failure::Closed { code, reason }) => {
-                let closed = Failure::Closed { code, reason };
+            Err(closed @ (Failure::Closed { .. } | Failure::ClosedBadly { .. })) => {
                 return objection.map_or(closed, Failure::TokenRefused);
             }
             Err(failure) => return failure,
@@ -243,18 +249,18 @@ async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-fn received(next: Option<Result<Message, Error>>) -> Result<Message, Failure> {
+fn received(next: Option<Result<Message, Error>>, good_bye: &GoodBye) -> Result<Message, Failure> {
     match next {
-        Some(Ok(Message::Close(frame))) => Err(closed(frame)),
+        Some(Ok(Message::Close(_))) => Err(closed(good_bye.code_and_reason())),
         Some(Ok(message)) => Ok(message),
         Some(Err(error)) => Err(broken(error)),
         None => Err(Failure::Broken("the target hung up".to_owned())),
     }
 }
 
-fn closed(frame: Option<CloseFrame>) -> Failure {
-    match frame {
-        Some(frame) => Failure::Closed { code: frame.code.into(), reason: quoted(&frame.reason) },
+fn closed(code_and_reason: Option<(u16, String)>) -> Failure {
+    match code_and_reason {
+        Some((code, reason)) => Failure::closed(code, quoted(&reason)),
         None => Failure::Closed { code: 1005, reason: String::new() },
     }
 }

@@ -29,7 +29,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 async fn pair(on_the_way: usize) -> (WebSocketStream<Outlet<DuplexStream>>, Stream) {
     let (near, far) = duplex(on_the_way);
     (
-        WebSocketStream::from_raw_socket(Outlet::new(near), Role::Client, None).await,
+        WebSocketStream::from_raw_socket(Outlet::upgraded(near), Role::Client, None).await,
         WebSocketStream::from_raw_socket(far, Role::Server, None).await,
     )
 }

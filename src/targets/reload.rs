@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use tracing::info;
 
 use super::rules::Rules;
-use super::target::{Origin, Target};
+use super::target::{Origin, Retired, Target};
 use super::{Directory, Entry, list};
 use crate::config::websocket_url::UrlError;
 use crate::config::{RegistrationConfig, TargetConfig};
@@ -48,8 +48,7 @@ impl Directory {
             }
         }
         for entry in old {
-            info!("[WebSocket] Unregistered: {}", entry.target.name());
-            entry.target.replace_endpoint(None);
+            entry.target.retire(retirement(&entry.target, &entries));
             changes.stopped += 1;
         }
         drop(entries);
@@ -78,6 +77,20 @@ impl Directory {
             })
         });
         saved.collect()
+    }
+}
+
+/// Why a target is none of those any more.
+fn retirement(target: &Target, entries: &[Entry]) -> Retired {
+    let name = target.name();
+    let takes_over =
+        |entry: &Entry| entry.target.name() == name || entry.target.key() == target.key();
+    if entries.iter().any(takes_over) {
+        info!("[WebSocket] Changed in the configuration: {name}");
+        Retired::Changed
+    } else {
+        info!("[WebSocket] Removed from the configuration: {name}");
+        Retired::Removed
     }
 }
 

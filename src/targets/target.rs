@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -28,6 +28,7 @@ struct Inner {
     settings: Settings,
     /// `None` once the target is forgotten.
     endpoint: watch::Sender<Option<Arc<Endpoint>>>,
+    retired: OnceLock<Retired>,
     progress: Mutex<Progress>,
 }
 
@@ -41,6 +42,15 @@ pub(super) enum Origin {
         /// When it was last registered.
         at: Timestamp,
     },
+}
+
+/// What another configuration did to a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retired {
+    /// Another target of that name or at that place has taken over.
+    Changed,
+    /// It is no longer there.
+    Removed,
 }
 
 /// How a target is to be dialled.
@@ -143,7 +153,8 @@ impl Target {
         let key = endpoint.key();
         let (endpoint, _) = watch::channel(Some(Arc::new(endpoint)));
         let progress = Mutex::new(Progress { failing_since, ..Progress::default() });
-        Self(Arc::new(Inner { name, key, origin, settings, endpoint, progress }))
+        let retired = OnceLock::new();
+        Self(Arc::new(Inner { name, key, origin, settings, endpoint, retired, progress }))
     }
 
     /// Unique.
@@ -186,6 +197,18 @@ impl Target {
 
     pub(super) fn replace_endpoint(&self, endpoint: Option<Arc<Endpoint>>) {
         drop(self.0.endpoint.send_replace(endpoint));
+    }
+
+    /// Ends it for good, since another configuration is in effect.
+    pub(super) fn retire(&self, why: Retired) {
+        // Nobody retires twice: a target that is gone is in no list.
+        let _set = self.0.retired.set(why);
+        self.replace_endpoint(None);
+    }
+
+    /// Whether another configuration has ended it.
+    pub fn retired(&self) -> Option<Retired> {
+        self.0.retired.get().copied()
     }
 
     /// An attempt begins.

@@ -9,6 +9,8 @@ mod tcp;
 
 pub mod tls;
 
+mod trail;
+
 mod upgrade;
 
 use std::time::Duration;
@@ -19,14 +21,12 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use self::progress::{Passed, Progress};
 use self::tls::Tls;
+use self::trail::Trail;
 pub use self::upgrade::shown_place;
 use super::failure::{Failure, Stage};
 use super::outlet::Outlet;
 use crate::targets::endpoint::Endpoint;
 use crate::targets::target::Settings;
-
-/// A redirection is followed so often.
-const MOST_REDIRECTIONS: u32 = 3;
 
 /// What is below a WebSocket.
 pub type Line = MaybeTlsStream<TcpStream>;
@@ -51,23 +51,20 @@ pub async fn connect_telling(
     progress: &mut impl Progress,
 ) -> Result<Socket, Failure> {
     let limit = Limit { until: Instant::now() + settings.connect_timeout, settings };
-    let mut endpoint = endpoint.clone();
-    let mut redirections = 0;
+    let mut trail = Trail::from(endpoint);
     loop {
-        let failure = match open(&endpoint, &limit, tls, progress).await {
+        match open(trail.end(), &limit, tls, progress).await {
             Ok(socket) => return Ok(socket),
-            Err(Refusal::Redirected { to, failure }) => match endpoint.redirected(&to) {
-                Some(place) if redirections < MOST_REDIRECTIONS => {
-                    redirections += 1;
-                    progress.passed(Passed::Redirected(&place.place()), Duration::ZERO);
-                    endpoint = place;
-                    continue;
+            Err(Refusal::Failed(failure)) => return Err(trail.told(failure)),
+            Err(Refusal::Redirected { to, failure }) => match trail.end().redirected(&to) {
+                Some(place) => {
+                    let shown = place.place();
+                    trail.go_on(place)?;
+                    progress.passed(Passed::Redirected(&shown), Duration::ZERO);
                 }
-                Some(_) | None => failure,
+                None => return Err(trail.told(failure)),
             },
-            Err(Refusal::Failed(failure)) => failure,
-        };
-        return Err(failure);
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{Line, Refusal, Socket};
 use crate::link::trust::{in_words, reason};
-use crate::push::failure::{Failure, Stage};
+use crate::push::failure::{Failure, RetryAfter, Stage};
 use crate::push::outlet::Outlet;
 use crate::targets::endpoint::Endpoint;
 
@@ -63,13 +63,19 @@ fn http_answer(response: &Response) -> Refusal {
     }
 }
 
-/// How long the target wants to be left alone: seconds, or until a time by its own clock.
-fn retry_after(until: &str, its_clock: Option<&str>) -> Option<Duration> {
-    if let Ok(seconds) = until.parse() {
-        return Some(Duration::from_secs(seconds));
+/// How long the target wants to be left alone: seconds, or until a time by its own clock if it tells
+/// what that says.
+fn retry_after(until: &str, its_clock: Option<&str>) -> Option<RetryAfter> {
+    if !until.is_empty() && until.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than can be counted is for ever, as far as anybody can wait.
+        return Some(RetryAfter::For(Duration::from_secs(until.parse().unwrap_or(u64::MAX))));
     }
-    let [until, now] = [until, its_clock?].map(|time| rfc2822::parse(time).ok());
-    Duration::try_from(until?.duration_since(&now?)).ok()
+    let time = |text: &str| rfc2822::parse(text).ok().map(|time| time.timestamp());
+    let until = time(until)?;
+    Some(match its_clock.and_then(time) {
+        Some(now) => RetryAfter::For(until.duration_since(now).try_into().unwrap_or_default()),
+        None => RetryAfter::Until(until),
+    })
 }
 
 /// Host and port of where a redirection points to: the rest may repeat the token.

@@ -33,6 +33,15 @@ impl Failure {
                 }
                 None => format!("HTTP {status} instead of a WebSocket"),
             },
+            Self::Redirected { from, to, failure } => {
+                format!("{}: {}", redirected(from, to), failure.cause())
+            }
+            Self::RedirectedOnAndOn { from, to, is_circle: true } => {
+                format!("redirected in a circle: it began at {from}, and now points to {to} again")
+            }
+            Self::RedirectedOnAndOn { from, to, is_circle: false } => {
+                format!("redirected too often: it began at {from}, and now points to {to}")
+            }
             Self::NotHttp => "the answer is not HTTP".to_owned(),
             Self::NotWebSocket(detail) => format!("the answer is not a WebSocket's ({detail})"),
             Self::HungUp(stage) => format!("hung up during the {}", stage_name(*stage)),
@@ -46,14 +55,32 @@ impl Failure {
                     close_meaning(*code)
                 )
             }
+            Self::ClosedBadly { code, reason } if reason.is_empty() => {
+                format!("closed by the target with the invalid code {code}")
+            }
+            Self::ClosedBadly { code, reason } => {
+                format!("closed by the target with the invalid code {code}: {reason}")
+            }
             Self::Broken(detail) => format!("the connection broke (1006): {detail}"),
             Self::Silent(limit) => format!("no answer to pings for {limit:?}"),
             Self::NotReading(limit) => format!("the target took nothing for {limit:?}"),
             Self::TooBig(limit) => format!("the target sent a message of more than {limit} bytes"),
             Self::Protocol(detail) => format!("the target broke the WebSocket protocol: {detail}"),
             Self::Replaced => "replaced: the target was registered anew or deleted".to_owned(),
+            Self::Reconfigured => "ended by the bridge: its configuration changed".to_owned(),
+            Self::Removed => {
+                "ended by the bridge: it was removed from the configuration".to_owned()
+            }
             Self::Stopping => "the bridge stops (1001)".to_owned(),
         }
+    }
+}
+
+fn redirected(from: &str, to: &str) -> String {
+    if from == to {
+        format!("redirected by {from} to another path there")
+    } else {
+        format!("redirected by {from} to {to}")
     }
 }
 

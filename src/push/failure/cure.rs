@@ -32,6 +32,10 @@ impl Failure {
             | Self::Tls(_)
             | Self::CaFile(_) => return self.tls_cure(),
             Self::Http { status, .. } => http_cure(*status),
+            Self::Redirected { failure, .. } => return failure.cure(),
+            Self::RedirectedOnAndOn { .. } => {
+                "correct the redirections of the web server or proxy, or use the URL at which they shall end"
+            }
             Self::NotHttp => "check the port; if Home Assistant uses TLS there, use wss://",
             Self::NotWebSocket(_) => {
                 "check the port and path, and that a proxy in between passes WebSockets on"
@@ -48,6 +52,10 @@ impl Failure {
                  with the bridge: reload its integration, or correct the token in the configuration"
             }
             Self::Closed { code, .. } => close_cure(*code),
+            Self::ClosedBadly { .. } => {
+                "an error in the target, or in a proxy in between; see its own log and update it; the \
+                 bridge comes back by itself"
+            }
             Self::Silent(_) => "the target or the network between went away",
             Self::Broken(_) => {
                 "it was killed, or the network between broke; the bridge comes back by itself"
@@ -59,7 +67,11 @@ impl Failure {
                 "check what answers at that URL, and any proxy in between"
             }
             // What is forbidden says itself where it is allowed.
-            Self::Forbidden(_) | Self::Replaced | Self::Stopping => return None,
+            Self::Forbidden(_)
+            | Self::Replaced
+            | Self::Reconfigured
+            | Self::Removed
+            | Self::Stopping => return None,
         })
     }
 

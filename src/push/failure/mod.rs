@@ -15,6 +15,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::link::state::Patience;
 use crate::targets::allow::Forbidden;
 
@@ -47,6 +49,25 @@ impl Stage {
             Self::Tcp => "tcp",
             Self::Tls => "tls",
             Self::Upgrade => "upgrade",
+        }
+    }
+}
+
+/// How long a server asks to be left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// For so long.
+    For(Duration),
+    /// Until a time by our clock, since it did not tell what its own says.
+    Until(Timestamp),
+}
+
+impl RetryAfter {
+    /// From `now` on.
+    fn from(self, now: Timestamp) -> Duration {
+        match self {
+            Self::For(time) => time,
+            Self::Until(time) => Duration::try_from(time.duration_since(now)).unwrap_or_default(),
         }
     }
 }
@@ -107,7 +128,25 @@ pub enum Failure {
         /// Where a redirection points to; host and port only.
         location: Option<String>,
         /// How long the server asks to be left alone.
-        retry_after: Option<Duration>,
+        retry_after: Option<RetryAfter>,
+    },
+    /// After a redirection that was followed.
+    Redirected {
+        /// Where we were sent from; host and port only.
+        from: String,
+        /// Where we were sent to; host and port only.
+        to: String,
+        /// What happened there.
+        failure: Box<Self>,
+    },
+    /// Redirections without an end.
+    RedirectedOnAndOn {
+        /// Where they began; host and port only.
+        from: String,
+        /// Where the last one points to; host and port only.
+        to: String,
+        /// Whether that is where we have been before.
+        is_circle: bool,
     },
     /// The answer to the upgrade is not HTTP.
     NotHttp,
@@ -124,6 +163,13 @@ pub enum Failure {
         /// Its reason.
         reason: String,
     },
+    /// A close frame with a code that may not be sent.
+    ClosedBadly {
+        /// That code.
+        code: u16,
+        /// Its reason.
+        reason: String,
+    },
     /// The connection broke without a close frame.
     Broken(String),
     /// Not even an answer to a ping.
@@ -136,27 +182,42 @@ pub enum Failure {
     Protocol(String),
     /// The target was registered again or forgotten.
     Replaced,
+    /// Another configuration says something else of the target.
+    Reconfigured,
+    /// Another configuration no longer names the target.
+    Removed,
     /// The bridge stops.
     Stopping,
 }
 
 impl Failure {
+    /// A close frame with this code and reason. What may be sent: RFC 6455 section 7.4.2, and the
+    /// registry of the IANA.
+    pub(super) const fn closed(code: u16, reason: String) -> Self {
+        match code {
+            1000..=1003 | 1007..=1014 | 3000..=4999 => Self::Closed { code, reason },
+            _ => Self::ClosedBadly { code, reason },
+        }
+    }
+
     /// Whether the target refused the token.
     pub const fn is_rejection(&self) -> bool {
         matches!(self, Self::TokenRefused(_))
     }
 
     /// How long it asks to be left alone. A registered target that refused its token will register
-    /// again with a new one; one of the configuration may be repaired at any moment.
+    /// again with a new one; one of the configuration may be repaired at any moment. `now` is by our
+    /// clock.
     #[expect(clippy::wildcard_enum_match_arm, reason = "a new failure waits as most do")]
-    pub fn patience(&self, is_registered: bool) -> Patience {
+    pub fn patience(&self, is_registered: bool, now: Timestamp) -> Patience {
         match self {
             Self::TokenRefused(_) if is_registered => Patience::Exactly(REJECTED_EVERY),
             Self::Closed { code: 1012, .. } => Patience::AtLeast(AFTER_RESTART),
             Self::Closed { code: 1013, .. } => Patience::AtLeast(AFTER_OVERLOAD),
             Self::Http { retry_after: Some(after), .. } => {
-                Patience::AtLeast((*after).min(LONGEST_RETRY_AFTER))
+                Patience::AtLeast(after.from(now).min(LONGEST_RETRY_AFTER))
             }
+            Self::Redirected { failure, .. } => failure.patience(is_registered, now),
             _ => Patience::Usual,
         }
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use jiff::SignedDuration;
+
 use super::*;
 use crate::link::state::Patience;
 
@@ -32,14 +34,25 @@ fn all() -> Vec<Failure> {
         Failure::HungUp(Stage::Tls),
         Failure::HungUp(Stage::Upgrade),
         Failure::TokenRefused(text("no")),
+        Failure::ClosedBadly { code: 999, reason: String::new() },
         Failure::Broken(text("reset")),
         Failure::Silent(limit),
         Failure::NotReading(limit),
         Failure::TooBig(1 << 20),
         Failure::Protocol(text("masked")),
         Failure::Replaced,
+        Failure::Reconfigured,
+        Failure::Removed,
         Failure::Stopping,
     ];
+    for is_circle in [false, true] {
+        let (from, to) = (text("ws://ha:8123/..."), text("wss://ha:443/..."));
+        all.push(Failure::RedirectedOnAndOn { from, to, is_circle });
+    }
+    for to in ["ws://ha:8123/...", "wss://ha:443/..."] {
+        let (from, failure) = (text("ws://ha:8123/..."), Box::new(Failure::NotHttp));
+        all.push(Failure::Redirected { from, to: text(to), failure });
+    }
     for stage in [Stage::Name, Stage::Tcp, Stage::Tls, Stage::Upgrade] {
         all.push(Failure::TimedOut { stage, limit, place: text("ha.example:8123") });
     }
@@ -75,18 +88,24 @@ fn fixed_words(failure: &Failure) -> String {
         Failure::Tls(_) => "TLS failed",
         Failure::CaFile(_) => "ca_file cannot be used",
         Failure::Http { status, .. } => return format!("HTTP {status}"),
+        Failure::Redirected { .. } => "redirected by ",
+        Failure::RedirectedOnAndOn { is_circle: true, .. } => "redirected in a circle",
+        Failure::RedirectedOnAndOn { is_circle: false, .. } => "redirected too often",
         Failure::NotHttp => "the answer is not HTTP",
         Failure::NotWebSocket(_) => "the answer is not a WebSocket's",
         Failure::HungUp(Stage::Upgrade) => "hung up during the WebSocket upgrade",
         Failure::HungUp(_) => "hung up during the TLS handshake",
         Failure::TokenRefused(_) => "the target refused",
         Failure::Closed { code, .. } => return format!("code {code}"),
+        Failure::ClosedBadly { .. } => "closed by the target with the invalid code",
         Failure::Broken(_) => "the connection broke (1006)",
         Failure::Silent(_) => "no answer to pings for",
         Failure::NotReading(_) => "the target took nothing for",
         Failure::TooBig(_) => "the target sent a message of more than",
         Failure::Protocol(_) => "the target broke the WebSocket protocol",
         Failure::Replaced => "the target was registered anew or deleted",
+        Failure::Reconfigured => "its configuration changed",
+        Failure::Removed => "it was removed from the configuration",
         Failure::Stopping => "the bridge stops (1001)",
     };
     words.to_owned()
@@ -105,7 +124,10 @@ fn every_cause_stands_in_the_readme() {
 #[test]
 fn every_cause_but_our_own_doing_has_a_cure() {
     for failure in all() {
-        let is_ours = matches!(failure, Failure::Replaced | Failure::Stopping);
+        let is_ours = matches!(
+            failure,
+            Failure::Replaced | Failure::Reconfigured | Failure::Removed | Failure::Stopping
+        );
         let tells_itself = matches!(failure, Failure::Forbidden(_));
         assert_eq!(failure.cure().is_some(), !is_ours && !tells_itself, "{failure:?}");
         let text = failure.to_string();
@@ -131,11 +153,14 @@ fn labels_are_few_and_fit_a_metric() {
 
 #[test]
 fn a_target_is_left_alone_as_long_as_it_asks_within_reason() {
-    let http = |seconds| Failure::Http {
-        status: 429,
-        location: None,
-        retry_after: Some(Duration::from_secs(seconds)),
+    let now = Timestamp::constant(1_790_000_000, 0);
+    let asking = |retry_after| {
+        let failure = Failure::Http { status: 429, location: None, retry_after: Some(retry_after) };
+        let (from, to) = ("ws://ha:1/...".to_owned(), "ws://ha:2/...".to_owned());
+        Failure::Redirected { from, to, failure: Box::new(failure) }
     };
+    let http = |seconds| asking(RetryAfter::For(Duration::from_secs(seconds)));
+    let until = |seconds| asking(RetryAfter::Until(now + SignedDuration::from_secs(seconds)));
     let closed = |code| Failure::Closed { code, reason: String::new() };
     let at_least = |seconds| Patience::AtLeast(Duration::from_secs(seconds));
     let refused = Failure::TokenRefused(String::new());
@@ -143,6 +168,9 @@ fn a_target_is_left_alone_as_long_as_it_asks_within_reason() {
     for (failure, is_registered, expected) in [
         (http(7), true, at_least(7)),
         (http(u64::MAX), true, at_least(300)),
+        (until(7), true, at_least(7)),
+        (until(-7), true, at_least(0)),
+        (until(1_000_000), true, at_least(300)),
         (closed(1011), true, Patience::Usual),
         (closed(1012), true, at_least(5)),
         (closed(1013), true, at_least(30)),
@@ -150,6 +178,6 @@ fn a_target_is_left_alone_as_long_as_it_asks_within_reason() {
         (refused, false, Patience::Usual),
         (Failure::UnknownIssuer, true, Patience::Usual),
     ] {
-        assert_eq!(failure.patience(is_registered), expected, "{failure:?} {is_registered}");
+        assert_eq!(failure.patience(is_registered, now), expected, "{failure:?} {is_registered}");
     }
 }

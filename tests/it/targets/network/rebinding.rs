@@ -69,7 +69,11 @@ async fn a_registered_name_is_checked_at_each_connection_and_redirection() {
     ] {
         let failed = until(&bridge, &mut journal, name, Event::is_outcome).await;
         let reason = failed.reason().unwrap_or_else(|| panic!("{name}: {failed:?}"));
-        assert!(reason.starts_with(cause), "{name}: {reason}");
+        assert!(reason.contains(cause), "{name}: {reason}");
+        assert_eq!(
+            reason.starts_with("redirected by ws://redirected.example:"),
+            name.starts_with("redirected")
+        );
     }
     bridge.stop().await;
     for elsewhere in [abroad, cloud] {

@@ -63,6 +63,20 @@ fn statuses() -> Vec<Row> {
             "http_503",
             "HTTP 503 instead of a WebSocket",
         ),
+        Row::fails(
+            "http-503-until-a-day-to-come",
+            answer!("503 Service Unavailable", "Retry-After: Sat, 01 Jul 2299 10:00:02 GMT\r\n"),
+            "http_503",
+            "HTTP 503 instead of a WebSocket",
+        )
+        .waiting(300),
+        Row::fails(
+            "http-503-for-ever",
+            answer!("503 Service Unavailable", "Retry-After: 99999999999999999999\r\n"),
+            "http_503",
+            "HTTP 503 instead of a WebSocket",
+        )
+        .waiting(300),
         status(599, answer!("599 Whatever", "Retry-After: soon\r\n"), "http_other"),
     ]
 }
@@ -81,7 +95,27 @@ fn redirections() -> Vec<Row> {
         redirected("http-308-elsewhere", 308, ELSEWHERE_308, elsewhere),
         redirected("http-302-nowhere", 302, answer!("302 Found"), ""),
         redirected("http-303", 303, answer!("303 See Other", "Location: /login\r\n"), here),
-        redirected("http-loop", 307, answer!("307 Temporary", "Location: /again\r\n"), here),
+        Row::fails(
+            "http-circle",
+            answer!("307 Temporary", "Location: /again?token=s3cret\r\n"),
+            "redirected_on_and_on",
+            "redirected in a circle: it began at ws://{address}/..., and now points to \
+             ws://{address}/... again",
+        ),
+        Row::fails(
+            "http-deeper-and-deeper",
+            answer!("307 Temporary", "Location: s3cret/ws\r\n"),
+            "redirected_on_and_on",
+            "redirected too often: it began at ws://{address}/..., and now points to \
+             ws://{address}/...",
+        ),
+        Row::fails(
+            "http-301-to-nobody",
+            answer!("301 Moved", "Location: http://127.0.0.1:9/s3cret?token=s3cret\r\n"),
+            "refused",
+            "redirected by ws://{address}/... to ws://127.0.0.1:9/...: connection refused by \
+             127.0.0.1:9",
+        ),
         redirected(
             "http-into-the-clear",
             301,

@@ -38,6 +38,7 @@ fn closes() -> Vec<Row> {
         close!(1011, "", "closed_1011", "error in the target", 1),
         close!(1012, "", "closed_1012", "the target restarts", 5),
         close!(1013, "", "closed_1013", "the target is overloaded", 30),
+        close!(1014, "", "closed_other", "bad gateway", 1),
         close!(4000, "", "closed_other", "its own meaning", 1),
     ]
     .concat()
@@ -110,8 +111,7 @@ fn broken_connections() -> Vec<Row> {
 /// What is no WebSocket, or more than a target has to say.
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn broken_protocol() -> Vec<Row> {
-    // The library takes a code that may not be sent for what the bridge will answer to it.
-    let forbidden = "closed by the target with code 1002 (protocol error): Protocol violation";
+    let invalid = |code: &str| format!("closed by the target with the invalid code {code}");
     let too_big = "the target sent a message of more than 1048576 bytes";
     let broke = |why: &str| format!("the target broke the WebSocket protocol: {why}");
     macro_rules! both {
@@ -193,7 +193,12 @@ fn broken_protocol() -> Vec<Row> {
             "protocol",
             broke("Invalid close sequence")
         ),
-        both!("close-1006", Step::Close(1006, ""), "closed_1002", forbidden),
+        both!("close-0", Step::Close(0, ""), "closed_badly", invalid("0")),
+        both!("close-999", Step::Close(999, "so long"), "closed_badly", invalid("999: so long")),
+        both!("close-1005", Step::Close(1005, ""), "closed_badly", invalid("1005")),
+        both!("close-1006", Step::Close(1006, ""), "closed_badly", invalid("1006")),
+        both!("close-2999", Step::Close(2999, ""), "closed_badly", invalid("2999")),
+        both!("close-65535", Step::Close(65_535, ""), "closed_badly", invalid("65535")),
     ];
     [both.concat(), vec![limited]].concat()
 }
