@@ -1,9 +1,13 @@
 //! The close frame as the target sent it: of one with a code that may not be sent, the library
 //! keeps only what it answers itself.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use tokio::io::{AsyncRead, ReadBuf};
 
 /// Ends the head of an HTTP answer; what follows is frames.
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
@@ -67,8 +71,20 @@ impl Listener {
         self.good_bye.clone()
     }
 
-    /// This has come.
-    pub(super) fn hear(&mut self, mut bytes: &[u8]) {
+    /// Reads, and listens to what comes.
+    pub(super) fn poll_read(
+        &mut self,
+        stream: Pin<&mut impl AsyncRead>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(stream.poll_read(cx, buffer))?;
+        self.hear(buffer.filled().get(before..).unwrap_or_default());
+        Poll::Ready(Ok(()))
+    }
+
+    fn hear(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             match &mut self.part {
                 Part::Payload(left) => {
