@@ -165,7 +165,7 @@ mod tests {
     fn the_close_frame_is_found_among_all_that_comes() {
         let close = [0x88, 5, 0x03, 0xe7, b'b', b'y', b'e'];
         let long = [&[0x82, 126, 1, 0][..], &[0x88; 256]].concat();
-        let longer = [&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0][..], &[0x88; 65_536]].concat();
+        let longer = [&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0][..], &vec![0x88; 65_536]].concat();
         let before = [&[0x81, 2, 0x88, 2, 0x89, 0][..], &long, &longer].concat();
         let answer = b"HTTP/1.1 101 OK\r\nX: \r\r\n\r\r\n\r\n";
         let bye = Some((999, "bye".to_owned()));

@@ -4,8 +4,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use jiff::Timestamp;
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
@@ -71,7 +72,7 @@ fn failure(host: &str, error: &io::Error) -> Failure {
     match reason(error) {
         Some(rustls::Error::InvalidCertificate(reason)) => certificate(host, reason),
         Some(rustls::Error::InvalidMessage(_)) => Failure::NotTls,
-        Some(other) => Failure::Tls(in_words(other)),
+        Some(other) => spoken(other),
         None if error.kind() == io::ErrorKind::UnexpectedEof
             || error.kind() == io::ErrorKind::ConnectionReset =>
         {
@@ -81,12 +82,38 @@ fn failure(host: &str, error: &io::Error) -> Failure {
     }
 }
 
+/// What the other side, or the library, has against TLS as it was spoken.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the list is another's, and open")]
+pub(super) fn spoken(error: &rustls::Error) -> Failure {
+    match error {
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            Failure::WantsCertificate
+        }
+        other => Failure::Tls(in_words(other)),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the list is another's, and open")]
 fn certificate(host: &str, reason: &CertificateError) -> Failure {
+    match reason {
+        CertificateError::ExpiredContext { not_after, .. } => {
+            return Failure::CertificateExpired(day(*not_after));
+        }
+        CertificateError::NotValidYet => return Failure::CertificateNotYet(None),
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            return Failure::CertificateNotYet(day(*not_before));
+        }
+        _ => {}
+    }
     match Flaw::of(reason) {
         Flaw::UnknownIssuer => Failure::UnknownIssuer,
-        Flaw::Expired => Failure::CertificateExpired,
+        Flaw::Expired => Failure::CertificateExpired(None),
         Flaw::OfAnother => Failure::CertificateOfAnother { host: host.to_owned() },
         Flaw::IsAuthority => Failure::CertificateIsAuthority,
         Flaw::Other(detail) => Failure::Tls(detail),
     }
+}
+
+fn day(time: UnixTime) -> Option<Timestamp> {
+    Timestamp::from_second(i64::try_from(time.as_secs()).ok()?).ok()
 }

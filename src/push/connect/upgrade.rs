@@ -12,8 +12,9 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, http};
 use url::Url;
 
+use super::tls::spoken;
 use super::{Line, Refusal, Socket};
-use crate::link::trust::{in_words, reason};
+use crate::link::trust::reason;
 use crate::push::failure::{Failure, RetryAfter, Stage};
 use crate::push::outlet::Outlet;
 use crate::targets::endpoint::Endpoint;
@@ -23,6 +24,14 @@ use crate::targets::endpoint::Endpoint;
 const LARGEST_BACKLOG: usize = 64 << 10;
 /// Read this much at once: targets send small messages, and there may be a thousand of them.
 const READ_BUFFER: usize = 4 << 10;
+
+/// What nginx and Apache say to who speaks HTTP where they speak TLS. Servers written in Go, such as
+/// Caddy and Traefik, do so in HTTP/1.0.
+const SPOKEN_IN_THE_CLEAR: [&str; 2] =
+    ["plain HTTP request was sent to HTTPS port", "plain HTTP to an SSL-enabled server port"];
+/// What nginx says to who has no certificate, or none that it knows.
+const CERTIFICATE_WANTED: [&str; 2] =
+    ["No required SSL certificate was sent", "SSL certificate error"];
 
 /// Upgrades the stream; a message larger than that will end the connection.
 pub(super) async fn upgrade(
@@ -43,9 +52,22 @@ pub(super) async fn upgrade(
         .max_write_buffer_size(LARGEST_BACKLOG);
     match client_async_with_config(request, Outlet::new(stream), Some(config)).await {
         Ok((socket, _)) => Ok(socket),
-        Err(Error::Http(response)) => Err(http_answer(&response)),
+        Err(Error::Http(response)) => Err(told_by_page(&response, endpoint.is_tls())
+            .map_or_else(|| http_answer(&response), Refusal::Failed)),
         Err(error) => Err(Refusal::Failed(failure(error))),
     }
+}
+
+/// What only the page says that comes with a 400: web servers have no other words for what is wrong
+/// with TLS once HTTP is spoken.
+fn told_by_page(response: &Response, is_tls: bool) -> Option<Failure> {
+    let status = response.status().as_u16();
+    let page = String::from_utf8_lossy(response.body().as_deref()?);
+    let says = |words: &[&str]| status == 400 && words.iter().any(|words| page.contains(words));
+    if !is_tls && says(&SPOKEN_IN_THE_CLEAR) {
+        return Some(Failure::WantsTls { status });
+    }
+    (is_tls && says(&CERTIFICATE_WANTED)).then_some(Failure::WantsCertificate)
 }
 
 fn http_answer(response: &Response) -> Refusal {
@@ -93,8 +115,8 @@ pub fn shown_place(location: &str) -> String {
 fn failure(error: Error) -> Failure {
     match error {
         // With TLS 1.3 a server says only now that it wants a certificate of ours.
-        Error::Io(error) => reason(&error)
-            .map_or(Failure::HungUp(Stage::Upgrade), |error| Failure::Tls(in_words(error))),
+        Error::Io(error) => reason(&error).map_or(Failure::HungUp(Stage::Upgrade), spoken),
+        Error::Protocol(ProtocolError::WrongHttpVersion) => Failure::OldHttp,
         Error::Protocol(ProtocolError::HttparseError(_)) => Failure::NotHttp,
         Error::Protocol(ProtocolError::HandshakeIncomplete)
         | Error::ConnectionClosed

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{Failure, Stage};
 
 impl Failure {
@@ -17,50 +19,42 @@ impl Failure {
             Self::Tcp { address, detail } => format!("cannot connect to {address}: {detail}"),
             Self::TimedOut { stage, limit, place } => timed_out(*stage, *limit, place),
             Self::UnknownIssuer => "TLS: the certificate's issuer is not trusted here".to_owned(),
-            Self::CertificateExpired => "TLS: the certificate is not valid now".to_owned(),
+            Self::CertificateExpired(end) => dated("TLS: the certificate has expired", "on", *end),
+            Self::CertificateNotYet(begin) => {
+                dated("TLS: the certificate is not valid yet", "before", *begin)
+            }
             Self::CertificateOfAnother { host } => {
                 format!("TLS: the certificate is not for {host}")
             }
             Self::CertificateIsAuthority => {
                 "TLS: the certificate is an authority's, not a server's".to_owned()
             }
+            Self::WantsCertificate => {
+                "TLS: the server wants a certificate of its clients, and the bridge has none"
+                    .to_owned()
+            }
             Self::NotTls => "the other side does not speak TLS".to_owned(),
             Self::Tls(detail) => format!("TLS failed: {detail}"),
             Self::CaFile(detail) => format!("ca_file cannot be used: {detail}"),
-            Self::Http { status, location, .. } => match location {
-                Some(location) => {
-                    format!("HTTP {status} instead of a WebSocket, pointing to {location}")
-                }
-                None => format!("HTTP {status} instead of a WebSocket"),
-            },
+            Self::Http { status, location, .. } => http(*status, location.as_deref()),
+            Self::WantsTls { status } => {
+                format!(
+                    "HTTP {status} from a port that speaks TLS, to a URL that begins with ws://"
+                )
+            }
             Self::Redirected { from, to, failure } => {
                 format!("{}: {}", redirected(from, to), failure.cause())
             }
-            Self::RedirectedOnAndOn { from, to, is_circle: true } => {
-                format!("redirected in a circle: it began at {from}, and now points to {to} again")
-            }
-            Self::RedirectedOnAndOn { from, to, is_circle: false } => {
-                format!("redirected too often: it began at {from}, and now points to {to}")
-            }
+            Self::RedirectedOnAndOn { from, to, is_circle } => on_and_on(from, to, *is_circle),
             Self::NotHttp => "the answer is not HTTP".to_owned(),
+            Self::OldHttp => "the answer is HTTP/1.0, which knows no WebSocket".to_owned(),
             Self::NotWebSocket(detail) => format!("the answer is not a WebSocket's ({detail})"),
             Self::HungUp(stage) => format!("hung up during the {}", stage_name(*stage)),
             Self::TokenRefused(words) => format!("the target refused: {words}"),
-            Self::Closed { code, reason } if reason.is_empty() => {
-                format!("closed by the target with code {code} ({})", close_meaning(*code))
-            }
             Self::Closed { code, reason } => {
-                format!(
-                    "closed by the target with code {code} ({}): {reason}",
-                    close_meaning(*code)
-                )
+                told(&format!("code {code} ({})", close_meaning(*code)), reason)
             }
-            Self::ClosedBadly { code, reason } if reason.is_empty() => {
-                format!("closed by the target with the invalid code {code}")
-            }
-            Self::ClosedBadly { code, reason } => {
-                format!("closed by the target with the invalid code {code}: {reason}")
-            }
+            Self::ClosedBadly { code, reason } => told(&format!("the invalid code {code}"), reason),
             Self::Broken(detail) => format!("the connection broke (1006): {detail}"),
             Self::Silent(limit) => format!("no answer to pings for {limit:?}"),
             Self::NotReading(limit) => format!("the target took nothing for {limit:?}"),
@@ -82,6 +76,30 @@ fn redirected(from: &str, to: &str) -> String {
     } else {
         format!("redirected by {from} to {to}")
     }
+}
+
+fn on_and_on(from: &str, to: &str, is_circle: bool) -> String {
+    if is_circle {
+        format!("redirected in a circle: it began at {from}, and now points to {to} again")
+    } else {
+        format!("redirected too often: it began at {from}, and now points to {to}")
+    }
+}
+
+/// A certificate's day.
+fn dated(what: &str, preposition: &str, day: Option<Timestamp>) -> String {
+    let day = day.map(|day| format!(" ({preposition} {})", day.strftime("%Y-%m-%d")));
+    format!("{what}{}", day.unwrap_or_default())
+}
+
+fn http(status: u16, location: Option<&str>) -> String {
+    let to = location.map(|location| format!(", pointing to {location}")).unwrap_or_default();
+    format!("HTTP {status} instead of a WebSocket{to}")
+}
+
+fn told(how: &str, reason: &str) -> String {
+    let colon = if reason.is_empty() { "" } else { ": " };
+    format!("closed by the target with {how}{colon}{reason}")
 }
 
 fn timed_out(stage: Stage, limit: Duration, place: &str) -> String {

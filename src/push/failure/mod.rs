@@ -106,8 +106,10 @@ pub enum Failure {
     },
     /// The certificate's issuer is not known here.
     UnknownIssuer,
-    /// The certificate is not valid now.
-    CertificateExpired,
+    /// The certificate is no longer valid; since when.
+    CertificateExpired(Option<Timestamp>),
+    /// The certificate is not valid yet; when it will be.
+    CertificateNotYet(Option<Timestamp>),
     /// The certificate is another host's.
     CertificateOfAnother {
         /// The name that was asked for.
@@ -115,6 +117,13 @@ pub enum Failure {
     },
     /// The certificate is one that signs others, as `openssl req -x509` makes them.
     CertificateIsAuthority,
+    /// The server wants a certificate of ours.
+    WantsCertificate,
+    /// A server that speaks TLS was spoken to without, and says so.
+    WantsTls {
+        /// The status code of its answer.
+        status: u16,
+    },
     /// The other side does not speak TLS.
     NotTls,
     /// Another failure of TLS.
@@ -150,6 +159,8 @@ pub enum Failure {
     },
     /// The answer to the upgrade is not HTTP.
     NotHttp,
+    /// The answer to the upgrade is of HTTP/1.0.
+    OldHttp,
     /// The answer to the upgrade is HTTP, but not that of a WebSocket server.
     NotWebSocket(String),
     /// Closed in the midst of TLS or of the upgrade.

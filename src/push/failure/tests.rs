@@ -23,7 +23,13 @@ fn all() -> Vec<Failure> {
         Failure::NoRoute(address),
         Failure::Tcp { address, detail: text("out of luck") },
         Failure::UnknownIssuer,
-        Failure::CertificateExpired,
+        Failure::CertificateExpired(None),
+        Failure::CertificateExpired(Some(Timestamp::UNIX_EPOCH)),
+        Failure::CertificateNotYet(Some(Timestamp::UNIX_EPOCH)),
+        Failure::WantsCertificate,
+        Failure::WantsTls { status: 400 },
+        Failure::OldHttp,
+        Failure::NoRoute("[2001:db8::1]:8123".parse().unwrap()),
         Failure::CertificateOfAnother { host: text("ha.example") },
         Failure::CertificateIsAuthority,
         Failure::NotTls,
@@ -45,24 +51,35 @@ fn all() -> Vec<Failure> {
         Failure::Removed,
         Failure::Stopping,
     ];
-    for is_circle in [false, true] {
-        let (from, to) = (text("ws://ha:8123/..."), text("wss://ha:443/..."));
-        all.push(Failure::RedirectedOnAndOn { from, to, is_circle });
-    }
-    for to in ["ws://ha:8123/...", "wss://ha:443/..."] {
-        let (from, failure) = (text("ws://ha:8123/..."), Box::new(Failure::NotHttp));
-        all.push(Failure::Redirected { from, to: text(to), failure });
-    }
+    all.extend(redirections());
     for stage in [Stage::Name, Stage::Tcp, Stage::Tls, Stage::Upgrade] {
         all.push(Failure::TimedOut { stage, limit, place: text("ha.example:8123") });
     }
-    for status in [200, 301, 302, 307, 308, 400, 401, 403, 404, 426, 429, 500, 502, 503, 504] {
+    for status in [
+        200, 301, 302, 307, 308, 400, 401, 403, 404, 405, 409, 413, 418, 426, 429, 500, 502, 503,
+        504,
+    ] {
         all.push(Failure::Http { status, location: None, retry_after: None });
     }
     for code in (1000..=1013).filter(|code| ![1004, 1006].contains(code)) {
         all.push(Failure::Closed { code, reason: String::new() });
     }
     all
+}
+
+fn redirections() -> Vec<Failure> {
+    let place = |port: u16| format!("wss://ha:{port}/...");
+    let endless = [false, true].map(|is_circle| Failure::RedirectedOnAndOn {
+        from: place(1),
+        to: place(2),
+        is_circle,
+    });
+    let ended = [1, 2].map(|port| Failure::Redirected {
+        from: place(1),
+        to: place(port),
+        failure: Box::new(Failure::NotHttp),
+    });
+    [endless, ended].concat()
 }
 
 /// What of a cause is always the same, and so what users search the README for.
@@ -81,7 +98,11 @@ fn fixed_words(failure: &Failure) -> String {
             "did not answer the WebSocket upgrade within"
         }
         Failure::UnknownIssuer => "the certificate's issuer is not trusted here",
-        Failure::CertificateExpired => "the certificate is not valid now",
+        Failure::CertificateExpired(_) => "the certificate has expired",
+        Failure::CertificateNotYet(_) => "the certificate is not valid yet",
+        Failure::WantsCertificate => "the server wants a certificate of its clients",
+        Failure::WantsTls { .. } => "from a port that speaks TLS",
+        Failure::OldHttp => "the answer is HTTP/1.0",
         Failure::CertificateOfAnother { .. } => "the certificate is not for",
         Failure::CertificateIsAuthority => "the certificate is an authority's, not a server's",
         Failure::NotTls => "the other side does not speak TLS",
@@ -148,7 +169,7 @@ fn labels_are_few_and_fit_a_metric() {
             [http.label(), closed.label()]
         })
         .collect();
-    assert!(labels.len() < 60 && strange.len() < 30, "{} {}", labels.len(), strange.len());
+    assert!(labels.len() < 70 && strange.len() < 30, "{} {}", labels.len(), strange.len());
 }
 
 #[test]

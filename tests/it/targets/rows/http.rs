@@ -36,6 +36,8 @@ fn statuses() -> Vec<Row> {
         status(401, answer!("401 Unauthorized"), "http_401"),
         status(403, answer!("403 Forbidden"), "http_403"),
         status(404, answer!("404 Not Found"), "http_404"),
+        status(409, answer!("409 Conflict"), "http_other"),
+        status(413, answer!("413 Payload Too Large"), "http_other"),
         status(418, answer!("418 I'm a teapot"), "http_other"),
         status(426, answer!("426 Upgrade Required"), "http_426"),
         status(429, answer!("429 Too Many Requests", "Retry-After: 2\r\n"), "http_429").waiting(2),
@@ -144,10 +146,11 @@ fn strange_answers() -> Vec<Row> {
         not_http("speaks-garbage", &[Step::Say(&[0, 159, 146, 150, 13, 10, 13, 10, 255])]),
         no_socket("accepts-another-key", &[Step::Request, Step::Say(OTHER_KEY)], key),
         no_socket("accepts-without-key", &[Step::Request, Step::Say(NO_KEY)], key),
-        no_socket(
+        Row::fails(
             "speaks-http-1-0",
             &[Step::Request, Step::Say(b"HTTP/1.0 404 Not Found\r\n\r\n")],
-            "HTTP version must be 1.1 or higher",
+            "old_http",
+            "the answer is HTTP/1.0, which knows no WebSocket",
         ),
         no_socket(
             "endless-header",

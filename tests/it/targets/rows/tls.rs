@@ -17,13 +17,27 @@ pub(super) fn rows() -> Vec<Row> {
         Row::breaks(name, script, "broken", cause).showing(Shows::Good)
     };
     let untrusted = "TLS: the certificate's issuer is not trusted here";
-    let out_of_time = "TLS: the certificate is not valid now";
+    let wants_ours = "TLS: the server wants a certificate of its clients, and the bridge has none";
+    let in_the_clear = |name: &str, script| {
+        let cause = "HTTP 400 from a port that speaks TLS, to a URL that begins with ws://";
+        Row::fails(name, script, "wants_tls", cause)
+    };
     let no_tls = "the other side does not speak TLS";
     vec![
         Row { connections: 0, ..Row::well("tls-known", &[]).showing(Shows::Good) },
         certificate("tls-unknown", Shows::UnknownAuthority, "tls_unknown_issuer", untrusted),
-        certificate("tls-expired", Shows::Expired, "tls_expired", out_of_time),
-        certificate("tls-not-yet", Shows::NotYet, "tls_expired", out_of_time),
+        certificate(
+            "tls-expired",
+            Shows::Expired,
+            "tls_expired",
+            "TLS: the certificate has expired (on 2020-01-01)",
+        ),
+        certificate(
+            "tls-not-yet",
+            Shows::NotYet,
+            "tls_not_yet",
+            "TLS: the certificate is not valid yet (before 2200-01-01)",
+        ),
         certificate(
             "tls-wrong-host",
             Shows::OtherHost,
@@ -65,11 +79,16 @@ pub(super) fn rows() -> Vec<Row> {
             "HTTP 403 instead of a WebSocket",
         )
         .showing(Shows::Good),
-        certificate(
-            "tls-wants-ours",
-            Shows::WantsOurs,
-            "tls",
-            "TLS failed: received fatal alert: certificate required",
+        certificate("tls-wants-ours", Shows::WantsOurs, "tls_wants_certificate", wants_ours),
+        Row::fails("tls-nginx-wants-ours", NGINX_WANTS_OURS, "tls_wants_certificate", wants_ours)
+            .showing(Shows::Good),
+        in_the_clear("tls-nginx-asked-without", NGINX_IN_THE_CLEAR),
+        in_the_clear("tls-apache-asked-without", APACHE_IN_THE_CLEAR),
+        Row::fails(
+            "tls-go-asked-without",
+            GO_IN_THE_CLEAR,
+            "old_http",
+            "the answer is HTTP/1.0, which knows no WebSocket",
         ),
         late("tls-then-hangs-up", HANGS_UP, "the connection broke (1006): the target hung up"),
         late("tls-then-cut", CUTS, "the connection broke (1006): the target hung up"),
@@ -81,6 +100,27 @@ pub(super) fn rows() -> Vec<Row> {
     ]
 }
 
+macro_rules! page {
+    ($page:literal) => {
+        &[
+            Step::Request,
+            Step::Say(
+                concat!("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", $page).as_bytes(),
+            ),
+            Step::HangUp,
+        ]
+    };
+}
+const NGINX_WANTS_OURS: &[Step] = page!("<center>No required SSL certificate was sent</center>");
+const NGINX_IN_THE_CLEAR: &[Step] =
+    page!("<center>The plain HTTP request was sent to HTTPS port</center>");
+const APACHE_IN_THE_CLEAR: &[Step] =
+    page!("Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />");
+const GO_IN_THE_CLEAR: &[Step] = &[
+    Step::Request,
+    Step::Say(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"),
+    Step::HangUp,
+];
 const HANGS_UP: &[Step] = &[Step::Upgrade, Step::Welcome, Step::Take(2_000), Step::HangUp];
 const CUTS: &[Step] = &[Step::Upgrade, Step::Welcome, Step::Take(2_000), Step::Cut];
 const RESETS: &[Step] = &[Step::Upgrade, Step::Welcome, Step::Take(2_000), Step::Reset];
