@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
@@ -17,7 +15,7 @@ from homeassistant.helpers.typing import ConfigType
 
 from .absence import absence_of, async_watch_entries
 from .const import CONF_PUSH_TOKEN, DOMAIN
-from .coordinator import HoymilesCoordinator, coordinator_of
+from .coordinator import HoymilesCoordinator, async_forget, coordinator_of
 from .entity import device_id
 from .migration import async_migrate_registries, async_remove_empty_devices
 from .push import PushView
@@ -25,8 +23,6 @@ from .repairs import Issues
 
 PLATFORMS = [Platform.BINARY_SENSOR, Platform.SENSOR]
 VERSION = 2
-FORGET_WITHIN: Final = 5.0
-"""Seconds a bridge has to forget us; who removes an entry does not wait for one that is away."""
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -90,9 +86,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: ConfigEntry) -> bool:
 
 async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Ask the bridge to push no more."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(FORGET_WITHIN):
-            await HoymilesCoordinator(hass, entry).registration.forget()
+    await async_forget(hass, entry)
 
 
 async def async_migrate_entry(hass: HomeAssistant, entry: ConfigEntry) -> bool:

@@ -33,6 +33,7 @@ from .const import (
     DOMAIN,
     SCAN_INTERVALS,
 )
+from .coordinator import async_forget
 
 _PASSWORD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))
 _BRIDGE = {
@@ -60,9 +61,7 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
             errors = await self._try(data, placeholders)
             if not errors:
                 data[CONF_PUSH_TOKEN] = secrets.token_urlsafe(32)
-                return self.async_create_entry(
-                    title=f"Hoymiles bridge ({data[CONF_HOST]})", data=data
-                )
+                return self.async_create_entry(title=_title(data), data=data)
         return self._show("user", vol.Schema(_BRIDGE), user_input, errors, placeholders)
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> FlowResult:
@@ -79,9 +78,12 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
             errors = await self._try(data, placeholders)
             if not errors:
                 data[CONF_PUSH_TOKEN] = entry.data[CONF_PUSH_TOKEN]
-                return self.async_update_reload_and_abort(
-                    entry, unique_id=unique_id, data=data, reason="reconfigure_successful"
-                )
+                if unique_id != entry.unique_id:
+                    # Where it runs on, it would push to us as well.
+                    await async_forget(self.hass, entry)
+                title = _title(data) if entry.title == _title(entry.data) else entry.title
+                self._keep(entry, unique_id=unique_id, title=title, data=data)
+                return self.async_abort(reason="reconfigure_successful")
         shown = user_input or dict(entry.data)
         return self._show("reconfigure", vol.Schema(_BRIDGE), shown, errors, placeholders)
 
@@ -100,7 +102,8 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
             data = _tidy({**entry.data, CONF_ACCESS_TOKEN: user_input.get(CONF_ACCESS_TOKEN)})
             errors = await self._try(data, placeholders)
             if not errors:
-                return self.async_update_reload_and_abort(entry, data=data)
+                self._keep(entry, data=data)
+                return self.async_abort(reason="reauth_successful")
         schema = vol.Schema({vol.Required(CONF_ACCESS_TOKEN): _PASSWORD})
         return self._show("reauth_confirm", schema, None, errors, placeholders)
 
@@ -115,6 +118,13 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
         if entry is None:
             raise AbortFlow("unknown_entry")
         return entry
+
+    def _keep(self, entry: ConfigEntry, **changes: Any) -> None:
+        """Keep what was entered, and load the entry with it, once."""
+        is_changed = self.hass.config_entries.async_update_entry(entry, **changes)
+        # An entry that is loaded listens for changes, and reloads itself.
+        if not is_changed or not entry.update_listeners:
+            self.hass.config_entries.async_schedule_reload(entry.entry_id)
 
     def _show(
         self,
@@ -217,6 +227,10 @@ def _is_url(text: str | None) -> bool:
     except ValueError:
         return False
     return url.scheme in ("http", "https", "ws", "wss") and bool(url.host)
+
+
+def _title(data: Mapping[str, Any]) -> str:
+    return f"Hoymiles bridge ({data[CONF_HOST]})"
 
 
 def _unique_id(data: Mapping[str, Any]) -> str:

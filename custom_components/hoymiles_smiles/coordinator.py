@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_PORT
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from .repairs import Issues
 
 _LOGGER = logging.getLogger(__name__)
+
+FORGET_WITHIN: Final = 5.0
+"""Seconds a bridge has to forget us; the owner does not wait longer for one that is away."""
 
 
 class HoymilesCoordinator(DataUpdateCoordinator[Snapshot]):
@@ -103,3 +108,10 @@ class HoymilesCoordinator(DataUpdateCoordinator[Snapshot]):
 def coordinator_of(entry: ConfigEntry) -> HoymilesCoordinator:
     """Find the coordinator of an entry that is loaded."""
     return cast(HoymilesCoordinator, cast(Any, entry).runtime_data)
+
+
+async def async_forget(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Ask the bridge of an entry, loaded or not, to push to us no more."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FORGET_WITHIN):
+            await HoymilesCoordinator(hass, entry).registration.forget()

@@ -8,6 +8,7 @@ import pytest
 from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
+from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hoymiles_smiles.const import DOMAIN
@@ -115,20 +116,65 @@ async def test_a_bridge_is_added_once(hass: HomeAssistant, entry: MockConfigEntr
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
 
 
-async def test_a_bridge_that_moved_keeps_its_entry_and_its_token(
+def _suggested(form: Any) -> dict[str, Any]:
+    return {
+        str(key): key.description["suggested_value"]
+        for key in form["data_schema"].schema
+        if key.description
+    }
+
+
+async def test_a_bridge_that_moved_keeps_all_but_its_address(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
+    registry = er.async_get(hass)
+    entities = er.async_entries_for_config_entry(registry, loaded.entry_id)
+    registry.async_update_entity(entities[0].entity_id, name="My own name")
+    disabled_by = er.RegistryEntryDisabler.USER
+    registry.async_update_entity(entities[1].entity_id, disabled_by=disabled_by)
+    kept = er.async_entries_for_config_entry(registry, loaded.entry_id)
+    options = dict(loaded.options)
+    url = f"ws://127.0.0.1:8123/api/hoymiles_smiles/ws?token={TOKEN}"
+    bridge.targets = [{"name": "us", "url": url, "source": "registered"}]
+    context = {"source": "reconfigure", "entry_id": loaded.entry_id}
+    form = await hass.config_entries.flow.async_init(DOMAIN, context=context)
+    assert _suggested(form) == {"host": bridge.host, "port": bridge.port}
     moved = FakeBridge()
     await moved.start()
     address = {"host": moved.host, "port": moved.port}
-    result = await _submit(hass, address, "reconfigure", entry_id=loaded.entry_id)
+    result = await hass.config_entries.flow.async_configure(form["flow_id"], address)
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
+    # Where it was, it may run on.
+    assert "DELETE /api/targets/us" in bridge.requests
     await until(lambda: moved.registered)
-    assert dict(loaded.data) == {**address, "push_token": TOKEN}
-    assert loaded.unique_id == f"{moved.host}:{moved.port}"
     await hass.async_block_till_done()
+    # Loaded once.
+    assert moved.asked("/stats") == 1
+    assert dict(loaded.data) == {**address, "push_token": TOKEN}
+    assert dict(loaded.options) == options
+    assert loaded.unique_id == f"{moved.host}:{moved.port}"
+    assert er.async_entries_for_config_entry(registry, loaded.entry_id) == kept
     await hass.config_entries.async_unload(loaded.entry_id)
     await moved.stop()
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [("Hoymiles bridge (old.test)", "Hoymiles bridge (127.0.0.1)"), ("Roof", "Roof")],
+)
+async def test_a_title_that_names_the_address_moves_with_the_bridge(
+    hass: HomeAssistant, bridge: FakeBridge, title: str, expected: str
+) -> None:
+    data = {"host": "old.test", "port": 8080, "push_token": TOKEN}
+    options = {"callback_url": "http://127.0.0.1:8123"}
+    entry = MockConfigEntry(domain=DOMAIN, title=title, data=data, options=options, version=2)
+    entry.add_to_hass(hass)
+    address = {"host": bridge.host, "port": bridge.port}
+    await _submit(hass, address, "reconfigure", entry_id=entry.entry_id)
+    assert entry.title == expected
+    # It was not loaded, and is now.
+    await until(lambda: bridge.registered)
+    await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_a_bridge_cannot_move_to_where_nobody_or_another_one_is(
@@ -163,6 +209,11 @@ async def test_another_access_token_is_tried_and_kept(
     assert loaded.data["access_token"] == "yes"
     await until(lambda: len(bridge.registered) == 2)
     await hass.async_block_till_done()
+    # The same once more, which may be right now: it is loaded again all the same.
+    await _submit(hass, {"access_token": "yes"}, SOURCE_REAUTH, entry_id=loaded.entry_id)
+    await until(lambda: len(bridge.registered) == 3)
+    await hass.async_block_till_done()
+    assert len(bridge.registered) == 3
 
 
 async def test_a_dialogue_about_an_entry_that_is_gone_ends(hass: HomeAssistant) -> None:
@@ -189,6 +240,8 @@ async def test_options(
     result = await hass.config_entries.options.async_configure(form["flow_id"], given)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert dict(entry.options) == kept
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    assert _suggested(form) == kept
 
 
 @pytest.mark.parametrize("url", ["192.168.1.23:8123", "ftp://192.168.1.23", "http://", "http://["])

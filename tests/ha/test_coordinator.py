@@ -14,8 +14,8 @@ from homeassistant.helpers.network import NoURLAvailableError
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.hoymiles_smiles import FORGET_WITHIN
 from custom_components.hoymiles_smiles.const import DOMAIN
+from custom_components.hoymiles_smiles.coordinator import FORGET_WITHIN
 from custom_components.hoymiles_smiles.push import GOOD_BYE_WITHIN
 
 from .conftest import TOKEN, pass_time, push, set_up, until
@@ -286,7 +286,7 @@ async def test_a_bridge_that_hangs_does_not_hold_up_the_removal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert FORGET_WITHIN + GOOD_BYE_WITHIN <= 8
-    monkeypatch.setattr("custom_components.hoymiles_smiles.FORGET_WITHIN", 0.1)
+    monkeypatch.setattr("custom_components.hoymiles_smiles.coordinator.FORGET_WITHIN", 0.1)
     bridge.hangs = asyncio.Event()
     async with asyncio.timeout(5):
         await hass.config_entries.async_remove(loaded.entry_id)
