@@ -157,6 +157,13 @@ fn every_cause_but_our_own_doing_has_a_cure() {
 }
 
 #[test]
+fn who_has_no_way_to_an_ipv6_address_is_told_of_ipv6() {
+    let no_route = |address: &str| Failure::NoRoute(address.parse().unwrap()).to_string();
+    assert!(no_route("[2001:db8::1]:8123").contains("use the IPv4 address"));
+    assert!(!no_route("192.0.2.1:8123").contains("IPv"));
+}
+
+#[test]
 fn labels_are_few_and_fit_a_metric() {
     let labels: BTreeSet<&str> = all().iter().map(Failure::label).collect();
     for label in &labels {
