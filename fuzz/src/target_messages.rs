@@ -28,7 +28,8 @@ pub fn run(data: &[u8]) {
             .max_message_size(Some(1 << 20))
             .max_frame_size(Some(1 << 20));
         let socket =
-            WebSocketStream::from_raw_socket(Outlet::new(stream), Role::Client, Some(limits)).await;
+            WebSocketStream::from_raw_socket(Outlet::upgraded(stream), Role::Client, Some(limits))
+                .await;
         let life = async {
             let mut session = Session::accept(socket, HEARTBEAT).await.ok()?;
             let stop = CancellationToken::new();

@@ -49,8 +49,8 @@ impl<S> Outlet<S> {
         Self { stream, rest: Bytes::new(), update: Update::default(), listener }
     }
 
-    #[cfg(test)]
-    pub(super) fn upgraded(stream: S) -> Self {
+    /// The same behind an upgrade, where only frames come.
+    pub fn upgraded(stream: S) -> Self {
         Self { listener: Listener::of_frames(), ..Self::new(stream) }
     }
 

@@ -61,7 +61,6 @@ impl Listener {
     }
 
     /// Where frames are all that comes.
-    #[cfg(test)]
     pub(super) fn of_frames() -> Self {
         Self { part: Part::Head(BytesMut::new()), good_bye: GoodBye::default() }
     }
