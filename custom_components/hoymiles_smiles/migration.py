@@ -26,6 +26,9 @@ from .entity import device_id, unique_id
 
 _LOGGER = logging.getLogger(__name__)
 
+# Since Home Assistant 2026.8 a device belongs to one entry.
+_ARE_SHARED: Final = not hasattr(dr.DeviceEntry, "config_entry_id")
+
 _SAME: Final = ("grid_voltage", "grid_frequency", "temperature", "alarm_count", "link_status")
 _INVERTER: Final = {key: key for key in (*_SAME, "operating_status")} | {
     "alarm_code": "alarm",
@@ -91,13 +94,20 @@ def async_migrate_registries(hass: HomeAssistant, entry: ConfigEntry) -> None:
 
 @callback
 def async_remove_empty_devices(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Remove the ports' devices, which have lost their last entity to the inverter's."""
+    """Leave devices that have lost our last entity: ports to the inverter's, a DTU to its own."""
     entities, devices = er.async_get(hass), dr.async_get(hass)
     for device in dr.async_entries_for_config_entry(devices, entry.entry_id):
         is_port = any(re.search(r"_port\d+$", name) for _, name in device.identifiers)
         kept = er.async_entries_for_device(entities, device.id, include_disabled_entities=True)
         if is_port and not kept:
             devices.async_remove_device(device.id)
+        elif (
+            _ARE_SHARED
+            and len(device.config_entries) > 1
+            and entry.entry_id not in {entity.config_entry_id for entity in kept}
+        ):
+            # Two bridges share it, as the old component named DTUs; ours has one of its own now.
+            devices.async_update_device(device.id, remove_config_entry_id=entry.entry_id)
 
 
 def _move_to_inverter(

@@ -13,7 +13,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.hoymiles_smiles.const import DOMAIN
 from custom_components.hoymiles_smiles.migration import new_unique_id
 
-from .conftest import set_up
+from .conftest import set_up, until
 from .fake import ONE, TWO, FakeBridge
 
 E = "0123456789abcdef0123456789abcdef"
@@ -144,6 +144,67 @@ async def test_everything_the_old_component_showed_goes_on_under_its_name(
     await hass.config_entries.async_reload(old.entry_id)
     await hass.async_block_till_done()
     assert old.data["push_token"] == token
+    await hass.config_entries.async_unload(old.entry_id)
+
+
+async def test_two_bridges_that_shared_a_dtu_device_each_get_their_own(
+    hass: HomeAssistant, old: MockConfigEntry, bridge: FakeBridge
+) -> None:
+    # The old component named the device after the DTU alone, and most are called DTU.
+    other = FakeBridge()
+    await other.start()
+    other.data["inverters"] = []
+    data = {"host": other.host, "port": other.port}
+    second = MockConfigEntry(domain=DOMAIN, title="Second", data=data, version=1)
+    second.add_to_hass(hass)
+    pasts = [Past(hass, entry) for entry in (old, second)]
+    shared = [past.device("dtu_DTU", "DTU DTU") for past in pasts]
+    kept = [
+        past.entity("dtu_DTU_total_power", "power", device)
+        for past, device in zip(pasts, shared, strict=True)
+    ]
+    assert shared[0].id == shared[1].id
+    await set_up(hass, old, bridge)
+    await until(lambda: other.registered)
+    await hass.async_block_till_done()
+    devices = []
+    for past, entity_id in zip(pasts, kept, strict=True):
+        entity = past.entities.async_get(entity_id)
+        device = past.devices.async_get(entity.device_id)
+        entry_id = past.entry.entry_id
+        assert entity.unique_id == f"{entry_id}_dtu_DTU_pv_power"
+        assert device.identifiers == {(DOMAIN, f"{entry_id}_dtu_DTU")}
+        assert device.config_entries == {entry_id}
+        devices.append(device.id)
+    assert len(set(devices)) == 2
+    for past in pasts:
+        await hass.config_entries.async_unload(past.entry.entry_id)
+    await other.stop()
+
+
+async def test_what_its_owner_made_of_an_entity_stays(
+    hass: HomeAssistant, old: MockConfigEntry, bridge: FakeBridge
+) -> None:
+    past = Past(hass, old)
+    areas = ar.async_get(hass)
+    roof, attic = areas.async_create("Roof"), areas.async_create("Attic")
+    inverter = past.device(TWO, "Inverter")
+    past.devices.async_update_device(inverter.id, area_id=attic.id, name_by_user="South")
+    port = past.device(f"{TWO}_port1", "Port 1")
+    past.devices.async_update_device(port.id, area_id=attic.id)
+    entity_id = past.entity(f"{TWO}_port1_pv_power", "panel", port)
+    off = past.entity(f"{TWO}_total_power", "off", inverter)
+    changes = {"name": "Panel", "icon": "mdi:sun", "area_id": roof.id}
+    past.entities.async_update_entity(entity_id, **changes)
+    past.entities.async_update_entity(off, disabled_by=er.RegistryEntryDisabler.USER)
+    await set_up(hass, old, bridge)
+    entity = past.entities.async_get(entity_id)
+    assert {key: getattr(entity, key) for key in changes} == changes
+    assert hass.states.get(entity_id).attributes["friendly_name"] == "Panel"
+    assert past.entities.async_get(off).disabled_by is er.RegistryEntryDisabler.USER
+    assert hass.states.get(off) is None
+    device = past.devices.async_get(inverter.id)
+    assert (device.name_by_user, device.area_id) == ("South", attic.id)
     await hass.config_entries.async_unload(old.entry_id)
 
 
