@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::board::Message;
 use super::connect::{Stream, connect};
-use super::failure::{Failure, LIMIT, Stage};
+use super::failure::{Failure, LIMIT, Reason, Stage};
 use super::session::Gone;
 use crate::config::MqttConfig;
 
@@ -180,11 +180,9 @@ impl Listener {
                 ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
                     Failure::LoginRefused { has_login: self.has_login }
                 }
-                ConnectReturnCode::BadClientId => {
-                    Failure::NotTaken("mqtt.client_id is not allowed")
-                }
-                ConnectReturnCode::ServiceUnavailable => Failure::NotTaken("it is not available"),
-                _ => Failure::NotTaken("it does not speak MQTT 3.1.1"),
+                ConnectReturnCode::BadClientId => Failure::NotTaken(Reason::ClientId),
+                ConnectReturnCode::ServiceUnavailable => Failure::NotTaken(Reason::Unavailable),
+                _ => Failure::NotTaken(Reason::Version),
             },
             ConnectionError::Io(error)
             | ConnectionError::MqttState(

@@ -37,7 +37,7 @@ use tracing::info;
 
 pub use self::board::{Board, Message};
 use self::document::Form;
-pub use self::failure::{Failure, Stage};
+pub use self::failure::{Failure, Reason, Stage};
 use self::peer::BrokerPeer;
 use self::topics::Topics;
 use crate::config::{DtuConfig, MqttConfig};

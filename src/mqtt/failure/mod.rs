@@ -40,6 +40,17 @@ impl Stage {
     }
 }
 
+/// What a broker does not like, name and password aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Our name.
+    ClientId,
+    /// The version of MQTT.
+    Version,
+    /// Anything, for now.
+    Unavailable,
+}
+
 /// Why an attempt or a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -92,8 +103,8 @@ pub enum Failure {
         /// Whether we gave a name.
         has_login: bool,
     },
-    /// The broker does not take us for another reason, in its words.
-    NotTaken(&'static str),
+    /// The broker does not take us for another reason.
+    NotTaken(Reason),
     /// The answer is not MQTT's.
     NotMqtt,
     /// The connection broke.

@@ -1,6 +1,6 @@
 //! What happened and what to do about it, in the words of the one whose house it is.
 
-use super::{Failure, Stage};
+use super::{Failure, Reason, Stage};
 
 impl Failure {
     /// What happened.
@@ -37,7 +37,15 @@ impl Failure {
                 "the broker refused the user name or password".to_owned()
             }
             Self::LoginRefused { has_login: false } => "the broker wants a login".to_owned(),
-            Self::NotTaken(words) => format!("the broker refused: {words}"),
+            Self::NotTaken(Reason::ClientId) => {
+                "the broker refused: mqtt.client_id is not allowed".to_owned()
+            }
+            Self::NotTaken(Reason::Version) => {
+                "the broker refused: it does not take MQTT 3.1.1".to_owned()
+            }
+            Self::NotTaken(Reason::Unavailable) => {
+                "the broker refused: it is not available".to_owned()
+            }
             Self::NotMqtt => "the answer is not MQTT".to_owned(),
             Self::Broken(detail) => format!("the connection broke: {detail}"),
             Self::Closed => "closed by the broker".to_owned(),
@@ -91,15 +99,30 @@ impl Failure {
             }
             Self::File(_) => "name readable PEM files",
             Self::LoginRefused { has_login: true } => {
-                "correct mqtt.username and mqtt.password, or add the user to the broker"
+                "correct mqtt.username and mqtt.password, or add the user to the broker; it may \
+                 also mean mqtt.client_id"
             }
-            Self::LoginRefused { has_login: false } => "set mqtt.username and mqtt.password",
+            // Mosquitto says the same of a name that its `clientid_prefixes` do not allow.
+            Self::LoginRefused { has_login: false } => {
+                "set mqtt.username and mqtt.password; if it wants none, it refuses mqtt.client_id"
+            }
             Self::Closed => {
                 "it restarts, or another client has the same mqtt.client_id; the bridge comes back \
                  by itself"
             }
             Self::Silent => "the broker or the network between went away",
-            Self::Tls(_) | Self::NotTaken(_) | Self::Broken(_) | Self::Stopping => return None,
+            Self::NotTaken(Reason::ClientId) => {
+                "set another mqtt.client_id, or let the broker take this one (mosquitto: \
+                 clientid_prefixes)"
+            }
+            Self::NotTaken(Reason::Version) => {
+                "let the broker take MQTT 3.1.1 beside other versions (mosquitto: \
+                 accept_protocol_versions)"
+            }
+            Self::NotTaken(Reason::Unavailable) => {
+                "the broker's own log tells why; the bridge tries again by itself"
+            }
+            Self::Tls(_) | Self::Broken(_) | Self::Stopping => return None,
         })
     }
 }

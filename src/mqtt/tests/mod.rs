@@ -96,6 +96,27 @@ fn the_document_of_an_inverter_is_a_contract() {
     assert_eq!(components["link_status"]["enabled_by_default"], false);
 }
 
+/// The rule of `_device` in the integration's `entity.py`: what begins with "dtu" in any case is
+/// called so already.
+#[test]
+fn a_dtu_is_called_as_the_integration_calls_it() {
+    for (name, expected) in
+        [("House", "DTU House"), ("DTU", "DTU"), ("dtu-roof", "dtu-roof"), ("Dtu 2", "Dtu 2")]
+    {
+        let mut data = data("modbus", 1);
+        let dtus = data["health"]["dtus"].as_object_mut().unwrap();
+        let dtu = dtus.remove("House").unwrap();
+        dtus.insert(name.to_owned(), dtu);
+        let messages = news(&mut board(&[]), &data);
+        let documents = messages.iter().filter(|message| message.topic.contains("_dtu_"));
+        let document: Value = documents
+            .map(|message| serde_json::from_slice(&message.payload).unwrap())
+            .next()
+            .unwrap();
+        assert_eq!(document["device"]["name"], expected);
+    }
+}
+
 #[test]
 fn no_document_has_what_home_assistant_refuses_or_ignores() {
     for message in news(&mut board(&[]), &data("protobuf", 4)) {

@@ -53,9 +53,9 @@ async fn whoever_answers_something_else_is_told_apart() {
 #[tokio::test]
 async fn a_broker_that_says_no_is_quoted() {
     for (code, expected) in [
-        (b"\x20\x02\x00\x01", "does not speak MQTT 3.1.1"),
-        (b"\x20\x02\x00\x02", "mqtt.client_id is not allowed"),
-        (b"\x20\x02\x00\x03", "it is not available"),
+        (b"\x20\x02\x00\x01", "it does not take MQTT 3.1.1; let the broker take"),
+        (b"\x20\x02\x00\x02", "mqtt.client_id is not allowed; set another"),
+        (b"\x20\x02\x00\x03", "it is not available; the broker's own log"),
         (b"\x20\x02\x00\x04", "refused the user name or password"),
         (b"\x20\x02\x00\x05", "correct mqtt.username and mqtt.password"),
     ] {

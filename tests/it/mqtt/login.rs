@@ -3,6 +3,9 @@
 use futures_util::future::join_all;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, Issuer, KeyPair};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
 use super::small_plant;
 use crate::support::bridge::Home;
 use crate::support::broker::{Broker, is_missing};
@@ -57,6 +60,50 @@ async fn a_login_works_and_a_wrong_one_is_told() {
         (&broker, "", &[FAILED, "the broker wants a login; set mqtt.username and mqtt.password"]),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn a_client_id_that_the_broker_refuses_is_told() {
+    if is_missing() {
+        return;
+    }
+    let broker = Broker::start_with("allow_anonymous true\nclientid_prefixes house-\n", &[]).await;
+    // Mosquitto does not say what it is that it refuses.
+    check(&[(&broker, "", REFUSED_ID)]).await;
+}
+
+const REFUSED_ID: &[&str] =
+    &[FAILED, "the broker wants a login", "if it wants none, it refuses mqtt.client_id"];
+
+/// As a broker does that takes MQTT 5 only.
+#[tokio::test]
+async fn a_broker_of_other_versions_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let plant = small_plant().await;
+    let home =
+        Home::new(&format!("{}[mqtt]\nhost = \"127.0.0.1\"\nport = {port}\n", plant.dtu("DTU")));
+    let refusing = async {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut heard = [0; 14];
+            stream.read_exact(&mut heard).await.unwrap();
+            stream.write_all(b"\x20\x02\x00\x01").await.unwrap();
+            // Until the bridge has left.
+            while stream.read(&mut heard).await.is_ok_and(|count| count > 0) {}
+        }
+    };
+    let telling = async {
+        let bridge = home.run().await;
+        let line = bridge.logged(FAILED).await;
+        assert!(line.contains("it does not take MQTT 3.1.1; let the broker take"), "{line}");
+        bridge.stop().await;
+    };
+    tokio::select! {
+        () = refusing => {}
+        () = telling => {}
+    }
+    plant.stop().await;
 }
 
 /// What `mosquitto_passwd` makes of the password.

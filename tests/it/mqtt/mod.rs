@@ -2,6 +2,10 @@
 
 pub(crate) mod login;
 
+mod leftovers;
+
+mod night;
+
 mod restarts;
 
 use serde_json::Value;

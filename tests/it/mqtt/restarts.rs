@@ -84,7 +84,8 @@ async fn a_bridge_that_is_killed_is_offline_by_its_will_and_back_after_its_start
     let before = observer.sees("all", is_right).await;
     bridge.signal("KILL").await;
     bridge.ended().await;
-    observer.sees_at(OFFLINE.0, OFFLINE.1).await;
+    let dead = observer.sees_at(OFFLINE.0, OFFLINE.1).await;
+    check_unavailable(&dead);
     // Without its DTU it has what it knew before.
     plant.stop().await;
     let bridge = home.run().await;
@@ -92,6 +93,29 @@ async fn a_bridge_that_is_killed_is_offline_by_its_will_and_back_after_its_start
     let total = |board: &Board| json_at(board, "hoymiles/bridge/state")["total_production"].clone();
     assert_eq!(total(&before), total(&after), "energies stand");
     bridge.stop().await;
+}
+
+/// Home Assistant shows nothing as available: each device and each entity that has topics of its
+/// own for that needs one that says `offline`.
+#[track_caller]
+fn check_unavailable(board: &Board) {
+    let all = board.iter().filter(|(topic, _)| topic.ends_with("/config"));
+    let all: Vec<Value> = all.map(|(_, text)| serde_json::from_str(text).unwrap()).collect();
+    assert_eq!(all.len(), 4);
+    for document in &all {
+        assert_eq!(document["availability_mode"], "all");
+        let no = &document["payload_not_available"];
+        let components = document["components"].as_object().unwrap().values();
+        let own = components.filter_map(|component| component.get("availability"));
+        for topics in own.chain([&document["availability"]]) {
+            let mut said = topics
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|topic| board.get(topic["topic"].as_str().unwrap()).map(String::as_str));
+            assert!(said.any(|said| said == no.as_str()), "{topics} in {}", document["device"]);
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The real process with DTUs of both languages, one of them encrypted and with a meter.
 
-mod night;
+pub(crate) mod night;
 
 use std::time::Duration;
 

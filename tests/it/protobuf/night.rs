@@ -13,7 +13,7 @@ use crate::support::bridge::{Bridge, Home};
 use crate::support::simulated::{PlantClock, SimulatedDtu, Speaks};
 
 /// A zone in which it is evening now, so that night can come at any hour of the day.
-fn evening_zone() -> String {
+pub(crate) fn evening_zone() -> String {
     let hour = WallClock::system().now().to_zoned(TimeZone::UTC).hour();
     match i32::from(hour) - 20 {
         // Signs are turned round in these names: `Etc/GMT-2` is east of Greenwich.

@@ -1,0 +1,123 @@
+//! A night at the broker: what it makes of the values, and a bridge that is restarted in it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hoymiles_bridge::sim::fault::Fault;
+use hoymiles_bridge::sim::plant::{PlantShape, SimulatedPlant};
+use hoymiles_bridge::sim::protobuf::Kind;
+use serde_json::Value;
+
+use super::{OFFLINE, ONLINE};
+use crate::protobuf::night::evening_zone;
+use crate::support::bridge::Home;
+use crate::support::broker::{Board, Broker, Observer, documents, is_missing, json_at};
+use crate::support::simulated::{PlantClock, SimulatedDtu, Speaks};
+
+fn plant(seed: u64) -> SimulatedPlant {
+    let shape = PlantShape { inverters: 1, ports_per_inverter: 4, seed, ..PlantShape::default() };
+    SimulatedPlant::new(&shape)
+}
+
+/// Texts of all documents.
+fn all_documents(board: &Board) -> BTreeMap<&str, &str> {
+    let documents = board.iter().filter(|(topic, _)| topic.ends_with("/config"));
+    documents.map(|(topic, text)| (topic.as_str(), text.as_str())).collect()
+}
+
+/// The topic of an inverter's values.
+fn state_of(dtu: &SimulatedDtu) -> String {
+    format!("hoymiles/inverter/{}/state", dtu.simulation.truth().inverters[0].serial)
+}
+
+/// Powers are 0, energies those of dusk, and the device is there.
+#[track_caller]
+fn check_night(night: &Board, dusk: &Board, topic: &str) {
+    let (state, before) = (json_at(night, topic), json_at(dusk, topic));
+    assert_eq!(night[&topic.replace("/state", "/availability")], "online");
+    for prefix in ["", "p1_", "p4_"] {
+        let key = |name: &str| format!("{prefix}{name}");
+        assert!(before[key("pv_power")].as_f64().unwrap() > 0.0, "{before}");
+        assert_eq!(state[key("pv_power")], 0.0, "{state}");
+        for name in ["today_production", "total_production"] {
+            assert!(state[key(name)].is_number(), "{state}");
+            assert_eq!(state[key(name)], before[key(name)], "{prefix}{name}");
+        }
+    }
+    for key in ["grid_voltage", "temperature", "p1_pv_voltage"] {
+        assert_eq!(state[key], Value::Null, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_night_and_a_restart_in_it_leave_energies_and_documents_as_they_are() {
+    if is_missing() {
+        return;
+    }
+    let clock = PlantClock::at("2026-06-10T19:40:00Z");
+    let kind = Kind { refresh: Duration::ZERO, has_meter: true, ..Kind::default() };
+    let mut barn = SimulatedDtu::start(plant(1), &clock, Speaks::Modbus).await;
+    let three_phases = plant(2).with_three_phases();
+    let mut roof = SimulatedDtu::start(three_phases, &clock, Speaks::Protobuf(kind)).await;
+    for dtu in [&barn, &roof] {
+        dtu.simulation.faults().set(Fault::PanelPowered);
+    }
+    let broker = Broker::start().await;
+    let observer = Observer::start(&broker).await;
+    let zone = evening_zone();
+    let gap = "request_gap = \"100ms\"\n";
+    let (dtus, mqtt) =
+        (format!("{}{}{gap}", barn.dtu("Barn"), roof.dtu("Roof")), broker.section(""));
+    let home = Home::new(&format!("timezone = \"{zone}\"\n{dtus}{mqtt}"));
+    let bridge = home.run().await;
+    let (barns, roofs) = (state_of(&barn), state_of(&roof));
+    let dusk = observer
+        .sees("both inverters and the meter", |board| {
+            let is_read = |topic: &str| json_at(board, topic)["p4_pv_power"].is_number();
+            documents(board) == 6 && is_read(&barns) && is_read(&roofs)
+        })
+        .await;
+    let document = |board: &Board, topic: &str| {
+        let id = topic.split('/').nth(2).unwrap();
+        json_at(board, &format!("homeassistant/device/hoymiles_{id}/config"))["components"].clone()
+    };
+    for (components, key) in [
+        (document(&dusk, &roofs), "phase_c_voltage"),
+        (
+            json_at(&dusk, "homeassistant/device/hoymiles_bridge/config")["components"].clone(),
+            "active_power",
+        ),
+    ] {
+        assert!(components[key].is_object(), "{key} has appeared");
+    }
+
+    clock.set("2026-06-10T21:00:00Z");
+    let is_dark = |board: &Board| json_at(board, &barns)["pv_power"] == 0.0;
+    let night = observer.sees("night", is_dark).await;
+    check_night(&night, &dusk, &barns);
+    bridge.stop().await;
+    observer.sees_at(OFFLINE.0, OFFLINE.1).await;
+
+    // The first restart sees the other one fall asleep, so that the second knows no value of it.
+    for _ in 0..2 {
+        let bridge = home.run().await;
+        let first = observer.sees_at(ONLINE.0, ONLINE.1).await;
+        assert_eq!(all_documents(&first), all_documents(&dusk));
+        let are_dark = |board: &Board| {
+            let is_asleep = |name: &str| {
+                json_at(board, &format!("hoymiles/dtu/{name}/state"))["status"] == "asleep"
+            };
+            let is_dark = |topic: &str| json_at(board, topic)["pv_power"] == 0.0;
+            is_asleep("Barn") && is_asleep("Roof") && is_dark(&barns) && is_dark(&roofs)
+        };
+        let night = observer.sees("both asleep", are_dark).await;
+        assert_eq!(all_documents(&night), all_documents(&dusk));
+        check_night(&night, &dusk, &barns);
+        check_night(&night, &dusk, &roofs);
+        assert_eq!(json_at(&night, &roofs)["phase_c_voltage"], Value::Null);
+        bridge.stop().await;
+        observer.sees_at(OFFLINE.0, OFFLINE.1).await;
+    }
+    barn.switch_off().await;
+    roof.switch_off().await;
+}
