@@ -37,15 +37,7 @@ impl Failure {
                 "the broker refused the user name or password".to_owned()
             }
             Self::LoginRefused { has_login: false } => "the broker wants a login".to_owned(),
-            Self::NotTaken(Reason::ClientId) => {
-                "the broker refused: mqtt.client_id is not allowed".to_owned()
-            }
-            Self::NotTaken(Reason::Version) => {
-                "the broker refused: it does not take MQTT 3.1.1".to_owned()
-            }
-            Self::NotTaken(Reason::Unavailable) => {
-                "the broker refused: it is not available".to_owned()
-            }
+            Self::NotTaken(reason) => format!("the broker refused: {}", reason.cause()),
             Self::NotMqtt => "the answer is not MQTT".to_owned(),
             Self::Broken(detail) => format!("the connection broke: {detail}"),
             Self::Closed => "closed by the broker".to_owned(),
@@ -111,18 +103,32 @@ impl Failure {
                  by itself"
             }
             Self::Silent => "the broker or the network between went away",
-            Self::NotTaken(Reason::ClientId) => {
+            Self::NotTaken(reason) => reason.cure(),
+            Self::Tls(_) | Self::Broken(_) | Self::Stopping => return None,
+        })
+    }
+}
+
+impl Reason {
+    const fn cause(self) -> &'static str {
+        match self {
+            Self::ClientId => "mqtt.client_id is not allowed",
+            Self::Version => "it does not take MQTT 3.1.1",
+            Self::Unavailable => "it is not available",
+        }
+    }
+
+    const fn cure(self) -> &'static str {
+        match self {
+            Self::ClientId => {
                 "set another mqtt.client_id, or let the broker take this one (mosquitto: \
                  clientid_prefixes)"
             }
-            Self::NotTaken(Reason::Version) => {
+            Self::Version => {
                 "let the broker take MQTT 3.1.1 beside other versions (mosquitto: \
                  accept_protocol_versions)"
             }
-            Self::NotTaken(Reason::Unavailable) => {
-                "the broker's own log tells why; the bridge tries again by itself"
-            }
-            Self::Tls(_) | Self::Broken(_) | Self::Stopping => return None,
-        })
+            Self::Unavailable => "the broker's own log tells why; the bridge tries again by itself",
+        }
     }
 }
