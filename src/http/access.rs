@@ -3,7 +3,10 @@
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 
-use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use hyper::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
+    ORIGIN,
+};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Method};
@@ -14,8 +17,7 @@ const LOCAL_NAMES: [&str; 5] = ["local", "home.arpa", "internal", "lan", "fritz.
 
 /// Whether the request carries the token.
 pub(super) fn has_token(headers: &HeaderMap, token: &SecretString) -> bool {
-    headers
-        .get(AUTHORIZATION)
+    only(headers, &AUTHORIZATION)
         .and_then(|value| bearer(value.as_bytes()))
         .is_some_and(|given| is_equal(given, token.expose_secret().as_bytes()))
 }
@@ -24,9 +26,12 @@ pub(super) fn has_token(headers: &HeaderMap, token: &SecretString) -> bool {
 ///
 /// Browsers send some POST requests without asking first, from any page; programs send no `Origin`.
 pub(super) fn is_from_foreign_page(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(ORIGIN) else { return false };
-    let page = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-    let here = headers.get(HOST).and_then(|host| host.to_str().ok());
+    if !headers.contains_key(ORIGIN) {
+        return false;
+    }
+    let text = |name| only(headers, name).and_then(|value| value.to_str().ok());
+    let page = text(&ORIGIN).and_then(|origin| origin.split_once("://"));
+    let here = text(&HOST);
     match (page, here) {
         (Some((_, page)), Some(here)) => !page.eq_ignore_ascii_case(here) || !is_of_house(here),
         (_, _) => true,
@@ -49,14 +54,22 @@ pub(super) fn asks_first(request: &Parts) -> bool {
     request.method == Method::OPTIONS && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Whether the body is announced as JSON, or as nothing. A browser sends that of a foreign page only after it has
-/// asked, and is told no.
+/// Whether the body is announced as JSON. A browser sends that for a foreign page only after it has asked, and is
+/// told no; what it sends without asking may also come without any type.
 pub(super) fn announces_json(headers: &HeaderMap) -> bool {
-    // Scripts may say nothing; a browser always says something, or tells its origin.
-    let Some(value) = headers.get(CONTENT_TYPE) else { return true };
-    let value = value.to_str().unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
+    let value = only(headers, &CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// The value of a header that means something only if it stands there once: of two, each reader
+/// could believe another one.
+fn only<'headers>(
+    headers: &'headers HeaderMap,
+    name: &HeaderName,
+) -> Option<&'headers HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {
@@ -132,7 +145,22 @@ mod tests {
         ] {
             assert_eq!(announces_json(&headers(&[(CONTENT_TYPE, value)])), expected, "{value}");
         }
-        assert!(announces_json(&HeaderMap::new()));
+        assert!(!announces_json(&HeaderMap::new()), "says nothing");
+    }
+
+    #[test]
+    fn of_two_headers_none_is_believed() {
+        let json = (CONTENT_TYPE, "application/json");
+        for other in [json.clone(), (CONTENT_TYPE, "text/plain")] {
+            assert!(!announces_json(&headers(&[json.clone(), other])));
+        }
+        let (origin, host) = ((ORIGIN, "http://127.0.0.1"), (HOST, "127.0.0.1"));
+        assert!(!is_from_foreign_page(&headers(&[origin.clone(), host.clone()])));
+        for other in [(ORIGIN, "https://example.org"), (HOST, "example.org")] {
+            assert!(is_from_foreign_page(&headers(&[origin.clone(), host.clone(), other])));
+        }
+        let token = (AUTHORIZATION, "Bearer secret");
+        assert!(!has_token(&headers(&[token.clone(), token]), &"secret".into()));
     }
 
     #[test]

@@ -42,9 +42,6 @@ where
     let pattern = routed.as_ref().map_or_else(Misroute::pattern, Route::pattern);
     let response = match (refusal(api, request), routed) {
         (Some(refusal), _) => refusal,
-        (None, Ok(Route::Register)) if !access::announces_json(&request.headers) => {
-            targets::wrong_type()
-        }
         (None, Ok(route)) => handle(api, limits, request, route, body).await,
         (None, Err(Misroute::NoSuchPath)) => respond::no_such_path(),
         (None, Err(Misroute::WrongMethod(route)))
@@ -111,7 +108,7 @@ where
         Route::Meters => plant::meters(api),
         Route::CurrentProduction => plant::current_production(api),
         Route::Targets => targets::list(api),
-        Route::Register => targets::register(api, limits, body).await,
+        Route::Register => targets::register(api, limits, &request.headers, body).await,
         Route::Target { name } => targets::forget(api, &name).await,
     }
 }

@@ -1,8 +1,8 @@
 //! The WebSocket targets as JSON, and the two requests that change them.
 
 use bytes::Bytes;
-use hyper::StatusCode;
 use hyper::body::Body;
+use hyper::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::de::IgnoredAny;
@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::body::{self, BodyError};
 use super::respond::{self, Response};
-use super::{Api, Limits};
+use super::{Api, Limits, access};
 use crate::snapshot::wire;
 use crate::targets::{ForgetError, RegisterError, TargetStatus};
 
@@ -72,6 +72,10 @@ pub(super) fn list(api: &Api) -> Response {
     respond::object(StatusCode::OK, &targets)
 }
 
+/// What is wrong with a registration that does not say that it is JSON.
+const WRONG_TYPE: &str = "the body must be JSON and say so, with one header `Content-Type: \
+                          application/json` (curl: -H 'Content-Type: application/json')";
+
 /// The body of a registration. Other keys are for later versions of the sender.
 struct Registration {
     websocket_url: String,
@@ -88,11 +92,19 @@ struct KeysOnce {
 }
 
 /// `POST /api/websocket/register`.
-pub(super) async fn register<B>(api: &Api, limits: &Limits, body: &mut B) -> Response
+pub(super) async fn register<B>(
+    api: &Api,
+    limits: &Limits,
+    headers: &HeaderMap,
+    body: &mut B,
+) -> Response
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let registration = match body::read(body, limits).await {
+        Ok(_) if !access::announces_json(headers) => {
+            Err((StatusCode::BAD_REQUEST, WRONG_TYPE.to_owned()))
+        }
         Ok(bytes) => parse(&bytes).map_err(|message| (StatusCode::BAD_REQUEST, message)),
         Err(error) => Err((body_status(&error), error.to_string())),
     };
@@ -108,14 +120,6 @@ where
         }
         Err(error) => refused(register_status(&error), &error.to_string()),
     }
-}
-
-/// The answer to a registration that does not say that it is JSON.
-pub(super) fn wrong_type() -> Response {
-    refused(
-        StatusCode::BAD_REQUEST,
-        "the body must be JSON and say so: Content-Type: application/json",
-    )
 }
 
 /// Tells the user of the bridge too, who does not see what its client is answered. None of the texts

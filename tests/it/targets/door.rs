@@ -100,7 +100,9 @@ async fn a_web_page_of_another_origin_may_read_and_no_more() {
     let own = format!("http://{host}");
     // What browsers send without asking first, and what they send for pages of other origins.
     for (headers, expected) in [
-        (vec![], 200),
+        (vec![], 400),
+        (vec![json, ("content-type", "text/plain")], 400),
+        (vec![json], 200),
         (vec![("content-type", "text/plain")], 400),
         (vec![("content-type", "text/plain;application/json")], 400),
         (vec![("content-type", "application/x-www-form-urlencoded")], 400),
@@ -110,6 +112,7 @@ async fn a_web_page_of_another_origin_may_read_and_no_more() {
         (vec![json, ("origin", "http://127.0.0.1")], 403),
         (vec![json, ("origin", "http://evil.example"), ("host", "evil.example")], 403),
         (vec![json, ("origin", &own)], 200),
+        (vec![json, ("origin", &own), ("origin", "http://evil.example")], 403),
         (vec![("content-type", "application/json; charset=utf-8")], 200),
     ] {
         let answer = ask(&bridge, Method::POST, REGISTER, &headers, &good).await;
