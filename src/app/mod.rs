@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -76,8 +76,9 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     }
     // An error means that a provider is installed already, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let listener = http::listen(http.listen).with_context(|| {
-        format!("cannot listen on {} (http.listen); is another bridge running?", http.listen)
+    let listener = http::listen(http.listen).map_err(|error| {
+        let cure = http::cure_of_no_port(&error);
+        anyhow!("cannot listen on {} (http.listen): {error}; {cure}", http.listen)
     })?;
 
     let clock = WallClock::system();

@@ -3,12 +3,17 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::io::{IsTerminal as _, stdout};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+
+/// Who tells it to end may do so twice at once: `timeout` sends its signal to the bridge, and to the
+/// group that the bridge is in.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
 /// Runs `work` until it ends, SIGTERM or SIGINT tell it to, or a second signal forces it to; and
 /// `beside` until then.
@@ -29,9 +34,15 @@ where
         never = beside => match never {},
         () = either(&mut terminate, &mut interrupt) => ended.cancel(),
     }
+    let again = async {
+        let told = Instant::now();
+        while told.elapsed() < SAME_SIGNAL {
+            either(&mut terminate, &mut interrupt).await;
+        }
+    };
     tokio::select! {
         outcome = &mut work => outcome,
-        () = either(&mut terminate, &mut interrupt) => {
+        () = again => {
             anyhow::bail!("told twice to end: ended without waiting for the tasks")
         }
     }

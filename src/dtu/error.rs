@@ -41,7 +41,8 @@ pub enum DtuError {
     },
     /// No answer in time: the link is dropped, since the next answer may belong to this request.
     #[error(
-        "the DTU accepted the connection but did not answer within {0:?}; another program may be using it"
+        "the DTU accepted the connection but did not answer within {0:?}; another program may be using it, \
+         or it speaks another `protocol`"
     )]
     Timeout(Duration),
     /// Less came than the answer's header announces: the link is dropped, since the rest may follow.
@@ -69,10 +70,12 @@ pub enum DtuError {
         commands: String,
     },
     /// The DTU hung up: the link is dialled again.
-    #[error("the DTU closed the connection ({0}); another program may be using it")]
+    #[error(
+        "the DTU closed the connection ({0}); another program may be using it, or it speaks another `protocol`"
+    )]
     Closed(io::Error),
     /// The DTU understood and said no: the link is kept.
-    #[error("the DTU refused the request (exception code {0}); is `unit_id` right?")]
+    #[error("the DTU refused the request (exception code {0}); {cure}", cure = cure_of_refusal(*.0))]
     Refused(u8),
     /// The DTU has not built its list of ports yet: asked again at the next poll.
     #[error("the DTU has not mapped its inverters yet; it does so some minutes after its start")]
@@ -141,6 +144,16 @@ impl DtuError {
     }
 }
 
+/// What to do about a Modbus exception, by the codes of the Modbus Application Protocol 1.1b3, 7.
+const fn cure_of_refusal(code: u8) -> &'static str {
+    match code {
+        4 => "the device has failed at it: restart it if that stays",
+        5 | 6 => "it is busy: is another program asking it, too? A longer `interval` spares it",
+        10 | 11 => "a gateway finds no such unit behind it: is `unit_id` right, and the cable?",
+        _ => "is `unit_id` right, and is that a DTU-Pro?",
+    }
+}
+
 /// Without numbers in any notation.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric())
@@ -163,6 +176,21 @@ mod tests {
             let (cause, cure) = told.split_once("; ").unwrap();
             let cause = cause.strip_prefix("the DTU sent a malformed answer: ").unwrap();
             assert!(why.starts_with(cause) && cure.starts_with(expected), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_a_cure_of_its_code() {
+        for (code, cure) in [
+            (1, "is `unit_id` right, and is that a DTU-Pro?"),
+            (4, "restart it if that stays"),
+            (6, "is another program asking it"),
+            (11, "a gateway finds no such unit"),
+            (255, "is `unit_id` right"),
+        ] {
+            let told = DtuError::Refused(code).to_string();
+            assert!(told.contains(&format!("(exception code {code}); ")), "{told}");
+            assert!(told.contains(cure), "{told}");
         }
     }
 

@@ -5,6 +5,8 @@ pub mod error;
 
 pub mod dial;
 
+mod first_poll;
+
 mod plausible;
 
 mod stranger;

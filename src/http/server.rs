@@ -32,6 +32,17 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(WAITING)
 }
 
+/// What to do about a port that [`listen`] did not get.
+pub fn cure_of_no_port(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "is another bridge running?",
+        io::ErrorKind::AddrNotAvailable => "this machine or container has no such address",
+        io::ErrorKind::PermissionDenied => "take a port above 1023",
+        // Too many open files are no kind of their own.
+        _ => "free what the system lacks, and start again",
+    }
+}
+
 /// Serves `api` to whoever connects to `listener`, until `stop`.
 ///
 /// Returns once the port is free and all connections are closed: those that are idle at once, the

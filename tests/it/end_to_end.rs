@@ -1,5 +1,7 @@
 //! From the DTU's records to the targets: what is pushed is what is served.
 
+use std::net::TcpListener;
+
 use serde_json::Value;
 
 use crate::support::bridge::{Home, output};
@@ -135,4 +137,22 @@ async fn a_target_that_goes_and_comes_back_gets_the_newest() {
     bridge.stop().await;
     second.stop().await;
     plant.stop().await;
+}
+
+#[tokio::test]
+async fn a_dtu_that_never_answers_is_told_of_before_its_first_poll_has_failed() {
+    // Whatever is asked of them, they take it.
+    let silent = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [modbus, protobuf] = silent.each_ref().map(|dtu| dtu.local_addr().unwrap().port());
+    let home = Home::new(&format!(
+        "[[dtu]]\nname = \"One\"\nprotocol = \"modbus\"\nhost = \"127.0.0.1\"\nport = {modbus}\n\
+         [[dtu]]\nname = \"Two\"\nprotocol = \"protobuf\"\nhost = \"127.0.0.1\"\nport = {protobuf}\n"
+    ));
+    let bridge = home.run().await;
+    for name in ["One", "Two"] {
+        let told = bridge.logged(&format!("{name}: no answer yet: ")).await;
+        assert!(told.contains("did not answer within 3s; another program may be using"), "{told}");
+        assert!(!bridge.log().iter().any(|line| line.contains(&format!("{name}: poll failed"))));
+    }
+    bridge.stop().await;
 }

@@ -48,3 +48,18 @@ async fn a_port_that_is_taken_ends_the_start_with_a_message() {
     assert_eq!(code, 1);
     assert!(message.contains(&address) && message.contains("http.listen"), "{message}");
 }
+
+#[tokio::test]
+async fn who_is_told_twice_at_once_ends_in_order_all_the_same() {
+    // `timeout` tells the bridge and its group.
+    let plant = Plant::start(&["--latency", "500"]).await;
+    let home = Home::new(&plant.dtu("DTU"));
+    for second in ["TERM", "INT"] {
+        let bridge = home.run().await;
+        bridge.signal("TERM").await;
+        bridge.signal(second).await;
+        let (status, log) = bridge.ended().await;
+        assert_eq!(status.code(), Some(0), "{log:#?}");
+    }
+    plant.stop().await;
+}

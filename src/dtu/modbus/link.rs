@@ -15,6 +15,7 @@ use super::repair::Mended;
 use crate::config::{DtuConfig, Protocol};
 use crate::dtu::DtuError;
 use crate::dtu::dial::Dial;
+use crate::dtu::first_poll::FirstPoll;
 
 /// A DTU that has just failed is not asked again at once, nor is one that has just been left:
 /// it serves one client, and needs a moment to see that the last one is gone.
@@ -33,20 +34,23 @@ pub(super) struct Link<D> {
     /// How long it has paused since [`begins_poll`](Self::begins_poll).
     paused: Duration,
     connections: u64,
+    first_poll: FirstPoll,
 }
 
 impl<D: Dial> Link<D> {
     /// Not connected yet.
     pub(super) fn new(dialer: D, config: &DtuConfig) -> Self {
+        let gap = config.request_gap.unwrap_or_default();
         Self {
             dialer,
             unit: Slave(config.unit_id),
             timeout: config.timeout,
-            gap: config.request_gap.unwrap_or_default(),
+            gap,
             context: None,
             last_end: None,
             paused: Duration::ZERO,
             connections: 0,
+            first_poll: FirstPoll::new(config.name.clone(), config.timeout + gap.max(RETRY_GAP)),
         }
     }
 
@@ -56,8 +60,9 @@ impl<D: Dial> Link<D> {
     }
 
     /// Pauses are counted from now on.
-    pub(super) const fn begins_poll(&mut self) {
+    pub(super) fn begins_poll(&mut self) {
         self.paused = Duration::ZERO;
+        self.first_poll.poll_begins();
     }
 
     /// How long it has paused in this poll.
@@ -78,7 +83,10 @@ impl<D: Dial> Link<D> {
         loop {
             let reused = self.context.is_some();
             let error = match self.attempt(read, gap).await {
-                Ok(data) if is_usable(data.len()) => return Ok(data),
+                Ok(data) if is_usable(data.len()) => {
+                    self.first_poll.answered();
+                    return Ok(data);
+                }
                 Ok(data) => malformed(&format!(
                     "{} bytes from {:#06x} where {} were asked for",
                     data.len(),
@@ -96,6 +104,7 @@ impl<D: Dial> Link<D> {
                 return Err(error);
             }
             failures += 1;
+            self.first_poll.goes_on_after(&error);
             gap = self.gap.max(RETRY_GAP);
             debug!("{:#06x}: {error}; retry {failures} of {retries}", read.address);
         }

@@ -24,6 +24,7 @@ use super::upload;
 use crate::clock::WallClock;
 use crate::config::DtuConfig;
 use crate::dtu::dial::{Dial, TcpDialer};
+use crate::dtu::first_poll::FirstPoll;
 use crate::dtu::{Dtu, DtuError, PollError};
 use crate::plant::reading::DtuReading;
 
@@ -51,6 +52,7 @@ pub struct ProtobufDtu<D: Dial = TcpDialer> {
     owes_performance_mode: bool,
     /// Whether it has refused that, and the log tells.
     refuses_performance_mode: bool,
+    first_poll: FirstPoll,
 }
 
 impl ProtobufDtu {
@@ -71,6 +73,10 @@ impl<D: Dial> ProtobufDtu<D> {
         Self {
             pace: Pace::new(settings.request_gap, settings.refresh),
             sequence: Sequence::of_a_bridge(clock.now()),
+            first_poll: FirstPoll::new(
+                settings.name.clone(),
+                settings.timeout + settings.request_gap,
+            ),
             settings,
             clock,
             dialer,
@@ -121,6 +127,7 @@ impl<D: Dial> ProtobufDtu<D> {
         // With what it knew before the poll, the bridge may fail once for free.
         let tries = self.settings.retries + 1 + u32::from(self.session.is_some());
         self.info = InfoPackets::default();
+        self.first_poll.poll_begins();
         let mut failed = 0;
         let mut connection = None;
         loop {
@@ -131,6 +138,9 @@ impl<D: Dial> ProtobufDtu<D> {
             }
             let outcome = self.step(&mut connection, packets).await;
             self.pace.ended();
+            if outcome.is_ok() {
+                self.first_poll.answered();
+            }
             match outcome {
                 Ok(Progress::Complete) => return Ok(()),
                 Ok(Progress::Packet) => failed = 0,
@@ -148,6 +158,7 @@ impl<D: Dial> ProtobufDtu<D> {
                     if failed >= tries {
                         return Err(error);
                     }
+                    self.first_poll.goes_on_after(&error);
                     if failed > 1 {
                         packets.start_over();
                     }

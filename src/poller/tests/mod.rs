@@ -223,7 +223,7 @@ async fn each_failure_is_told_once_whatever_bytes_came() {
     let told: Vec<_> = outcome.log.iter().map(|line| line.split(" (").next().unwrap()).collect();
     let malformed = "WARN Roof: poll failed: the DTU sent a malformed answer: ";
     let timeout = "WARN Roof: poll failed: the DTU accepted the connection but did not answer \
-                   within 3s; another program may be using it";
+                   within 3s; another program may be using it, or it speaks another `protocol`";
     assert_eq!(
         told,
         [
