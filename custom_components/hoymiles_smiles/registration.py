@@ -146,6 +146,9 @@ class Registration:
             self._look_later()
 
     async def _register(self, start_time: str | None) -> None:
+        if self._is_closed:
+            # While we were asking, our entry went: nobody is at the address any more.
+            return
         try:
             await self._client.register(str(self.websocket_url), TARGET_NAME)
         except (BridgeRefusedError, NoAddressError) as error:

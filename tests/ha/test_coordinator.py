@@ -223,6 +223,21 @@ async def test_a_connection_that_is_closed_at_the_moment_of_a_question_costs_not
     await hass.config_entries.async_unload(entry.entry_id)
 
 
+async def test_a_look_that_ends_after_its_entry_registers_nobody(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
+) -> None:
+    registration = loaded.runtime_data.registration
+
+    def ends_meanwhile(path: str) -> None:
+        if path == "/api/targets":
+            registration.close()
+
+    bridge.before_answer = ends_meanwhile
+    await pass_time(hass, 6)
+    assert bridge.asked("/api/targets") == 1
+    assert len(bridge.registered) == 1
+
+
 async def test_after_many_fruitless_looks_it_is_asked_again_in_any_case(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
