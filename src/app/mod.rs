@@ -17,7 +17,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -76,10 +75,7 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     }
     // An error means that a provider is installed already, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let listener = http::listen(http.listen).map_err(|error| {
-        let cure = http::cure_of_no_port(&error);
-        anyhow!("cannot listen on {} (http.listen): {error}; {cure}", http.listen)
-    })?;
+    let listener = http::listen(http.listen)?;
 
     let clock = WallClock::system();
     let Some(store) = before::store(memory, state_dir.clone(), clock.now(), &orders.ended).await?

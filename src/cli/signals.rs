@@ -3,11 +3,12 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::io::{IsTerminal as _, stdout};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 

@@ -47,7 +47,7 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 pub use self::limits::Limits;
-pub use self::server::{cure_of_no_port, listen, serve};
+pub use self::server::{ListenError, listen, serve};
 use crate::clock::WallClock;
 use crate::snapshot::SnapshotReader;
 use crate::targets::Directory;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -24,23 +25,36 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// is dropped by the kernel and tries again after a second.
 const WAITING: u32 = 1_024;
 
+/// The API's port could not be had.
+#[derive(Debug, Error)]
+#[error("cannot listen on {address} (http.listen): {source}; {cure}")]
+pub struct ListenError {
+    address: SocketAddr,
+    /// What the system says.
+    pub source: io::Error,
+    cure: &'static str,
+}
+
 /// Listens at `address`, also where one that has just ended listened.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    bound(address).map_err(|source| {
+        let cure = match source.kind() {
+            io::ErrorKind::AddrInUse => "is another bridge running?",
+            io::ErrorKind::AddrNotAvailable => "this machine or container has no such address",
+            io::ErrorKind::PermissionDenied => "take a port above 1023",
+            // Such as too many open files.
+            #[expect(clippy::wildcard_enum_match_arm, reason = "the list is another's, and open")]
+            _ => "free what the system lacks, and start again",
+        };
+        ListenError { address, source, cure }
+    })
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(WAITING)
-}
-
-/// What to do about a port that [`listen`] did not get.
-pub fn cure_of_no_port(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "is another bridge running?",
-        io::ErrorKind::AddrNotAvailable => "this machine or container has no such address",
-        io::ErrorKind::PermissionDenied => "take a port above 1023",
-        // Too many open files are no kind of their own.
-        _ => "free what the system lacks, and start again",
-    }
 }
 
 /// Serves `api` to whoever connects to `listener`, until `stop`.

@@ -19,7 +19,7 @@ pub(super) fn look(listen: SocketAddr, at_port: &AtPort) -> Step {
             Ok(_) => runs_at(daemon.address).hinting(format!(
                 "http.listen is {listen} since, which has no effect before the bridge is restarted"
             )),
-            Err(error) => refused(listen, &error),
+            Err(error) => refused(listen, &error.source),
         },
         AtPort::Stranger(who) => taken(listen, who),
         AtPort::Silent => Step::wrong(
@@ -34,7 +34,7 @@ pub(super) fn look(listen: SocketAddr, at_port: &AtPort) -> Step {
                 Step::fine(STEP, any)
             }
             Ok(_) => Step::fine(STEP, format!("{listen} is free; no bridge runs here")),
-            Err(error) => refused(listen, &error),
+            Err(error) => refused(listen, &error.source),
         },
     }
 }
