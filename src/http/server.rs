@@ -36,6 +36,7 @@ pub struct ListenError {
 }
 
 /// Listens at `address`, also where one that has just ended listened.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the list is another's, and open")]
 pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     bound(address).map_err(|source| {
         let cure = match source.kind() {
@@ -43,7 +44,6 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
             io::ErrorKind::AddrNotAvailable => "this machine or container has no such address",
             io::ErrorKind::PermissionDenied => "take a port above 1023",
             // Such as too many open files.
-            #[expect(clippy::wildcard_enum_match_arm, reason = "the list is another's, and open")]
             _ => "free what the system lacks, and start again",
         };
         ListenError { address, source, cure }
