@@ -84,3 +84,27 @@ async fn what_left_the_configuration_while_the_bridge_was_down_is_taken_away() {
         plant.stop().await;
     }
 }
+
+#[tokio::test]
+async fn who_may_not_look_takes_nothing_away_and_goes_on() {
+    if is_missing() {
+        return;
+    }
+    // What the README asks for at least.
+    let rules = "topic write hoymiles/#\ntopic write homeassistant/device/+/config\n\
+                 topic read homeassistant/status\n";
+    let lines = "allow_anonymous true\nacl_file FOLDER/rules\n";
+    let broker = Broker::start_with(lines, &[("rules", rules)]).await;
+    let roof = plant("1").await;
+    let home = Home::new(&format!("{}{}", roof.dtu("Roof"), broker.section("")));
+    for name in ["Roof", "Attic"] {
+        home.configure(&format!("{}{}", roof.dtu(name), broker.section("")));
+        let bridge = home.run().await;
+        bridge.logged("[MQTT] ✓ Announced 3 devices to ").await;
+        // Another poll, after the broker has said no.
+        bridge.logged_times("[MQTT] ✓ Sent ", 3).await;
+        assert!(bridge.log().iter().all(|line| !line.contains("[MQTT] Disconnected")));
+        bridge.stop().await;
+    }
+    roof.stop().await;
+}
