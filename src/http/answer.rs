@@ -12,7 +12,7 @@ use tracing::{debug, info};
 use super::figures::format::Format;
 use super::respond::{self, Response};
 use super::router::{self, Misroute, Route};
-use super::{Api, Limits, access, figures, front, plant, status, targets};
+use super::{Api, Limits, access, figures, front, head, plant, status, targets};
 
 /// A path in the log is cut here: 64 KiB of it would be one line.
 const LONGEST_PATH: usize = 200;
@@ -67,8 +67,11 @@ pub(super) fn is_reading(method: &Method) -> bool {
     *method == Method::GET || *method == Method::HEAD
 }
 
-/// The answer to who may not ask this.
+/// The answer to who may not ask this, or not in this way.
 fn refusal(api: &Api, request: &Parts) -> Option<Response> {
+    if let Some((status, why)) = head::fault(request) {
+        return Some(respond::closing(respond::problem(status, why)));
+    }
     // A browser asks with OPTIONS whether it may send the token, and does not send it with that.
     let asks_first = request.method == Method::OPTIONS;
     if asks_first || !router::is_api(request.uri.path()) {

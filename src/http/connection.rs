@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
@@ -20,6 +21,8 @@ use tracing::debug;
 use super::answer::{answer, is_reading, open_to_pages};
 use super::body::drain;
 use super::courtesy::Courtesy;
+use super::framing::Framing;
+use super::head::UnclearEnd;
 use super::patience::Patience;
 use super::receiving::Receiving;
 use super::respond::{self, Response};
@@ -42,7 +45,11 @@ pub(super) struct Room {
 impl Room {
     /// Serves the client on `seat`.
     pub(super) async fn serve(self, stream: TcpStream, peer: IpAddr, seat: Arc<Seat>) {
-        let service = service_fn(|request| {
+        let is_unclear = Arc::new(AtomicBool::new(false));
+        let service = service_fn(|mut request: Request<Incoming>| {
+            if is_unclear.load(Ordering::Relaxed) {
+                request.extensions_mut().insert(UnclearEnd);
+            }
             let busy = seat.busy();
             let answered = self.answered(request, peer, Arc::clone(&seat));
             let was_answered = seat.had_answer();
@@ -56,7 +63,8 @@ impl Room {
                 Ok::<_, Infallible>(response)
             }
         });
-        let patience = Patience::new(stream, Arc::clone(&seat), self.limits.write_timeout);
+        let framing = Framing::new(stream, Arc::clone(&is_unclear));
+        let patience = Patience::new(framing, Arc::clone(&seat), self.limits.write_timeout);
         let stream = Courtesy::new(patience);
         let connection = self.http().serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);

@@ -9,6 +9,10 @@ mod respond;
 
 mod access;
 
+mod head;
+
+mod framing;
+
 mod answer;
 
 mod status;

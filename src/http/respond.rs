@@ -5,8 +5,8 @@ use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue,
-    RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName,
+    HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -103,6 +103,11 @@ pub(super) fn full() -> Response {
 /// Lets web pages of any origin read the answer.
 pub(super) fn open_to_pages(response: Response) -> Response {
     with(response, ACCESS_CONTROL_ALLOW_ORIGIN, "*")
+}
+
+/// Ends the connection: what else comes on it is not trusted.
+pub(super) fn closing(response: Response) -> Response {
+    with(response, CONNECTION, "close")
 }
 
 fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Response {

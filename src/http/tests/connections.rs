@@ -150,6 +150,36 @@ async fn a_header_without_end_is_refused() {
 }
 
 #[tokio::test]
+async fn what_can_be_read_in_two_ways_is_refused_and_nothing_after_it_read() {
+    let server = server(4);
+    let (chunked, length) = ("Transfer-Encoding: chunked\r\n", "Content-Length: 2\r\n");
+    let second = "GET /ready HTTP/1.1\r\nHost: test\r\n\r\n";
+    for (headers, status) in [
+        (format!("Host: test\r\n{chunked}{length}"), 400),
+        (format!("Host: test\r\n{length}{chunked}"), 400),
+        ("Host: test\r\nTransfer-Encoding: gzip, chunked\r\n".to_owned(), 400),
+        (format!("Host: test\r\nHost: other\r\n{length}"), 400),
+        (length.to_owned(), 400),
+        (format!("Host: test\r\nContent-Encoding: gzip\r\n{length}"), 415),
+    ] {
+        for first in ["", second] {
+            let mut client = server.client().await;
+            let body = if headers.contains("hunked") { "0\r\n\r\n" } else { "{}" };
+            let request = format!("POST /ready HTTP/1.1\r\n{headers}\r\n{body}{second}");
+            client.say(first).await;
+            if !first.is_empty() {
+                assert_eq!(client.reply().await.status, 200);
+            }
+            client.say(&request).await;
+            let reply = client.reply().await;
+            assert_eq!(reply.status, status, "{headers:?}: {reply:?}");
+            assert!(reply.head.contains("connection: close\r\n"), "{}", reply.head);
+            assert_eq!(client.closed().await, "", "{headers:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_request_is_answered_in_words() {
     let server = server(4);
     for (request, status, why) in [

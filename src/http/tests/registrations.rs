@@ -20,6 +20,7 @@ async fn status<B: Body<Data = Bytes> + Unpin>(body: B) -> (u16, String) {
 
 async fn status_of<B: Body<Data = Bytes> + Unpin>(api: &Api, mut body: B) -> (u16, String) {
     let request = Request::post("/api/websocket/register")
+        .header("host", "bridge")
         .header("content-type", "application/json")
         .body(())
         .unwrap();
