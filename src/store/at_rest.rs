@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::image::Image;
 use super::open::{FILE, beside};
 use super::saved::SavedTarget;
 use super::targets;
@@ -15,43 +16,39 @@ pub fn targets_at_rest(state_dir: &Path) -> Result<Vec<SavedTarget>, String> {
     if !file.exists() {
         return Ok(Vec::new());
     }
-    read(&file).map_err(|error| match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            format!("{} is in use by a running bridge", file.display())
-        }
-        _ => format!("{}: {error}", file.display()),
-    })
+    read(&file)
 }
 
-fn read(file: &Path) -> rusqlite::Result<Vec<SavedTarget>> {
+fn read(file: &Path) -> Result<Vec<SavedTarget>, String> {
     let log = beside(file, "-wal");
-    let has_log = log.metadata().is_ok_and(|log| log.len() > 0);
-    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let connection = if has_log {
-        // After a kill, what was acknowledged may be in the log only. It can only be read under the
-        // lock of a writer, and is left there for the bridge to merge.
-        let connection =
-            Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let keep = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-        connection.set_db_config(keep, true)?;
-        connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
-        connection.pragma_update(None, "query_only", true)?;
-        connection
-    } else {
-        unlocked(file)?
-    };
-    targets::load(&connection)
+    if log.metadata().is_ok_and(|log| log.len() > 0) {
+        match read_alone(file) {
+            Ok(targets) => return Ok(targets),
+            Err(error) if is_taken(&error) => {
+                return Err(format!("{} is in use by a running bridge", file.display()));
+            }
+            // It cannot be written, perhaps: the lock of a writer is not to be had.
+            Err(_) => {}
+        }
+    }
+    let said = |error: String| format!("{}: {error}", file.display());
+    let image = Image::of(file).map_err(said)?;
+    targets::load(&image.connection).map_err(|error| said(error.to_string()))
 }
 
-/// The file as it is on disk, without what waits in its log; whoever else has it open, and whether
-/// it can be written or not.
-pub(super) fn unlocked(file: &Path) -> rusqlite::Result<Connection> {
-    let path = percent_encoding::utf8_percent_encode(
-        &file.to_string_lossy(),
-        percent_encoding::NON_ALPHANUMERIC,
-    )
-    .to_string();
-    let uri = format!("file:{path}?immutable=1");
-    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)
+fn is_taken(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{DatabaseBusy, DatabaseLocked};
+    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
+}
+
+/// After a kill, what was acknowledged may be in the log only. It is read under the lock of a writer,
+/// which tells whether a bridge runs, and is left there for the bridge to merge.
+fn read_alone(file: &Path) -> rusqlite::Result<Vec<SavedTarget>> {
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_READ_WRITE;
+    let connection = Connection::open_with_flags(file, flags)?;
+    let keep = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    connection.set_db_config(keep, true)?;
+    connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
+    connection.pragma_update(None, "query_only", true)?;
+    targets::load(&connection)
 }

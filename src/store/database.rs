@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::at_rest::unlocked;
 use super::error::StoreError;
+use super::image::Image;
 use super::saved::{Place, PortKey, Saved, SavedPlant, SavedTarget, Usage};
 use super::targets::{readable_rows, time};
 use super::{announced, ledgers, schema, targets};
@@ -59,16 +58,11 @@ impl Database {
         Self::new(connection, None)
     }
 
-    /// A database without a file that begins with what a file holds which cannot be opened for
-    /// writing. What of it is in its log only is missing, as after a power cut.
-    pub(super) fn copy_of(file: &Path) -> Result<Self, String> {
+    /// A database without a file that begins with what a file and its log hold which cannot be opened
+    /// for writing; and whether of the log something is missing.
+    pub(super) fn copy_of(file: &Path) -> Result<(Self, bool), String> {
         let said = |error: rusqlite::Error| error.to_string();
-        let at_rest = unlocked(file).map_err(said)?;
-        let mut connection = Connection::open_in_memory().map_err(said)?;
-        let copying = Backup::new(&at_rest, &mut connection).and_then(|copy| copy.step(-1));
-        if copying.map_err(said)? != StepResult::Done {
-            return Err("it is being written".to_owned());
-        }
+        let Image { mut connection, is_damaged } = Image::of(file)?;
         match schema::version(&connection).map_err(said)? {
             schema::Version::Present => {}
             schema::Version::Older(missing) => {
@@ -78,7 +72,7 @@ impl Database {
                 return Err(format!("a newer bridge wrote it (version {version} of its tables)"));
             }
         }
-        Self::new(connection, None).map_err(said)
+        Ok((Self::new(connection, None).map_err(said)?, is_damaged))
     }
 
     /// Takes over all that another one holds; what only this one knows stays.

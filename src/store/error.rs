@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
+use super::refusal::Refusal;
+
 /// Why something was not written. The texts are part of an answer to a client.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -20,6 +22,14 @@ pub enum StoreError {
     /// The file is broken; the next start sets it aside.
     #[error("{} is damaged; restart the bridge, it then begins a new one", .0.display())]
     Damaged(PathBuf),
+    /// The system does not let it be written.
+    #[error("{} cannot be written: {refusal}", path.display())]
+    Refused {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        refusal: Refusal,
+    },
     /// Anything else that the database says.
     #[error("{} was not written: {source}", path.display())]
     Other {
@@ -41,7 +51,10 @@ impl StoreError {
             Some(ErrorCode::DiskFull) => Self::Full(path),
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly(path),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(path),
-            _ => Self::Other { path, source },
+            _ => match Refusal::of(&path) {
+                Some(refusal) => Self::Refused { path, refusal },
+                None => Self::Other { path, source },
+            },
         }
     }
 }

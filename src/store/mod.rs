@@ -10,8 +10,11 @@ mod at_rest;
 mod awaited;
 mod database;
 mod error;
+mod image;
 mod ledgers;
+mod log;
 mod open;
+mod refusal;
 mod saved;
 mod schema;
 mod targets;
@@ -48,6 +51,10 @@ const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 /// What the start of the daemon may wait for what was kept.
 const LOAD_PATIENCE: Duration = Duration::from_secs(30);
 
+/// What a log that cannot be read to its end means.
+const LOST: &str = "the log beside it is damaged, and with it the last changes are lost: totals may \
+    begin with what the devices count, and if a target is missing, reload its entry in Home Assistant";
+
 /// The database. Cheap to clone; closed when the last clone is dropped.
 #[derive(Clone)]
 pub struct Store {
@@ -78,8 +85,9 @@ impl Store {
                 warn!("nothing will survive a restart: {reason}");
                 (Self::forgetful(), false)
             }
-            Some(Ok(database)) => {
-                warn!("nothing will survive a restart: {reason}. What was kept before is known");
+            Some(Ok((database, is_damaged))) => {
+                let known = if is_damaged { LOST } else { "what was kept before is known" };
+                warn!("nothing will survive a restart: {reason}; {known}");
                 let is_known = database.has_ledgers();
                 (Some(database), is_known)
             }

@@ -9,8 +9,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Error, ErrorCode, TransactionBehavior};
 use tracing::warn;
 
+use super::LOST;
 use super::aside;
 use super::database::Database;
+use super::image::has_damaged_log;
+use super::refusal::Refusal;
 use super::schema::{self, Version};
 
 /// The file in the state directory.
@@ -61,6 +64,7 @@ pub(super) fn open(
     now: Timestamp,
 ) -> Result<Database, String> {
     let file = directory.join(FILE);
+    let is_log_damaged = has_damaged_log(&file);
     let first = try_open(patience, directory, &file);
     let second = match first {
         Err(Useless::Damaged(reason)) => {
@@ -82,7 +86,12 @@ pub(super) fn open(
             );
             try_open(patience, directory, &file)
         }
-        other => other,
+        other => {
+            if is_log_damaged && other.is_ok() {
+                warn!("{}: {LOST}", file.display());
+            }
+            other
+        }
     };
     second.map_err(|useless| match useless {
         Useless::Taken => format!(
@@ -96,11 +105,14 @@ pub(super) fn open(
 }
 
 fn cannot_write(file: &Path, reason: &str) -> String {
-    format!(
-        "cannot write {}: {reason}; give the user that runs the bridge write permission \
-         on that folder (in a container: on what is mounted at /data)",
-        file.display()
-    )
+    match Refusal::of(file) {
+        Some(refusal) => format!("cannot write {}: {refusal}", file.display()),
+        None => format!(
+            "cannot write {}: {reason}; give the user that runs the bridge write permission \
+             on that folder (in a container: on what is mounted at /data)",
+            file.display()
+        ),
+    }
 }
 
 fn set_aside(file: &Path, why: &str, now: Timestamp) -> Result<PathBuf, String> {

@@ -63,6 +63,13 @@ async fn a_lack_of_file_descriptors_is_waited_out() {
 
 /// Starts the daemon with a small disk of its own as `state_dir`, where that is possible.
 async fn run_on_small_disk(home: &Home, options: &str) -> Option<Bridge> {
+    let data = home.folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    run_with_mounts(home, &format!("mount -t tmpfs -o {options} none {}", data.display())).await
+}
+
+/// Starts the daemon after `mounts` that only it sees, where that is possible.
+async fn run_with_mounts(home: &Home, mounts: &str) -> Option<Bridge> {
     let probe = Command::new("unshare").args(["-rm", "true"]).status().await;
     if !probe.is_ok_and(|status| status.success()) {
         #[expect(clippy::print_stderr, reason = "a test that was not made shall be seen")]
@@ -71,9 +78,7 @@ async fn run_on_small_disk(home: &Home, options: &str) -> Option<Bridge> {
         }
         return None;
     }
-    let data = home.folder.path().join("data");
-    std::fs::create_dir(&data).unwrap();
-    let script = format!("mount -t tmpfs -o {options} none {} && exec \"$@\"", data.display());
+    let script = format!("{mounts} && exec \"$@\"");
     Some(run_by(&["unshare", "-rm", "sh", "-c", &script, "sh"], home).await)
 }
 
@@ -124,6 +129,33 @@ async fn on_a_read_only_disk_the_bridge_works_from_memory() {
     assert_eq!(bridge.post("/api/websocket/register", &body).await.0, 200);
     bridge.stop().await;
     plant.stop().await;
+}
+
+#[tokio::test]
+async fn a_disk_that_is_read_only_after_a_power_cut_costs_neither_targets_nor_energy() {
+    let plant = Plant::start(&["--inverters", "2"]).await;
+    let home = Home::new(&plant.dtu("DTU"));
+    let bridge = home.run().await;
+    bridge.inverters_when(|all| all.as_array().unwrap().len() == 2).await;
+    let body = json!({"websocket_url": "ws://127.0.0.1:9/ws", "name": "HA"});
+    assert_eq!(bridge.post("/api/websocket/register", &body).await.0, 200);
+    let (_, before) = bridge.get("/api/production/current").await;
+    bridge.signal("KILL").await;
+    bridge.ended().await;
+    plant.stop().await;
+
+    let data = home.folder.path().join("data");
+    let data = data.display();
+    let mounts = format!("mount --bind {data} {data} && mount -o remount,ro,bind {data}");
+    let Some(bridge) = run_with_mounts(&home, &mounts).await else { return };
+    let parts = ["the file system is read-only", "what was kept before is known"];
+    let told = bridge.logged("nothing will survive a restart").await;
+    assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+    let (_, targets) = bridge.get("/api/targets").await;
+    assert_eq!(targets[0]["name"], "HA", "{targets}");
+    let (_, after) = bridge.get("/api/production/current").await;
+    assert_eq!(after, before);
+    bridge.stop().await;
 }
 
 #[tokio::test]

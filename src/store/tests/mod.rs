@@ -3,6 +3,7 @@
 mod announced;
 mod failures;
 mod files;
+mod log;
 
 use std::fs;
 use std::path::Path;
