@@ -16,7 +16,8 @@ use tokio::net::TcpStream;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
-use tracing::debug;
+use tracing::instrument::WithSubscriber as _;
+use tracing::{Dispatch, debug};
 
 use super::answer::{answer, is_reading, open_to_pages};
 use super::body::drain;
@@ -27,6 +28,7 @@ use super::patience::Patience;
 use super::receiving::Receiving;
 use super::respond::{self, Response};
 use super::seats::Seat;
+use super::telling::Telling;
 use super::{Api, Limits};
 
 /// How long an answer that has begun may take once the client must leave.
@@ -40,6 +42,7 @@ pub(super) struct Room {
     pub(super) api: Arc<Api>,
     pub(super) limits: Limits,
     pub(super) tasks: TaskTracker,
+    pub(super) telling: Arc<Telling>,
 }
 
 impl Room {
@@ -130,7 +133,13 @@ impl Room {
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr, seat: Arc<Seat>) -> Response {
         let (request, body) = request.into_parts();
         let mut receiving = Receiving::new(body, seat);
-        let response = answer(&self.api, &self.limits, &request, &mut receiving, peer).await;
+        let answered = answer(&self.api, &self.limits, &request, &mut receiving, peer);
+        let response = if self.telling.admits(&request, peer) {
+            answered.await
+        } else {
+            // Whatever comes of it: what a flood makes others say is as much of a flood.
+            answered.with_subscriber(Dispatch::none()).await
+        };
         let body = receiving.into_body();
         // Who asked first whether to send the body has not sent it.
         if !body.is_end_stream() && !request.headers.contains_key(EXPECT) {

@@ -37,6 +37,8 @@ mod courtesy;
 
 mod receiving;
 
+mod telling;
+
 mod connection;
 
 mod server;

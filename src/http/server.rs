@@ -14,6 +14,7 @@ use tracing::{debug, warn};
 
 use super::connection::{LEAVING_TIME, Room};
 use super::seats::Seats;
+use super::telling::Telling;
 use super::{Api, Limits};
 
 /// After the computer ran out of something: long enough not to spin, short enough not to be felt.
@@ -65,13 +66,17 @@ pub async fn serve(listener: TcpListener, api: Arc<Api>, limits: Limits, stop: C
     let tasks = TaskTracker::new();
     let (stopped, metrics) = (stop.clone(), api.metrics.clone());
     let mut seats = Seats::new(limits.max_connections, limits.stall_time, stopped, metrics);
-    let room = Room { api, limits, tasks: tasks.clone() };
-    stop.run_until_cancelled(accept(&listener, &room, &mut seats)).await;
+    let telling = Arc::new(Telling::new());
+    let room = Room { api, limits, tasks: tasks.clone(), telling: Arc::clone(&telling) };
+    let work =
+        async { tokio::join!(accept(&listener, &room, &mut seats), telling.tell_now_and_then()) };
+    stop.run_until_cancelled(work).await;
     drop(listener);
     tasks.close();
     if timeout(LEAVING_TIME.saturating_add(PAUSE), tasks.wait()).await.is_err() {
         debug!("left {} HTTP tasks behind", tasks.len());
     }
+    telling.tell_rest();
 }
 
 async fn accept(listener: &TcpListener, room: &Room, seats: &mut Seats) {

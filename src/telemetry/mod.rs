@@ -3,3 +3,5 @@
 pub mod metrics;
 
 pub mod logging;
+
+pub mod quota;

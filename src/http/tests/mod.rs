@@ -10,4 +10,6 @@ mod figures;
 
 mod front;
 
+mod lines;
+
 mod registrations;
