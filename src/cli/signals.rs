@@ -14,7 +14,7 @@ use tracing::warn;
 
 /// Who tells it to end may do so twice at once: `timeout` sends its signal to the bridge, and to the
 /// group that the bridge is in.
-const SAME_SIGNAL: Duration = Duration::from_secs(1);
+const SAME_SIGNAL: Duration = Duration::from_millis(300);
 
 /// Runs `work` until it ends, SIGTERM or SIGINT tell it to, or a second signal forces it to; and
 /// `beside` until then.

@@ -150,7 +150,7 @@ const fn cure_of_refusal(code: u8) -> &'static str {
         4 => "the device has failed at it: restart it if that stays",
         5 | 6 => "it is busy: is another program asking it, too? A longer `interval` spares it",
         10 | 11 => "a gateway finds no such unit behind it: is `unit_id` right, and the cable?",
-        _ => "is `unit_id` right, and is that a DTU-Pro?",
+        _ => "is that a DTU-Pro, and is `unit_id` right?",
     }
 }
 
@@ -182,11 +182,11 @@ mod tests {
     #[test]
     fn a_refusal_has_a_cure_of_its_code() {
         for (code, cure) in [
-            (1, "is `unit_id` right, and is that a DTU-Pro?"),
+            (1, "is that a DTU-Pro, and is `unit_id` right?"),
             (4, "restart it if that stays"),
             (6, "is another program asking it"),
             (11, "a gateway finds no such unit"),
-            (255, "is `unit_id` right"),
+            (255, "is that a DTU-Pro"),
         ] {
             let told = DtuError::Refused(code).to_string();
             assert!(told.contains(&format!("(exception code {code}); ")), "{told}");

@@ -112,13 +112,13 @@ async fn a_trust_root_that_is_repaired_is_used_at_the_next_attempt() {
     std::fs::write(&root, &authorities.root_pem).unwrap();
     let bridge = home.run().await;
     let failed = |cause: &str| {
-        format!("Connection failed for Target: ca_file cannot be used: {}: {cause}", root.display())
+        format!("Connection failed for Target: ca_file cannot be used: {}{cause}", root.display())
     };
     bridge.logged("Connection failed for Target: hung up during the WebSocket upgrade").await;
     std::fs::remove_file(&root).unwrap();
-    bridge.logged(&failed("")).await;
+    bridge.logged(&failed(" cannot be read: ")).await;
     std::fs::write(&root, "no certificate").unwrap();
-    bridge.logged(&failed("it holds no certificate; name a readable PEM file")).await;
+    bridge.logged(&failed(": it holds no certificate; name a readable PEM file")).await;
     std::fs::write(&root, &authorities.root_pem).unwrap();
     bridge.logged("✓ Connected to: Target").await;
     bridge.stop().await;
