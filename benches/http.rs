@@ -213,7 +213,7 @@ fn plant() -> Snapshot {
         update_json: Bytes::new(),
         sequence: 0,
         stats: wire::Stats::default(),
-        started_at: now,
+        start: hoymiles_bridge::clock::Start::at(now),
         meters: Vec::new(),
         dtus: Vec::new(),
         inverters,

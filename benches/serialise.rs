@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hoymiles_bridge::clock::Start;
 use hoymiles_bridge::plant::reading::AcReading;
 use hoymiles_bridge::plant::serial::InverterSerial;
 use hoymiles_bridge::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
@@ -80,9 +81,10 @@ fn take(reader: &mut SnapshotReader) -> Bytes {
 
 /// What the poller does after each poll.
 fn snapshot(inverters: &[InverterState], zone: &TimeZone) -> Snapshot {
-    let started_at = Timestamp::UNIX_EPOCH;
+    let now = Timestamp::UNIX_EPOCH;
+    let start = Start::at(now);
     let stats = wire::Stats::default();
-    let health = Health::new(&[], started_at, started_at, zone);
+    let health = Health::new(&[], &start, now, zone);
     let plant = wire::Plant::of(inverters, zone);
     let inverters_json = wire::inverters(inverters, zone);
     let meters_json = wire::meters(&[], zone);
@@ -92,7 +94,7 @@ fn snapshot(inverters: &[InverterState], zone: &TimeZone) -> Snapshot {
         inverters: inverters.to_vec(),
         meters: Vec::new(),
         dtus: Vec::new(),
-        started_at,
+        start,
         inverters_json,
         meters_json,
         stats,

@@ -1,8 +1,11 @@
-//! Wall time as a value: who needs the date is given a clock, and a test gives its own.
+//! Wall time as a value: who needs the date is given a clock, and a test gives its own; and a start
+//! that outlives the setting of that clock.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 /// Tells what time it is. Cheap to clone.
 #[derive(Clone)]
@@ -29,5 +32,76 @@ impl WallClock {
 impl std::fmt::Debug for WallClock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("WallClock").field(&self.now()).finish()
+    }
+}
+
+/// A clock that is off by less is left alone: who is told a time again compares it with the last.
+const TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
+
+/// When something began, although the wall clock may have been set since: a Raspberry Pi starts in
+/// 1970, or with the time at which it was switched off.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    began: Instant,
+    told: Timestamp,
+}
+
+impl Start {
+    /// Begins now, which the wall clock calls so.
+    pub fn at(now: Timestamp) -> Self {
+        Self { began: Instant::now(), told: now }
+    }
+
+    /// How long ago it was, whatever the wall clock says.
+    pub fn uptime(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// When it was, by a wall clock that now says `now`. The same answer each time, unless the
+    /// clock was set.
+    pub fn time(&self, now: Timestamp) -> Timestamp {
+        let uptime = SignedDuration::try_from(self.uptime()).unwrap_or(SignedDuration::MAX);
+        let derived = now.checked_sub(uptime).unwrap_or(self.told);
+        let error = derived.duration_since(self.told);
+        if error.abs() > TOLERANCE { derived } else { self.told }
+    }
+
+    /// As of a wall clock that now says `now`.
+    #[must_use]
+    pub fn corrected(self, now: Timestamp) -> Self {
+        Self { told: self.time(now), ..self }
+    }
+
+    /// The wall time that was last found right.
+    pub fn last_told(&self) -> Timestamp {
+        self.told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_is_corrected_when_the_clock_is_set_and_else_stands() {
+        let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+        let mut start = Start::at(at("1970-01-01T00:00:30Z"));
+        for (seconds, now, expected) in [
+            (10, "1970-01-01T00:00:40Z", "1970-01-01T00:00:30Z"),
+            // Set by NTP.
+            (20, "2026-06-10T12:00:30.7Z", "2026-06-10T12:00:00.7Z"),
+            // Milliseconds of reading one clock after the other, and a clock that is slewed.
+            (30, "2026-06-10T12:01:00.702Z", "2026-06-10T12:00:00.7Z"),
+            (86_400, "2026-06-11T12:01:55Z", "2026-06-10T12:00:00.7Z"),
+            // Set back.
+            (1, "2026-06-10T12:00:00Z", "2026-06-09T11:58:59Z"),
+        ] {
+            let before = start.uptime();
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+            assert_eq!(start.time(at(now)), at(expected), "{now}");
+            start = start.corrected(at(now));
+            assert_eq!(start.last_told(), at(expected), "{now}");
+            assert_eq!(start.uptime(), before + Duration::from_secs(seconds));
+        }
     }
 }

@@ -58,7 +58,7 @@ fn snapshots() -> SnapshotReader {
         inverters: Vec::new(),
         meters: Vec::new(),
         dtus: Vec::new(),
-        started_at: Timestamp::UNIX_EPOCH,
+        start: hoymiles_bridge::clock::Start::at(Timestamp::UNIX_EPOCH),
         inverters_json: Bytes::new(),
         meters_json: Bytes::new(),
         update_json: update,

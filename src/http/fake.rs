@@ -76,7 +76,7 @@ pub(super) fn snapshot(inverters: Vec<InverterState>, dtus: Vec<DtuState>) -> Sn
         meters_json: wire::meters(&[], &TimeZone::UTC),
         update_json: bytes::Bytes::new(),
         stats: wire::Stats { inverters_count: 2, ..wire::Stats::default() },
-        started_at: noon(),
+        start: crate::clock::Start::at(noon()),
         meters: Vec::new(),
         inverters,
         dtus,

@@ -52,7 +52,7 @@ pub(super) fn snapshot(data: &Value) -> Snapshot {
         inverters: Vec::new(),
         meters: Vec::new(),
         dtus: Vec::new(),
-        started_at: Timestamp::UNIX_EPOCH,
+        start: crate::clock::Start::at(Timestamp::UNIX_EPOCH),
         inverters_json: Bytes::new(),
         meters_json: Bytes::new(),
         update_json: Bytes::from(json!({"type": "update", "data": data}).to_string()),

@@ -9,6 +9,7 @@ use tracing::{debug, warn};
 use super::book::Book;
 use super::book::doubt::Doubt;
 use super::restore;
+use crate::clock::Start;
 use crate::dtu::PollError;
 use crate::plant::reading::DtuReading;
 use crate::snapshot::health::Health;
@@ -23,11 +24,12 @@ pub struct Keeper(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    started_at: Timestamp,
     store: Store,
     writer: SnapshotWriter,
     // A std mutex: held for pure computing only, never over an await.
     book: Mutex<Book>,
+    /// As last corrected; changed by who holds the book.
+    start: Mutex<Start>,
 }
 
 /// Who is told of a change.
@@ -44,10 +46,12 @@ impl Keeper {
     /// was off, a new day has begun: yesterday's production must not be told as today's.
     pub fn new(mut book: Book, store: Store, started_at: Timestamp) -> (Self, SnapshotReader) {
         book.roll(started_at);
+        let start = Start::at(started_at);
         let inverters_json = wire::inverters(&book.inverters(), book.zone());
-        let first = render(&book, inverters_json, &store, started_at, started_at);
+        let first = render(&book, inverters_json, &store, start, started_at);
         let (writer, reader) = channel(first);
-        (Self(Arc::new(Shared { started_at, store, writer, book: Mutex::new(book) })), reader)
+        let (book, start) = (Mutex::new(book), Mutex::new(start));
+        (Self(Arc::new(Shared { store, writer, book, start })), reader)
     }
 
     /// Enters a poll that reached its end.
@@ -128,13 +132,13 @@ impl Keeper {
         now: Timestamp,
         change: impl FnOnce(&mut Book) -> (Vec<Doubt>, Audience),
     ) -> usize {
-        let Shared { started_at, store, writer, book } = &*self.0;
+        let Shared { store, writer, book, start } = &*self.0;
         let (doubts, rivalries) = {
             // Whoever panicked while holding the book stops the daemon anyway.
             let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
             let (doubts, audience) = change(&mut book);
             let inverters_json = wire::inverters(&book.inverters(), book.zone());
-            let snapshot = render(&book, inverters_json, store, *started_at, now);
+            let snapshot = render(&book, inverters_json, store, corrected(start, now), now);
             let saved = to_save(&book, &snapshot);
             // Still under the lock, so that of two pollers the later one has the last word. None of
             // these waits.
@@ -158,6 +162,13 @@ impl Keeper {
     }
 }
 
+/// When the bridge started, after a look at the clock.
+fn corrected(start: &Mutex<Start>, now: Timestamp) -> Start {
+    let mut start = start.lock().unwrap_or_else(PoisonError::into_inner);
+    *start = start.corrected(now);
+    *start
+}
+
 fn status_of(book: &Book, dtu: &str) -> Option<DtuStatus> {
     book.dtus().iter().find(|state| &*state.name == dtu).map(|state| state.status)
 }
@@ -177,11 +188,11 @@ fn render(
     book: &Book,
     inverters_json: Bytes,
     store: &Store,
-    started_at: Timestamp,
+    start: Start,
     now: Timestamp,
 ) -> Snapshot {
     let stats = stats(book, store);
-    let health = Health::new(book.dtus(), started_at, now, book.zone());
+    let health = Health::new(book.dtus(), &start, now, book.zone());
     let plant = wire::Plant::of(&book.inverters(), book.zone());
     let meters = book.meters();
     let meters_json = wire::meters(&meters, book.zone());
@@ -190,7 +201,7 @@ fn render(
         inverters: book.inverters(),
         meters,
         dtus: book.dtus().to_vec(),
-        started_at,
+        start,
         inverters_json,
         meters_json,
         stats,

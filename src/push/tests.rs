@@ -40,7 +40,7 @@ fn snapshot(text: &str) -> Snapshot {
         inverters: Vec::new(),
         meters: Vec::new(),
         dtus: vec![],
-        started_at: Timestamp::UNIX_EPOCH,
+        start: crate::clock::Start::at(Timestamp::UNIX_EPOCH),
         inverters_json: Bytes::new(),
         meters_json: Bytes::new(),
         update_json: Bytes::from(text.to_owned()),

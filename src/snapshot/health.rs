@@ -10,6 +10,7 @@ use super::Snapshot;
 use super::state::{DtuState, DtuStatus};
 use super::warning::Warning;
 use super::wire::time;
+use crate::clock::Start;
 use crate::plant::model;
 
 /// Whether some DTU answered within its limit, or is known to be asleep.
@@ -28,7 +29,7 @@ pub fn is_healthy(dtus: &[DtuState], now: Timestamp) -> bool {
 pub struct Health {
     healthy: bool,
     version: &'static str,
-    uptime_seconds: i64,
+    uptime_seconds: u64,
     start_time: String,
     dtus: BTreeMap<String, DtuHealth>,
 }
@@ -58,16 +59,16 @@ struct DtuHealth {
 impl Health {
     /// The health object of `snapshot`, seen at `now`.
     pub fn of(snapshot: &Snapshot, now: Timestamp, zone: &TimeZone) -> Self {
-        Self::new(&snapshot.dtus, snapshot.started_at, now, zone)
+        Self::new(&snapshot.dtus, &snapshot.start, now, zone)
     }
 
     /// The health object of these DTUs, seen at `now`.
-    pub fn new(dtus: &[DtuState], started_at: Timestamp, now: Timestamp, zone: &TimeZone) -> Self {
+    pub fn new(dtus: &[DtuState], start: &Start, now: Timestamp, zone: &TimeZone) -> Self {
         Self {
             healthy: is_healthy(dtus, now),
             version: env!("CARGO_PKG_VERSION"),
-            uptime_seconds: seconds_between(started_at, now),
-            start_time: time(started_at, zone),
+            uptime_seconds: start.uptime().as_secs(),
+            start_time: time(start.time(now), zone),
             dtus: dtus
                 .iter()
                 .map(|dtu| (dtu.name.to_string(), dtu_health(dtu, now, zone)))

@@ -11,10 +11,10 @@ pub mod warning;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use self::state::{DtuState, InverterState, MeterState};
+use crate::clock::Start;
 
 /// The plant at one instant, and its JSON, made once for all who send it.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct Snapshot {
     /// In the order of the configuration.
     pub dtus: Vec<DtuState>,
     /// When the bridge started.
-    pub started_at: Timestamp,
+    pub start: Start,
     /// The body of `GET /api/inverters`.
     pub inverters_json: Bytes,
     /// The body of `GET /api/meters`.

@@ -13,7 +13,7 @@ const BRIDGE: [Figure<Snapshot>; 3] = [
     Figure {
         name: "start_time_seconds",
         help: about(Bridge, "start_time"),
-        value: Value::Gauge(|snapshot| Some(seconds(snapshot.started_at))),
+        value: Value::Gauge(|snapshot| Some(seconds(snapshot.start.last_told()))),
     },
     Figure {
         name: "database_size_bytes",

@@ -1,5 +1,7 @@
 //! Each request of the contract and its answer; no answer has a header that was not thought of.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
@@ -128,6 +130,7 @@ async fn before_the_first_reading_lists_are_empty() {
 
 #[tokio::test]
 async fn health_and_ready_say_the_same() {
+    tokio::time::pause();
     let long_ago = noon() - jiff::SignedDuration::from_hours(1);
     for (dtu, status) in [
         (dtu(DtuStatus::Online, Some(noon())), 200),
@@ -137,6 +140,7 @@ async fn health_and_ready_say_the_same() {
         (dtu(DtuStatus::Unknown, None), 503),
     ] {
         let api = api_over(snapshot(Vec::new(), vec![dtu]));
+        tokio::time::advance(Duration::from_secs(60)).await;
         let health = ask(&api, "GET", "/health").await;
         assert_eq!(health.status, status);
         assert_eq!(health.json()["healthy"], status == 200);

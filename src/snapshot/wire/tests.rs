@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::clock::Start;
 use crate::config::Protocol;
 use crate::plant::reading::AcReading;
 use crate::plant::serial::InverterSerial;
@@ -81,8 +82,8 @@ fn an_inverter_is_written_as_the_contract_says() {
     assert_eq!(inverters(&[], &berlin()), "[]");
 }
 
-#[test]
-fn an_update_holds_what_the_api_serves() {
+#[tokio::test(start_paused = true)]
+async fn an_update_holds_what_the_api_serves() {
     let now = at("2026-06-10T10:00:30Z");
     let dtu = DtuState {
         status: DtuStatus::Online,
@@ -95,7 +96,9 @@ fn an_update_holds_what_the_api_serves() {
         listed: Some(Listed { inverters: 19, ports: 37 }),
         ..DtuState::unknown("DTU", Protocol::Modbus, Duration::from_secs(300))
     };
-    let health = Health::new(&[dtu], at("2026-06-10T09:57:00Z"), now, &berlin());
+    let start = Start::at(at("2026-06-10T09:57:00Z"));
+    tokio::time::advance(Duration::from_secs(210)).await;
+    let health = Health::new(&[dtu], &start, now, &berlin());
     let plant = Plant::of(&[inverter()], &berlin());
     let (inverters, meters) = (inverters(&[inverter()], &berlin()), meters(&[], &berlin()));
     let update = update(&health, &Stats::default(), &plant, &inverters, &meters);
