@@ -32,6 +32,11 @@ impl Fixed {
             token_file: _,
             max_connections,
             header_timeout,
+            max_header_bytes,
+            max_headers,
+            body_timeout,
+            write_timeout,
+            stall_timeout,
             registration: _,
         } = http;
         [
@@ -42,6 +47,11 @@ impl Fixed {
             ("http.token", is_same_token(token, &old.http.token)),
             ("http.max_connections", *max_connections == old.http.max_connections),
             ("http.header_timeout", *header_timeout == old.http.header_timeout),
+            ("http.max_header_bytes", *max_header_bytes == old.http.max_header_bytes),
+            ("http.max_headers", *max_headers == old.http.max_headers),
+            ("http.body_timeout", *body_timeout == old.http.body_timeout),
+            ("http.write_timeout", *write_timeout == old.http.write_timeout),
+            ("http.stall_timeout", *stall_timeout == old.http.stall_timeout),
             ("log.level", log.level == old.log.level),
             ("log.format", log.format == old.log.format),
         ]
@@ -69,9 +79,13 @@ mod tests {
         let mut new = old.clone();
         new.state_dir = "elsewhere".into();
         new.http.token = Some("hush".into());
+        new.http.max_headers = 20;
         new.mqtt = Some(MqttConfig::default());
         new.poll.interval *= 2;
-        assert_eq!(Fixed::of(&old).changed(&new), ["state_dir", "mqtt", "http.token"]);
+        assert_eq!(
+            Fixed::of(&old).changed(&new),
+            ["state_dir", "mqtt", "http.token", "http.max_headers"]
+        );
         let mut other = new.clone();
         other.mqtt = Some(MqttConfig { password: Some("hush".into()), ..MqttConfig::default() });
         assert_eq!(Fixed::of(&new).changed(&other), ["mqtt"], "a password");

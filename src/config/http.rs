@@ -24,6 +24,20 @@ pub struct HttpConfig {
     /// How long a client may take to send its request's header.
     #[serde(deserialize_with = "duration::deserialize")]
     pub header_timeout: Duration,
+    /// How many bytes such a header may have.
+    pub max_header_bytes: usize,
+    /// How many lines such a header may have.
+    pub max_headers: usize,
+    /// How long a client may take to send its request's body.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub body_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub write_timeout: Duration,
+    /// How long a client may hold up its own request or answer while a newcomer finds all
+    /// connections taken.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub stall_timeout: Duration,
     /// Who may register targets.
     pub registration: RegistrationConfig,
 }
@@ -36,6 +50,14 @@ impl Default for HttpConfig {
             token_file: None,
             max_connections: 256,
             header_timeout: Duration::from_secs(10),
+            max_header_bytes: 64 << 10,
+            max_headers: 100,
+            // The longest body over the slowest of home networks.
+            body_timeout: Duration::from_secs(10),
+            // Who takes nothing for so long is not reading any more.
+            write_timeout: Duration::from_secs(30),
+            // Longer than a home network takes for what is on its way.
+            stall_timeout: Duration::from_millis(100),
             registration: RegistrationConfig::default(),
         }
     }

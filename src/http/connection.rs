@@ -33,8 +33,6 @@ use super::{Api, Limits};
 
 /// How long an answer that has begun may take once the client must leave.
 pub(super) const LEAVING_TIME: Duration = Duration::from_secs(1);
-/// Of a request's header.
-const HEADER_BYTES: usize = 64 * 1024;
 
 /// What all connections share. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -68,7 +66,7 @@ impl Room {
         });
         let framing = Framing::new(stream, Arc::clone(&is_unclear));
         let patience = Patience::new(framing, Arc::clone(&seat), self.limits.write_timeout);
-        let stream = Courtesy::new(patience);
+        let stream = Courtesy::new(patience, self.limits);
         let connection = self.http().serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let ended = tokio::select! {
@@ -90,13 +88,12 @@ impl Room {
 
     /// Tells a client that there is no seat for it.
     pub(super) async fn refuse(self, stream: TcpStream) {
+        let stream = Courtesy::new(stream, self.limits);
         let service = service_fn(async |request: Request<Incoming>| {
             Ok::<_, Infallible>(open_to_pages(request.method(), respond::full()))
         });
-        let connection = self
-            .http()
-            .keep_alive(false)
-            .serve_connection(TokioIo::new(Courtesy::new(stream)), service);
+        let connection =
+            self.http().keep_alive(false).serve_connection(TokioIo::new(stream), service);
         // It was told, or it was not listening.
         drop(timeout(LEAVING_TIME, connection).await);
     }
@@ -106,7 +103,8 @@ impl Room {
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_timeout)
-            .max_buf_size(HEADER_BYTES)
+            .max_buf_size(self.limits.header_bytes)
+            .max_headers(self.limits.headers)
             // A client may close its own half once it has asked, and still wait for the answer.
             .half_close(true);
         builder

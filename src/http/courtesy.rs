@@ -1,6 +1,7 @@
 //! A stream that says in words why a request is refused where the HTTP library itself refuses it:
 //! its own answers to what is no HTTP have no body.
 
+use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,19 +10,12 @@ use bytes::{Buf as _, Bytes};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How the library's own answers begin, and what they mean.
-const REFUSALS: [(&str, &str); 3] = [
-    (
-        "HTTP/1.1 400 ",
-        "this is no HTTP/1.1 request: its first line, a header or the length of its body cannot be \
-         understood (a path must be percent-encoded, and https:// is not spoken on this port)",
-    ),
-    ("HTTP/1.1 414 ", "the path is too long"),
-    (
-        "HTTP/1.1 431 ",
-        "the request has too many headers (100 are taken), or more than 64 KiB of them",
-    ),
-];
+use super::Limits;
+
+/// How the library's own answers begin.
+const NOT_UNDERSTOOD: &str = "HTTP/1.1 400 ";
+const TOO_LONG: &str = "HTTP/1.1 414 ";
+const TOO_LARGE: &str = "HTTP/1.1 431 ";
 /// The only header of the library's own answers that a body changes.
 const NO_BODY: &str = "content-length: 0\r\n";
 /// What each answer of ours has, and none of the library's.
@@ -31,14 +25,15 @@ const OURS: &str = "cache-control: ";
 #[derive(Debug)]
 pub(super) struct Courtesy<S> {
     stream: S,
+    limits: Limits,
     /// What is left of an answer that is written in place of the library's.
     words: Bytes,
 }
 
 impl<S> Courtesy<S> {
     /// Whatever is an answer of ours passes unchanged.
-    pub(super) const fn new(stream: S) -> Self {
-        Self { stream, words: Bytes::new() }
+    pub(super) const fn new(stream: S, limits: Limits) -> Self {
+        Self { stream, limits, words: Bytes::new() }
     }
 }
 
@@ -50,7 +45,7 @@ impl<S: AsyncWrite + Unpin> Courtesy<S> {
         bytes: &[u8],
     ) -> Option<Poll<io::Result<usize>>> {
         if self.words.is_empty() {
-            self.words = in_words(bytes)?;
+            self.words = in_words(bytes, &self.limits)?;
         }
         Some(self.poll_rest(context).map_ok(|()| bytes.len()))
     }
@@ -67,8 +62,8 @@ impl<S: AsyncWrite + Unpin> Courtesy<S> {
 }
 
 /// The library's own answer with a body that says why.
-fn in_words(bytes: &[u8]) -> Option<Bytes> {
-    let (_, why) = REFUSALS.iter().find(|(begin, _)| bytes.starts_with(begin.as_bytes()))?;
+fn in_words(bytes: &[u8], limits: &Limits) -> Option<Bytes> {
+    let why = meaning(bytes, limits)?;
     let answer = std::str::from_utf8(bytes).ok()?;
     if answer.contains(OURS) || !answer.ends_with("\r\n\r\n") {
         return None;
@@ -79,6 +74,27 @@ fn in_words(bytes: &[u8]) -> Option<Bytes> {
     let headers =
         format!("content-type: application/json\r\n{OURS}no-store\r\ncontent-length: {length}\r\n");
     Some(Bytes::from([before, &headers, after, &body].concat()))
+}
+
+/// What the library's own answer means.
+fn meaning(bytes: &[u8], limits: &Limits) -> Option<Cow<'static, str>> {
+    let is = |begin: &str| bytes.starts_with(begin.as_bytes());
+    if is(NOT_UNDERSTOOD) {
+        let why = "this is no HTTP/1.1 request: its first line, a header or the length of its body \
+                   cannot be understood (a path must be percent-encoded, and https:// is not spoken \
+                   on this port)";
+        Some(Cow::Borrowed(why))
+    } else if is(TOO_LONG) {
+        Some(Cow::Borrowed("the path is too long"))
+    } else if is(TOO_LARGE) {
+        Some(Cow::Owned(format!(
+            "the request has more than {} headers (http.max_headers), or more than {} bytes of them \
+             (http.max_header_bytes)",
+            limits.headers, limits.header_bytes
+        )))
+    } else {
+        None
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Courtesy<S> {
@@ -135,11 +151,12 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     use super::*;
+    use crate::http::fake::limits;
 
     /// What a client reads, a few bytes at a time, of what is written.
     async fn read_of(written: &str) -> String {
         let (ours, mut theirs) = duplex(7);
-        let mut stream = Courtesy::new(ours);
+        let mut stream = Courtesy::new(ours, limits());
         let mut read = String::new();
         let writing = async {
             stream.write_all(written.as_bytes()).await.unwrap();
@@ -156,7 +173,7 @@ mod tests {
                    content-length: 0\r\ndate: now\r\n\r\n";
         let read = read_of(own).await;
         let (head, body) = read.split_once("\r\n\r\n").unwrap();
-        assert!(body.starts_with("{\"error\":\"the request has too many headers"), "{body}");
+        assert!(body.starts_with("{\"error\":\"the request has more than 100 headers"), "{body}");
         let length = format!("content-length: {}", body.len());
         for header in ["connection: close", "content-type: application/json", &length, "date: now"]
         {

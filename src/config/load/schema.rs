@@ -129,6 +129,11 @@ const HTTP: &[Key] = &[
     value("token_file", Kind::Text),
     value("max_connections", Kind::Integer(1, 65_535)),
     duration("header_timeout", 100, 5 * MINUTE),
+    value("max_header_bytes", Kind::Integer(8 << 10, 1 << 20)),
+    value("max_headers", Kind::Integer(16, 1_000)),
+    duration("body_timeout", 100, 5 * MINUTE),
+    duration("write_timeout", 100, 5 * MINUTE),
+    duration("stall_timeout", 10, MINUTE),
     key("registration", Shape::Section(REGISTRATION)),
 ];
 

@@ -150,6 +150,23 @@ async fn a_header_without_end_is_refused() {
 }
 
 #[tokio::test]
+async fn who_says_more_than_is_allowed_is_told_how_much_that_is() {
+    let server = Server::start(Limits { headers: 20, header_bytes: 8_192, ..limits() });
+    for (count, size, status) in [(18, 10, 200), (21, 10, 431), (2, 3_000, 200), (4, 3_000, 431)] {
+        let mut client = server.client().await;
+        let header = format!("X: {}\r\n", "y".repeat(size)).repeat(count);
+        client.try_to_say(&format!("GET /ready HTTP/1.1\r\nHost: test\r\n{header}\r\n")).await;
+        let reply = client.reply().await;
+        assert_eq!(reply.status, status, "{count} of {size} bytes");
+        if status == 431 {
+            let words =
+                ["20 headers (http.max_headers)", "8192 bytes of them (http.max_header_bytes)"];
+            assert!(words.iter().all(|words| reply.body.contains(words)), "{}", reply.body);
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_can_be_read_in_two_ways_is_refused_and_nothing_after_it_read() {
     let server = server(4);
     let (chunked, length) = ("Transfer-Encoding: chunked\r\n", "Content-Length: 2\r\n");

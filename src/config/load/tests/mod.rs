@@ -88,6 +88,13 @@ fn values_of_the_wrong_kind_are_told_with_what_was_expected() {
     check("[log]\nformat = \"jsn\"", &["log.format: \"jsn\" is unknown, did you mean \"json\""]);
     check("[http]\nlisten = \":8080\"", &["http.listen", "0.0.0.0:8080"]);
     check("[http]\nmax_connections = 0", &["http.max_connections: 0 is out of range"]);
+    check("[http]\nmax_header_bytes = 8191", &["max_header_bytes: 8191", "from 8192 to 1048576"]);
+    check("[http]\nmax_headers = 15", &["http.max_headers: 15 is out of range", "from 16 to 1000"]);
+    for key in ["header_timeout", "body_timeout", "write_timeout"] {
+        let wrong = format!("http.{key}: \"99ms\" is out of range");
+        check(&format!("[http]\n{key} = \"99ms\""), &[&wrong, "from 100ms to 5m"]);
+    }
+    check("[http]\nstall_timeout = \"2m\"", &["stall_timeout: \"2m\"", "from 10ms to 1m"]);
     check(
         "[http.registration]\nmax_targets = 1001",
         &["max_targets: 1001 is out of range", "1000"],
