@@ -1,14 +1,10 @@
 //! `healthcheck`: asks the running bridge whether it is ready, for containers without curl.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
 use anyhow::{anyhow, bail};
-use reqwest::Client;
-use reqwest::redirect::Policy;
 
-/// A bridge that takes longer is not well.
-const LIMIT: Duration = Duration::from_secs(5);
+use super::neighbour::{self, SMALL};
 
 /// Whether the bridge that listens on `listen` is ready.
 pub async fn healthcheck(listen: SocketAddr) -> anyhow::Result<bool> {
@@ -20,14 +16,20 @@ pub async fn healthcheck(listen: SocketAddr) -> anyhow::Result<bool> {
     }
     // The library wants to know how TLS would be spoken; an error means that it knows already.
     drop(rustls::crypto::ring::default_provider().install_default());
-    // A proxy of the environment has no business between a process and itself.
-    let client = Client::builder().no_proxy().redirect(Policy::none()).timeout(LIMIT).build()?;
+    let client = neighbour::client()?;
     let mut refused = anyhow!("cannot ask the bridge on {listen}");
     for address in reachable(listen) {
         match client.get(format!("http://{address}/ready")).send().await {
             Ok(answer) => {
                 return match answer.status().as_u16() {
-                    200 => Ok(true),
+                    200 => match neighbour::body(answer, SMALL).await {
+                        Ok(body) if body == b"OK" => Ok(true),
+                        Ok(_) | Err(_) => {
+                            bail!(
+                                "{address} answered with something else than OK: that is not the bridge"
+                            )
+                        }
+                    },
                     503 => Ok(false),
                     other => bail!("{address} answered {other}: that is not the bridge"),
                 };
@@ -101,6 +103,9 @@ mod tests {
             check("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await,
             Ok(false)
         );
+        // Some answer 200 whatever they are asked.
+        let other = check("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await.unwrap_err();
+        assert!(other.contains("not the bridge"), "{other}");
         let other = check("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await.unwrap_err();
         assert!(other.contains("answered 404"), "{other}");
         let other = check("SSH-2.0-OpenSSH\r\n").await.unwrap_err();

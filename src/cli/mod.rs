@@ -10,6 +10,8 @@ mod exit;
 
 pub mod healthcheck;
 
+mod neighbour;
+
 pub mod open_files;
 
 mod read;

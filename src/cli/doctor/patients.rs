@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::daemon::{AtPort, Daemon, TargetTold};
+use super::daemon::{AtPort, TargetTold, Untold};
 use super::report::Step;
 use super::target::{Depth, Patient};
 use crate::config::{Config, TargetConfig};
@@ -15,6 +15,8 @@ use crate::targets::endpoint::Endpoint;
 use crate::targets::target::Settings;
 
 const CONNECTED: &str = "the running bridge is connected; --force connects a second time";
+const UNTOLD: &str =
+    "the running bridge does not tell whether it is connected; --force connects all the same";
 const TOKEN_UNKNOWN: &str =
     "its token is known to the running bridge only, which says above how it fares";
 
@@ -25,10 +27,20 @@ pub(super) fn gather(
     force: bool,
 ) -> (Vec<Patient>, Option<Step>) {
     let (told, saved, problem) = known(config, at_port);
+    let is_untold = matches!(at_port, AtPort::Bridge(daemon) if daemon.targets.is_err());
+    // What a running bridge is connected to is not connected to a second time.
+    let unless_forced = |depth| if force { Depth::Token } else { depth };
     let mut patients: Vec<Patient> = config
         .targets
         .iter()
-        .filter_map(|target| configured(target, &told, &saved, force))
+        .filter_map(|target| configured(target, &told, &saved))
+        .map(|patient| match &patient.told {
+            Some(told) if told.state == "connected" => {
+                Patient { depth: unless_forced(Depth::Http(CONNECTED)), ..patient }
+            }
+            None if is_untold => Patient { depth: unless_forced(Depth::Http(UNTOLD)), ..patient },
+            Some(_) | None => patient,
+        })
         .collect();
     let allow = Arc::new(Allow::parse(&config.http.registration.allow));
     let is_new = |patients: &[Patient], endpoint: &Endpoint| {
@@ -55,7 +67,7 @@ fn known(config: &Config, at_port: &AtPort) -> (Vec<TargetTold>, Vec<SavedTarget
     if let AtPort::Bridge(daemon) = at_port {
         return match &daemon.targets {
             Ok(targets) => (targets.clone(), Vec::new(), None),
-            Err(error) => (Vec::new(), Vec::new(), Some(untold(daemon, error))),
+            Err(untold) => (Vec::new(), Vec::new(), Some(not_told(untold))),
         };
     }
     match at_rest(&config.state_dir) {
@@ -64,11 +76,11 @@ fn known(config: &Config, at_port: &AtPort) -> (Vec<TargetTold>, Vec<SavedTarget
     }
 }
 
-fn untold(_daemon: &Daemon, error: &str) -> Step {
+fn not_told(untold: &Untold) -> Step {
     Step::wrong(
         "targets",
-        format!("the running bridge does not tell its targets: {error}"),
-        "is http.token the one that the bridge was started with?",
+        format!("the running bridge does not tell its targets: {}", untold.cause()),
+        untold.cure(),
     )
 }
 
@@ -99,7 +111,6 @@ fn configured(
     target: &TargetConfig,
     told: &[TargetTold],
     saved: &[SavedTarget],
-    force: bool,
 ) -> Option<Patient> {
     let parse = |url: &SecretString| Endpoint::parse(url.expose_secret()).ok();
     let original = parse(&target.url)?;
@@ -110,14 +121,13 @@ fn configured(
     let newer = saved.iter().find(|saved| saved.key == original.key());
     let endpoint = newer.and_then(|saved| parse(&saved.url)).unwrap_or(original);
     let told = told.iter().find(|told| told.name == target.name).cloned();
-    let is_connected = told.as_ref().is_some_and(|told| told.state == "connected");
     Some(Patient {
         name: target.name.clone(),
         endpoint,
         settings: Settings::of(target),
         is_registered: false,
         told,
-        depth: if is_connected && !force { Depth::Http(CONNECTED) } else { Depth::Token },
+        depth: Depth::Token,
     })
 }
 

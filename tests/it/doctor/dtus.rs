@@ -61,7 +61,7 @@ async fn each_fault_of_a_dtu_fails_its_step_with_cause_and_cure() {
         ),
         ("close", &["name+", "tcp+", "protocol-"], "closed the connection"),
         ("garbage", &["name+", "tcp+", "protocol-"], "is this the Modbus port?"),
-        ("exception=2", &["name+", "tcp+", "protocol-"], "is `unit_id` right?"),
+        ("exception=2", &["name+", "tcp+", "protocol-"], "is `unit_id` right"),
         ("not-mapped", &["name+", "tcp+", "protocol+", "inverters-"], "some minutes"),
     ] {
         let plant = Plant::start(&["--inverters", "2", "--fault", fault]).await;

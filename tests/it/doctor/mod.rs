@@ -4,6 +4,7 @@ mod broker;
 mod dtus;
 mod house;
 mod running;
+mod strangers;
 mod targets;
 
 use serde_json::Value;
@@ -51,10 +52,15 @@ impl Findings {
 
 /// Runs `doctor` with the configuration of `home`, as if its HTTP address were `listen`.
 async fn doctor(home: &Home, listen: &str, options: &[&str]) -> Findings {
+    doctor_in(&[("HOYMILES__HTTP__LISTEN", listen)], home, options).await
+}
+
+/// Runs `doctor` with the configuration of `home` and these variables.
+async fn doctor_in(environment: &[(&str, &str)], home: &Home, options: &[&str]) -> Findings {
     let config = home.config();
     let arguments = ["doctor", "--json", "--config", config.to_str().unwrap()];
     let mut command = command(&[&arguments[..], options].concat());
-    command.env("HOYMILES__HTTP__LISTEN", listen);
+    command.envs(environment.iter().copied());
     let output = within_guard("end of doctor", command.output()).await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let subjects: Value = serde_json::from_str(&text).unwrap_or_else(|error| {

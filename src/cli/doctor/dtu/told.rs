@@ -88,9 +88,7 @@ fn online(config: &DtuConfig, told: &DtuTold, daemon: &Daemon) -> Told {
             }
         },
     ];
-    let mine = || daemon.inverters.iter().filter(|inverter| inverter.dtu_name == config.name);
-    let ports = mine().map(|inverter| inverter.ports.len()).sum();
-    steps.push(super::answer::inverters(mine().count(), ports));
+    steps.push(inverters(config, daemon));
     let age = told.seconds_since_last_success.unwrap_or(0);
     steps.push(Step::fine("age", format!("asked {} ago", words::seconds(age))));
     steps.extend(told.warnings.iter().map(|warning| {
@@ -98,6 +96,21 @@ fn online(config: &DtuConfig, told: &DtuTold, daemon: &Daemon) -> Told {
         Step::wrong("values", cause, cure)
     }));
     Told { steps, is_answered: true }
+}
+
+fn inverters(config: &DtuConfig, daemon: &Daemon) -> Step {
+    match &daemon.inverters {
+        Ok(all) => {
+            let mine = || all.iter().filter(|inverter| inverter.dtu_name == config.name);
+            let ports = mine().map(|inverter| inverter.ports.len()).sum();
+            super::answer::inverters(mine().count(), ports)
+        }
+        Err(untold) => Step::untested(
+            "inverters",
+            format!("the running bridge does not tell them: {}", untold.cause()),
+        )
+        .hinting(untold.cure()),
+    }
 }
 
 #[cfg(test)]
@@ -119,9 +132,9 @@ mod tests {
             let daemon = Daemon {
                 address: "127.0.0.1:8080".parse().unwrap(),
                 health: serde_json::from_value(health).unwrap(),
-                keeps_in: None,
+                keeps_in: Ok("sqlite".to_owned()),
                 targets: Ok(Vec::new()),
-                inverters: serde_json::from_value(inverters).unwrap(),
+                inverters: Ok(serde_json::from_value(inverters).unwrap()),
             };
             let told = of(&config, &daemon, Duration::from_secs(60));
             let wrong = told.steps.iter().filter(|step| step.ok == Some(false));

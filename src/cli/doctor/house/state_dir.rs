@@ -23,20 +23,25 @@ pub(super) fn look(folder: &Path, at_port: &AtPort) -> Step {
             format!("cannot write in {shown}: {error}{}", owners(folder)),
             cure(&error),
         ),
-        Ok(()) if is_in_memory(at_port) => Step::wrong(
-            STEP,
-            format!("{shown} can be written, but the bridge that runs keeps all in memory"),
-            "it could not write there when it started: restart it, and read its first log lines",
-        ),
-        Ok(()) => Step::fine(STEP, format!("{shown} can be written")),
+        Ok(()) => writable(&shown.to_string(), at_port),
     };
     step.taking(began.elapsed())
 }
 
-fn is_in_memory(at_port: &AtPort) -> bool {
-    match at_port {
-        AtPort::Bridge(daemon) => daemon.keeps_in.as_deref() == Some("memory"),
-        AtPort::Nobody | AtPort::Stranger(_) | AtPort::Silent => false,
+fn writable(shown: &str, at_port: &AtPort) -> Step {
+    let fine = Step::fine(STEP, format!("{shown} can be written"));
+    let AtPort::Bridge(daemon) = at_port else { return fine };
+    match &daemon.keeps_in {
+        Ok(place) if place == "memory" => Step::wrong(
+            STEP,
+            format!("{shown} can be written, but the bridge that runs keeps all in memory"),
+            "it could not write there when it started: restart it, and read its first log lines",
+        ),
+        Ok(_) => fine,
+        Err(untold) => fine.hinting(format!(
+            "the running bridge does not tell whether it keeps its state there: {}",
+            untold.cause()
+        )),
     }
 }
 

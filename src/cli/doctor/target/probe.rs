@@ -23,8 +23,13 @@ pub(super) async fn probe(patient: &Patient, tls: &Tls) -> Vec<Step> {
         stages.failed(failure);
     }
     let mut steps = stages.steps;
-    let is_connected = patient.told.as_ref().is_some_and(|told| told.state == "connected");
-    let is_websocket = is_connected || matches!(opened, Ok(Some(_)));
+    let may_be_connected = match (&patient.told, depth) {
+        (Some(told), _) => told.state == "connected",
+        // Nobody tells it, which is why it goes no further.
+        (None, Depth::Http(_)) => true,
+        (None, Depth::Token) => false,
+    };
+    let is_websocket = may_be_connected || matches!(opened, Ok(Some(_)));
     if let Some(at) = place_of_http(&steps, endpoint.is_tls()) {
         // It names the same file as the attempt before, which has just been read.
         let client = tls.client_config(settings.ca_file.as_deref()).await;
