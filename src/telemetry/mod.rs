@@ -5,3 +5,6 @@ pub mod metrics;
 pub mod logging;
 
 pub mod quota;
+
+#[cfg(test)]
+pub(crate) mod heard;

@@ -1,40 +1,17 @@
 //! What of a flood of requests is logged.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use crate::http::fake::{Client, GUARD, Server, limits};
+use crate::telemetry::heard::Heard;
 use crate::telemetry::quota::{BURST, PAUSE};
 
-/// Everything that is logged at info and above.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn lines_with(&self, part: &str) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
-    }
-
-    /// How many lines with `part` there are, and how many more were not logged by a line with `rest`.
-    fn counts(&self, part: &str, rest: &str) -> (usize, usize) {
-        let number = |line: &String| {
-            let (_, after) = line.split_once("[API Request] ").unwrap();
-            after.split(' ').next().unwrap().parse::<usize>().unwrap()
-        };
-        (self.lines_with(part).len(), self.lines_with(rest).iter().map(number).sum())
-    }
+/// How many lines with `part` there are, and how many more were not logged by a line with `rest`.
+fn counts(lines: &[String], part: &str, rest: &str) -> (usize, usize) {
+    let number = |line: &String| {
+        let (_, after) = line.split_once("[API Request] ").unwrap();
+        after.split(' ').next().unwrap().parse::<usize>().unwrap()
+    };
+    let told = lines.iter().filter(|line| line.contains(part)).count();
+    (told, lines.iter().filter(|line| line.contains(rest)).map(number).sum())
 }
 
 async fn flood(client: &mut Client, request: &str, count: usize) {
@@ -48,11 +25,7 @@ async fn flood(client: &mut Client, request: &str, count: usize) {
 
 #[tokio::test]
 async fn a_flood_of_requests_is_no_flood_of_lines() {
-    let log = Log::default();
-    let writer = log.clone();
-    let _listening = tracing::subscriber::set_default(
-        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish(),
-    );
+    let (heard, _listening) = Heard::listening();
     let began = tokio::time::Instant::now();
     let server = Server::start(limits());
     let mut client = server.client().await;
@@ -70,7 +43,7 @@ async fn a_flood_of_requests_is_no_flood_of_lines() {
         ("GET /api/ports from 127.0.0.1", "more requests from 127.0.0.1", 1_500),
         ("Registration refused", "more POST and DELETE requests from 127.0.0.1", 1_000),
     ] {
-        let (told, untold) = log.counts(part, rest);
+        let (told, untold) = counts(&heard.lines(), part, rest);
         assert!((least..=most).contains(&told), "{told} lines with {part:?}, of at most {most}");
         assert_eq!(told + untold, count, "{part:?}");
     }

@@ -3,11 +3,9 @@
 mod warnings;
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
 use std::sync::Mutex;
 
 use jiff::Timestamp;
-use tracing::subscriber::DefaultGuard;
 
 use super::book::Book;
 use super::*;
@@ -19,6 +17,7 @@ use crate::plant::units::Watts;
 use crate::snapshot::SnapshotReader;
 use crate::snapshot::state::{DtuState, DtuStatus};
 use crate::store::Store;
+use crate::telemetry::heard::Heard;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
@@ -51,41 +50,6 @@ impl Dtu for ScriptedDtu {
     }
 }
 
-/// Everything that was logged at info and above, without times.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn listening() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::INFO)
-            .with_ansi(false)
-            .with_target(false)
-            .without_time()
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(|line| line.trim().to_owned()).collect()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What a DTU's polls led to.
 struct Outcome {
     /// The seconds at which it was asked.
@@ -114,7 +78,7 @@ async fn run_by(
     pauses: Duration,
     says: Vec<Result<DtuReading, DtuError>>,
 ) -> Outcome {
-    let (log, _listening) = Log::listening();
+    let (log, _listening) = Heard::listening();
     let started = Instant::now();
     let clock = WallClock::from_fn(move || time(started.elapsed()));
     let state = DtuState::unknown("Roof", Protocol::Protobuf, Duration::from_secs(300));

@@ -1,34 +1,12 @@
 //! What a DTU says of the performance mode.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
-use tracing_subscriber::fmt;
-
 use super::*;
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::telemetry::heard::Heard;
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_performance_mode_is_told_once() {
     for (answer, told) in [((33, 5), 1), ((33, 0), 0), ((1, 5), 0)] {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = fmt().with_max_level(tracing::Level::WARN).with_ansi(false);
-        let subscriber = subscriber.with_writer(move || writer.clone()).finish();
-        let _listening = tracing::subscriber::set_default(subscriber);
+        let (heard, _listening) = Heard::listening();
         let mut pair = Pair::with(&ONE, Settings { performance_mode: true, ..settings() });
         pair.dtu.mode_answer = answer;
         // It repeats itself, so it is told again.
@@ -38,11 +16,9 @@ async fn a_refused_performance_mode_is_told_once() {
         }
         let asked = pair.commands().iter().filter(|command| *command == "A305").count();
         assert!(asked > 1, "{answer:?}");
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        let line = "WARN hoymiles_bridge::dtu::protobuf::client: DTU Roof: refuses the performance mode \
-                    (error code 5); remove `performance_mode`";
-        assert_eq!(text.matches(line).count(), told, "{answer:?}: {text}");
-        assert_eq!(text.lines().count(), told, "{answer:?}: {text}");
+        let line =
+            "WARN DTU Roof: refuses the performance mode (error code 5); remove `performance_mode`";
+        assert_eq!(heard.lines(), vec![line; told], "{answer:?}");
     }
 }
 
