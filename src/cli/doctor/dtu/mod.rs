@@ -1,6 +1,7 @@
 //! One DTU: what the running bridge says of it, and, unless that would disturb, what it says itself.
 
 mod answer;
+mod other;
 mod probe;
 mod told;
 

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout};
 use super::super::report::{Step, cause_and_cure};
 use super::Means;
 use super::answer::{self, Extras};
+use super::other::Other;
 use crate::app;
 use crate::config::{DtuConfig, Protocol};
 use crate::dtu::dial::{Dial, TcpDialer};
@@ -17,11 +18,12 @@ use crate::dtu::protobuf::{ProtobufDtu, Settings};
 use crate::dtu::{Dtu as _, DtuError, PollError};
 use crate::plant::reading::DtuReading;
 
-/// Whether the other protocol's port is open is a hint, not worth a long wait.
-const PEEK: Duration = Duration::from_secs(1);
-
 /// All steps up to the one that fails.
 pub(super) async fn probe(config: &DtuConfig, means: &Means<'_>) -> Vec<Step> {
+    probe_beside(Other::beside(config.protocol), config, means).await
+}
+
+async fn probe_beside(other: Option<Other>, config: &DtuConfig, means: &Means<'_>) -> Vec<Step> {
     // A simulated one lives as long as this process.
     let config = match app::with_simulated_plant(means.tasks, config.clone()).await {
         Ok(config) => config,
@@ -33,8 +35,22 @@ pub(super) async fn probe(config: &DtuConfig, means: &Means<'_>) -> Vec<Step> {
     }
     let (step, stream) = tcp(&config).await;
     steps.push(step);
+    let accepts = stream.is_some();
+    let mut is_silent = !accepts;
     if let Some(stream) = stream {
-        steps.extend(speak(&config, stream, means).await);
+        let (spoken, failed) = speak(&config, stream, means).await;
+        steps.extend(spoken);
+        is_silent = failed.is_some_and(|error| error.is_silence());
+    }
+    if let (true, Some(other), Some(last)) = (is_silent, other, steps.last_mut())
+        && let Some(hint) = other.hint(&config).await
+    {
+        let is_likely = !accepts || other.port == config.port();
+        last.cure = Some(match last.cure.take() {
+            Some(cure) if is_likely => format!("{hint}; or: {cure}"),
+            Some(cure) => format!("{cure}; or: {hint}"),
+            None => hint,
+        });
     }
     steps
 }
@@ -82,10 +98,7 @@ async fn tcp(config: &DtuConfig) -> (Step, Option<TcpStream>) {
             (Step::fine("tcp", format!("{peer} accepts connections")).taking(took), Some(stream))
         }
         Err(error) => {
-            let (cause, mut cure) = cause_and_cure(&error.to_string());
-            if let Some(hint) = other_protocol(config).await {
-                cure = format!("{hint}; or: {cure}");
-            }
+            let (cause, cure) = cause_and_cure(&error.to_string());
             (Step::wrong("tcp", cause, cure).taking(took), None)
         }
     }
@@ -98,24 +111,12 @@ fn dialer(config: &DtuConfig) -> TcpDialer {
     }
 }
 
-/// Whether the DTU has the port of its other protocol open.
-async fn other_protocol(config: &DtuConfig) -> Option<String> {
-    let other = match config.protocol {
-        Protocol::Modbus => DtuConfig::new("", Protocol::Protobuf, &config.host),
-        Protocol::Protobuf => DtuConfig::new("", Protocol::Modbus, &config.host),
-        Protocol::Simulated => return None,
-    };
-    let is_open = dialer(&other).dial(PEEK).await.is_ok();
-    is_open.then(|| {
-        format!(
-            "its port {} is open: set protocol = \"{}\" (and no other port)",
-            other.port(),
-            other.protocol
-        )
-    })
-}
-
-async fn speak(config: &DtuConfig, stream: TcpStream, means: &Means<'_>) -> Vec<Step> {
+/// The steps, and why it failed if it did.
+async fn speak(
+    config: &DtuConfig,
+    stream: TcpStream,
+    means: &Means<'_>,
+) -> (Vec<Step>, Option<DtuError>) {
     let dialer = HandedOver { stream: Some(stream), then: dialer(config) };
     let began = Instant::now();
     let (outcome, extras, pauses) = match config.protocol {
@@ -143,23 +144,25 @@ fn told(
     outcome: Result<DtuReading, PollError>,
     extras: Extras,
     took: Duration,
-) -> Vec<Step> {
+) -> (Vec<Step>, Option<DtuError>) {
     let spoken = || Step::fine("protocol", format!("{} is spoken", config.protocol)).taking(took);
     match outcome {
         Ok(reading) => {
             let mut steps = vec![spoken()];
             steps.extend(answer::steps(&reading, extras));
-            steps
+            (steps, None)
         }
         Err(PollError { error, partial }) => {
             let (mut cause, cure) = cause_and_cure(&error.to_string());
-            if matches!(error, DtuError::NotMapped) {
-                return vec![spoken(), Step::wrong("inverters", cause, cure)];
-            }
             if partial.port_count() > 0 {
                 cause = format!("{cause}, after {} ports were read", partial.port_count());
             }
-            vec![Step::wrong("protocol", cause, cure).taking(took)]
+            let steps = if matches!(error, DtuError::NotMapped) {
+                vec![spoken(), Step::wrong("inverters", cause, cure)]
+            } else {
+                vec![Step::wrong("protocol", cause, cure).taking(took)]
+            };
+            (steps, Some(error))
         }
     }
 }
@@ -178,5 +181,85 @@ impl Dial for HandedOver {
             Some(stream) => Ok(stream),
             None => self.then.dial(limit).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use jiff::tz::TimeZone;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+    use crate::clock::WallClock;
+    use crate::tasks::Tasks;
+
+    /// What to try where a DTU of that protocol says this to whoever asks, and hangs up.
+    async fn cure(asked: &TcpListener, says: &[u8], protocol: Protocol, other_port: u16) -> String {
+        let mut config = DtuConfig::new("DTU", protocol, "127.0.0.1");
+        (config.port, config.retries) = (Some(asked.local_addr().unwrap().port()), 0);
+        let tasks = Tasks::new();
+        let means = Means {
+            daemon: None,
+            force: false,
+            interval: Duration::from_secs(60),
+            clock: WallClock::system(),
+            zone: TimeZone::UTC,
+            tasks: &tasks,
+        };
+        let other = Other { port: other_port, ..Other::beside(protocol).unwrap() };
+        let hanging_up = async {
+            while let Ok((mut stream, _)) = asked.accept().await {
+                drop(stream.read(&mut [0; 512]).await);
+                drop(stream.write_all(says).await);
+            }
+        };
+        let steps = tokio::select! {
+            steps = probe_beside(Some(other), &config, &means) => steps,
+            () = hanging_up => Vec::new(),
+        };
+        let last = steps.last().unwrap();
+        assert_eq!((last.step, last.ok), ("protocol", Some(false)), "{steps:?}");
+        last.cure.clone().unwrap()
+    }
+
+    fn port(socket: &TcpSocket) -> u16 {
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        socket.local_addr().unwrap().port()
+    }
+
+    #[tokio::test]
+    async fn a_dtu_that_hangs_up_is_looked_for_once_at_its_other_protocol() {
+        for (protocol, other, is_open, says, expected) in [
+            (Protocol::Modbus, "protobuf", true, &b""[..], 1),
+            (Protocol::Protobuf, "modbus", true, b"", 1),
+            (Protocol::Modbus, "protobuf", false, b"", 0),
+            (Protocol::Modbus, "protobuf", true, b"HTTP/1.1 400 Bad Request\r\n\r\n", 0),
+        ] {
+            let asked = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let socket = TcpSocket::new_v4().unwrap();
+            let port = port(&socket);
+            let (open, closed) =
+                if is_open { (socket.listen(9).ok(), None) } else { (None, Some(socket)) };
+            let cure = cure(&asked, says, protocol, port).await;
+            let hint = format!("; or: its port {port} is open: set protocol = \"{other}\"");
+            assert_eq!(cure.contains(&hint), expected == 1, "{cure}");
+            // All that connected wait in its queue.
+            let queue = open.map(|open| open.into_std().unwrap());
+            let peeks = queue.map_or(0, |queue| queue.incoming().map_while(Result::ok).count());
+            assert_eq!(peeks, expected, "{protocol} {is_open}");
+            drop(closed);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_silent_port_that_is_the_other_protocols_is_told_first() {
+        let asked = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = asked.local_addr().unwrap().port();
+        let cure = cure(&asked, b"", Protocol::Protobuf, port).await;
+        let hint = format!("{port} is the port of the other protocol: set protocol = \"modbus\"");
+        assert!(cure.starts_with(&format!("{hint} (and no other port); or: ")), "{cure}");
     }
 }
