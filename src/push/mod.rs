@@ -20,12 +20,17 @@ mod teller;
 
 mod peer;
 
+mod pace;
+
 #[cfg(test)]
 mod tests;
 
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use self::connect::tls::Tls;
+use self::pace::{PAUSE, Pace};
 use self::peer::{Parts, TargetPeer};
 use crate::clock::WallClock;
 use crate::link::keep_up::keep_up;
@@ -60,7 +65,17 @@ async fn supervise(tasks: Tasks, parts: Parts) {
 /// given ends the old connection and starts over.
 async fn serve(target: Target, parts: Parts) {
     let mut endpoints = target.endpoints();
+    let mut pace = Pace::new(Instant::now());
     while !parts.house.is_cancelled() {
+        if let Some(wait) = pace.wait(Instant::now()) {
+            let name = target.name();
+            warn!("[WebSocket] {name} is registered again and again; connecting every {PAUSE:?}");
+            tokio::select! {
+                () = sleep(wait) => {}
+                _ = endpoints.wait_for(Option::is_none) => return,
+                () = parts.house.cancelled() => return,
+            }
+        }
         let Some(endpoint) = endpoints.borrow_and_update().clone() else { return };
         let life = parts.house.child_token();
         let peer = TargetPeer::new(parts.clone(), target.clone(), endpoint);
