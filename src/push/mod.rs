@@ -12,6 +12,8 @@ pub mod outlet;
 
 mod overheard;
 
+mod intake;
+
 mod hearing;
 
 pub mod session;

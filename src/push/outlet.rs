@@ -2,7 +2,7 @@
 //! long as a connection lasts: with many targets and a large plant, most of the bridge's memory.
 //!
 //! The library says all the rest. What it writes is taken whole, so that an update can begin behind
-//! any of it; and what has begun ends before anything else is said. Nothing is done to what is read.
+//! any of it; and what has begun ends before anything else is said. What is read stays as it is.
 
 use std::future::poll_fn;
 use std::io;
@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::overheard::{GoodBye, Listener};
+use super::overheard::{Listener, Overheard};
 
 /// A whole text message, in the first byte of a frame.
 const WHOLE_TEXT: u8 = 0x81;
@@ -59,9 +59,9 @@ impl<S> Outlet<S> {
         self.update.clone()
     }
 
-    /// Where the target's close frame will be.
-    pub(super) fn good_bye(&self) -> GoodBye {
-        self.listener.good_bye()
+    /// What the library does not tell of what is read.
+    pub(super) fn overheard(&self) -> Overheard {
+        self.listener.overheard()
     }
 }
 

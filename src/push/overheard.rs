@@ -1,6 +1,9 @@
-//! The close frame as the target sent it: of one with a code that may not be sent, the library
-//! keeps only what it answers itself.
+//! What the WebSocket library does not tell of what a target sends: its close frame as it came (of
+//! one with a code that may not be sent, the library keeps only what it answers itself), and what
+//! becomes no message.
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -8,6 +11,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::sync::Notify;
+
+use super::intake::Intake;
 
 /// Ends the head of an HTTP answer; what follows is frames.
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
@@ -19,24 +25,62 @@ const MASKED: u8 = 0x80;
 const CLOSE: u8 = 0x88;
 /// A control frame is no longer (RFC 6455 section 5.5).
 const LONGEST_CLOSE: u64 = 125;
+/// In the first byte of a frame: the bit of a message's last one, and that of all frames but those
+/// that make up messages.
+const LAST: u8 = 0x80;
+const CONTROL: u8 = 0x08;
+/// No message comes in more frames: it would never become one. A target that sends them as fast as
+/// it can is read slowly before it has sent so many.
+pub(super) const MOST_FRAMES: usize = 3_000;
 
-/// The first close frame of a connection: its payload. Clones are the same.
+/// What was overheard on one connection. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct GoodBye(Arc<OnceLock<Bytes>>);
+pub(super) struct Overheard(Arc<Heard>);
 
-impl GoodBye {
-    /// Its code, and its reason as far as it is text; none if it has come without, or not at all.
+#[derive(Debug, Default)]
+struct Heard {
+    /// The payload of the first close frame.
+    good_bye: OnceLock<Bytes>,
+    flood: Notify,
+}
+
+impl Overheard {
+    /// Waits until the target sends more than can be of use; only the first time.
+    pub(super) async fn floods(&self) {
+        self.0.flood.notified().await;
+    }
+
+    /// The code of its close frame, and the reason as far as it is text; none if it has come
+    /// without, or not at all.
     pub(super) fn code_and_reason(&self) -> Option<(u16, String)> {
-        let (code, reason) = self.0.get()?.split_first_chunk()?;
+        let (code, reason) = self.0.good_bye.get()?.split_first_chunk()?;
         Some((u16::from_be_bytes(*code), String::from_utf8_lossy(reason).into_owned()))
     }
 }
 
-/// Listens to the bytes of a target for its close frame, and to nothing else.
+/// A message that does not end.
+#[derive(Debug)]
+pub(super) struct Endless;
+
+impl fmt::Display for Endless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a message in more than {MOST_FRAMES} frames")
+    }
+}
+
+impl Error for Endless {}
+
+/// Listens to the bytes of a target, and holds them back if there are too many.
 #[derive(Debug)]
 pub(super) struct Listener {
     part: Part,
-    good_bye: GoodBye,
+    /// All that have begun since the last read.
+    frames: usize,
+    /// Those of the present message.
+    frames_of_message: usize,
+    intake: Intake,
+    has_flooded: bool,
+    overheard: Overheard,
 }
 
 /// What comes next.
@@ -57,17 +101,23 @@ enum Part {
 impl Listener {
     /// Before the answer to an upgrade.
     pub(super) fn of_answer() -> Self {
-        Self { part: Part::Answer(0), good_bye: GoodBye::default() }
+        Self::of(Part::Answer(0))
     }
 
     /// Where frames are all that comes.
     pub(super) fn of_frames() -> Self {
-        Self { part: Part::Head(BytesMut::new()), good_bye: GoodBye::default() }
+        Self::of(Part::Head(BytesMut::new()))
     }
 
-    /// Where the close frame will be.
-    pub(super) fn good_bye(&self) -> GoodBye {
-        self.good_bye.clone()
+    fn of(part: Part) -> Self {
+        let overheard = Overheard::default();
+        let intake = Intake::new();
+        Self { part, frames: 0, frames_of_message: 0, intake, has_flooded: false, overheard }
+    }
+
+    /// Where what is overheard will be.
+    pub(super) fn overheard(&self) -> Overheard {
+        self.overheard.clone()
     }
 
     /// Reads, and listens to what comes.
@@ -77,9 +127,20 @@ impl Listener {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.has_flooded && self.intake.is_flooded() {
+            self.has_flooded = true;
+            self.overheard.0.flood.notify_one();
+        }
+        ready!(self.intake.poll_rested(cx));
         let before = buffer.filled().len();
         ready!(stream.poll_read(cx, buffer))?;
-        self.hear(buffer.filled().get(before..).unwrap_or_default());
+        let bytes = buffer.filled().get(before..).unwrap_or_default();
+        self.frames = 0;
+        self.hear(bytes);
+        self.intake.count(bytes.len(), self.frames);
+        if self.frames_of_message > MOST_FRAMES {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, Endless)));
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -114,18 +175,30 @@ impl Listener {
             Part::Head(head) => {
                 head.extend_from_slice(&[byte]);
                 if let Some(next) = after_head(head) {
+                    let first = head.first().copied().unwrap_or_default();
                     self.part = next;
+                    self.count_frame(first);
                 }
             }
             Part::Close(length, payload) => {
                 payload.extend_from_slice(&[byte]);
                 if payload.len() == *length {
                     // There is one listener, and nothing follows a close frame.
-                    drop(self.good_bye.0.set(payload.split().freeze()));
+                    drop(self.overheard.0.good_bye.set(payload.split().freeze()));
                     self.part = Part::Over;
                 }
             }
             Part::Payload(_) | Part::Over => {}
+        }
+    }
+
+    /// Counts the frame that begins with this byte.
+    const fn count_frame(&mut self, first: u8) {
+        self.frames = self.frames.saturating_add(1);
+        if first & CONTROL == 0 {
+            let is_last = first & LAST != 0;
+            let of_message = self.frames_of_message.saturating_add(1);
+            self.frames_of_message = if is_last { 0 } else { of_message };
         }
     }
 }
@@ -155,9 +228,9 @@ mod tests {
 
     /// All of `bytes`, so many at a time.
     fn heard(mut listener: Listener, bytes: &[u8], at_once: usize) -> Option<(u16, String)> {
-        let good_bye = listener.good_bye();
+        let overheard = listener.overheard();
         bytes.chunks(at_once).for_each(|some| listener.hear(some));
-        good_bye.code_and_reason()
+        overheard.code_and_reason()
     }
 
     #[test]

@@ -166,7 +166,7 @@ impl Peer for TargetPeer {
 const fn good_bye(failure: &Failure) -> Option<(CloseCode, &'static str)> {
     match failure {
         Failure::Stopping => Some((CloseCode::Away, "the bridge stops")),
-        Failure::TooBig(_) => Some((CloseCode::Size, "")),
+        Failure::TooBig(_) | Failure::Endless(_) => Some((CloseCode::Size, "")),
         Failure::Protocol(_) => Some((CloseCode::Protocol, "")),
         Failure::Broken(_) | Failure::Silent(_) | Failure::NotReading(_) => None,
         _ => Some((CloseCode::Normal, "")),

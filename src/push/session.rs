@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::consume_budget;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
@@ -21,7 +22,7 @@ use super::failure::Failure;
 use super::hearing::{Hearing, text_of};
 use super::message::{Incoming, PING, quoted};
 use super::outlet::{Outlet, Update};
-use super::overheard::GoodBye;
+use super::overheard::{Endless, MOST_FRAMES, Overheard};
 use crate::snapshot::{Snapshot, SnapshotReader};
 
 /// A target that says nothing against us for so long has accepted.
@@ -44,7 +45,7 @@ pub struct Session<S> {
     writer: Writer<S>,
     reader: SplitStream<WebSocketStream<Outlet<S>>>,
     update: Update,
-    good_bye: GoodBye,
+    overheard: Overheard,
     is_welcomed: bool,
 }
 
@@ -66,9 +67,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         socket: WebSocketStream<Outlet<S>>,
         limit: Duration,
     ) -> Result<Self, Failure> {
-        let (update, good_bye) = (socket.get_ref().update(), socket.get_ref().good_bye());
+        let (update, overheard) = (socket.get_ref().update(), socket.get_ref().overheard());
         let (writer, reader) = socket.split();
-        let mut session = Self { writer, reader, update, good_bye, is_welcomed: false };
+        let mut session = Self { writer, reader, update, overheard, is_welcomed: false };
         let began = Instant::now();
         let (consent, patience) = (began + SILENCE_IS_CONSENT, limit.min(SILENCE_IS_CONSENT));
         // A target that does not read would hold even this message back.
@@ -101,9 +102,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     async fn consent(&mut self) -> Result<(), Failure> {
-        let mut hearing = Hearing::new();
+        let mut hearing = Hearing::default();
         loop {
-            let message = received(self.reader.next().await, &self.good_bye)?;
+            let message = received(self.reader.next().await, &self.overheard)?;
             let text = text_of(&message);
             match Incoming::read(&text) {
                 Incoming::Connected => return Ok(()),
@@ -114,7 +115,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     }
                 }
             }
-            hearing.rest(&message, || {}).await;
+            // Messages out of one buffer would otherwise keep this worker for themselves.
+            consume_budget().await;
         }
     }
 
@@ -128,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     ) -> Option<Failure> {
         let patience = heartbeat.saturating_mul(2);
         let sending = send_updates(&mut self.writer, &self.update, &mut snapshots, heartbeat, tell);
-        let listening = listen(&mut self.reader, &self.good_bye, patience, tell);
+        let listening = listen(&mut self.reader, &self.overheard, patience, tell);
         tokio::pin!(listening);
         tokio::select! {
             // What the target says goes before what we wanted to tell it.
@@ -152,7 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             self.say_good_bye(code, reason).await;
             while let Some(Ok(_)) = self.reader.next().await {
                 // A flood would otherwise keep this worker for as long as it may last.
-                tokio::task::consume_budget().await;
+                consume_budget().await;
             }
         };
         drop(timeout(CLOSING, good_bye).await);
@@ -219,17 +221,22 @@ async fn within(
 /// or nothing has come for `silence`.
 async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
     reader: &mut SplitStream<WebSocketStream<Outlet<S>>>,
-    good_bye: &GoodBye,
+    overheard: &Overheard,
     silence: Duration,
     tell: &impl Tell,
 ) -> Failure {
-    let mut hearing = Hearing::new();
+    let mut hearing = Hearing::default();
     let mut objection = None;
     loop {
-        let Ok(next) = timeout(silence, reader.next()).await else {
-            return Failure::Silent(silence);
+        let next = tokio::select! {
+            next = timeout(silence, reader.next()) => next,
+            () = overheard.floods() => {
+                tell.floods();
+                continue;
+            }
         };
-        let message = match received(next, good_bye) {
+        let Ok(next) = next else { return Failure::Silent(silence) };
+        let message = match received(next, overheard) {
             Ok(message) => message,
             // Some take longer than a second to find out that they do not want us.
             Err(closed @ (Failure::Closed { .. } | Failure::ClosedBadly { .. })) => {
@@ -245,13 +252,16 @@ async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
         if let Some(number) = hearing.is_worth_telling(&message) {
             tell.said(number, &quoted(&text_of(&message)));
         }
-        hearing.rest(&message, || tell.floods()).await;
+        consume_budget().await;
     }
 }
 
-fn received(next: Option<Result<Message, Error>>, good_bye: &GoodBye) -> Result<Message, Failure> {
+fn received(
+    next: Option<Result<Message, Error>>,
+    overheard: &Overheard,
+) -> Result<Message, Failure> {
     match next {
-        Some(Ok(Message::Close(_))) => Err(closed(good_bye.code_and_reason())),
+        Some(Ok(Message::Close(_))) => Err(closed(overheard.code_and_reason())),
         Some(Ok(message)) => Ok(message),
         Some(Err(error)) => Err(broken(error)),
         None => Err(Failure::Broken("the target hung up".to_owned())),
@@ -276,6 +286,9 @@ fn broken(error: Error) -> Failure {
         | Error::AlreadyClosed => Failure::Broken("the target hung up".to_owned()),
         Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             Failure::Broken("the target hung up".to_owned())
+        }
+        Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<Endless>()) => {
+            Failure::Endless(MOST_FRAMES)
         }
         Error::Io(error) => Failure::Broken(error.to_string()),
         Error::Protocol(error) => Failure::Protocol(error.to_string()),

@@ -59,6 +59,9 @@ impl Failure {
             Self::Silent(limit) => format!("no answer to pings for {limit:?}"),
             Self::NotReading(limit) => format!("the target took nothing for {limit:?}"),
             Self::TooBig(limit) => format!("the target sent a message of more than {limit} bytes"),
+            Self::Endless(limit) => {
+                format!("the target sent a message in more than {limit} frames")
+            }
             Self::Protocol(detail) => format!("the target broke the WebSocket protocol: {detail}"),
             Self::Replaced => "replaced: the target was registered anew or deleted".to_owned(),
             Self::Reconfigured => "ended by the bridge: its configuration changed".to_owned(),

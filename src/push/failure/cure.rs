@@ -55,6 +55,7 @@ impl Failure {
             | Self::Broken(_)
             | Self::NotReading(_)
             | Self::TooBig(_)
+            | Self::Endless(_)
             | Self::Protocol(_) => return self.session_cure(),
             // What is forbidden says itself where it is allowed.
             Self::Forbidden(_)
@@ -107,7 +108,7 @@ impl Failure {
             Self::NotReading(_) => {
                 "it hangs, or the network between is too slow; see the target's own log"
             }
-            Self::TooBig(_) | Self::Protocol(_) => {
+            Self::TooBig(_) | Self::Endless(_) | Self::Protocol(_) => {
                 "check what answers at that URL, and any proxy in between"
             }
             _ => return None,

@@ -40,6 +40,7 @@ impl Failure {
             Self::Silent(_) => "silent",
             Self::NotReading(_) => "not_reading",
             Self::TooBig(_) => "too_big",
+            Self::Endless(_) => "endless",
             Self::Protocol(_) => "protocol",
             Self::Replaced => "replaced",
             Self::Reconfigured => "reconfigured",

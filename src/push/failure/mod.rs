@@ -189,6 +189,8 @@ pub enum Failure {
     NotReading(Duration),
     /// A message larger than the limit, in bytes.
     TooBig(usize),
+    /// A message in more frames than that, which is the limit.
+    Endless(usize),
     /// Not the WebSocket protocol.
     Protocol(String),
     /// The target was registered again or forgotten.

@@ -131,6 +131,12 @@ fn broken_protocol() -> Vec<Row> {
         "the target sent a message of more than 2000 bytes",
     );
     limited.settings = "max_message_bytes = 2000";
+    let endless = Row::breaks(
+        "in-endless-parts",
+        &[Step::Upgrade, Step::Welcome, Step::Frame(0x01, 0), Step::Flood(0, 0, 100_000_000)],
+        "endless",
+        "the target sent a message in more than 3000 frames",
+    );
     let both = [
         both!("too-big", Step::Frame(0x82, (1 << 20) + 1), "too_big", too_big),
         both!(
@@ -200,5 +206,5 @@ fn broken_protocol() -> Vec<Row> {
         both!("close-2999", Step::Close(2999, ""), "closed_badly", invalid("2999")),
         both!("close-65535", Step::Close(65_535, ""), "closed_badly", invalid("65535")),
     ];
-    [both.concat(), vec![limited]].concat()
+    [both.concat(), vec![limited, endless]].concat()
 }
