@@ -10,6 +10,8 @@ mod message;
 
 pub mod outlet;
 
+mod ended;
+
 mod overheard;
 
 mod intake;

@@ -62,6 +62,13 @@ impl Overheard {
 #[derive(Debug)]
 pub(super) struct Endless;
 
+impl Endless {
+    /// Whether that is the error.
+    pub(super) fn is_in(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<Self>)
+    }
+}
+
 impl fmt::Display for Endless {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a message in more than {MOST_FRAMES} frames")

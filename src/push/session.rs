@@ -1,6 +1,5 @@
 //! One open WebSocket: is it accepted, send the newest, ping, notice silence.
 
-use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +9,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::consume_budget;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -18,11 +16,12 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::ended::{broken, received};
 use super::failure::Failure;
 use super::hearing::{Hearing, text_of};
 use super::message::{Incoming, PING, quoted};
 use super::outlet::{Outlet, Update};
-use super::overheard::{Endless, MOST_FRAMES, Overheard};
+use super::overheard::Overheard;
 use crate::snapshot::{Snapshot, SnapshotReader};
 
 /// A target that says nothing against us for so long has accepted.
@@ -253,47 +252,5 @@ async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
             tell.said(number, &quoted(&text_of(&message)));
         }
         consume_budget().await;
-    }
-}
-
-fn received(
-    next: Option<Result<Message, Error>>,
-    overheard: &Overheard,
-) -> Result<Message, Failure> {
-    match next {
-        Some(Ok(Message::Close(_))) => Err(closed(overheard.code_and_reason())),
-        Some(Ok(message)) => Ok(message),
-        Some(Err(error)) => Err(broken(error)),
-        None => Err(Failure::Broken("the target hung up".to_owned())),
-    }
-}
-
-fn closed(code_and_reason: Option<(u16, String)>) -> Failure {
-    match code_and_reason {
-        Some((code, reason)) => Failure::closed(code, quoted(&reason)),
-        None => Failure::Closed { code: 1005, reason: String::new() },
-    }
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "the list is another's, and open")]
-fn broken(error: Error) -> Failure {
-    match error {
-        Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
-            Failure::TooBig(max_size)
-        }
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
-        | Error::ConnectionClosed
-        | Error::AlreadyClosed => Failure::Broken("the target hung up".to_owned()),
-        Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Failure::Broken("the target hung up".to_owned())
-        }
-        Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<Endless>()) => {
-            Failure::Endless(MOST_FRAMES)
-        }
-        Error::Io(error) => Failure::Broken(error.to_string()),
-        Error::Protocol(error) => Failure::Protocol(error.to_string()),
-        Error::WriteBufferFull(_) => Failure::Broken("it has not read for long".to_owned()),
-        Error::Utf8(_) => Failure::Protocol("a text message that is not UTF-8".to_owned()),
-        other => Failure::Protocol(other.to_string()),
     }
 }

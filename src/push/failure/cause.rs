@@ -37,11 +37,7 @@ impl Failure {
             Self::Tls(detail) => format!("TLS failed: {detail}"),
             Self::CaFile(detail) => format!("ca_file cannot be used: {detail}"),
             Self::Http { status, location, .. } => http(*status, location.as_deref()),
-            Self::WantsTls { status } => {
-                format!(
-                    "HTTP {status} from a port that speaks TLS, to a URL that begins with ws://"
-                )
-            }
+            Self::WantsTls { status } => wants_tls(*status),
             Self::Redirected { from, to, failure } => {
                 format!("{}: {}", redirected(from, to), failure.cause())
             }
@@ -98,6 +94,10 @@ fn dated(what: &str, preposition: &str, day: Option<Timestamp>) -> String {
 fn http(status: u16, location: Option<&str>) -> String {
     let to = location.map(|location| format!(", pointing to {location}")).unwrap_or_default();
     format!("HTTP {status} instead of a WebSocket{to}")
+}
+
+fn wants_tls(status: u16) -> String {
+    format!("HTTP {status} from a port that speaks TLS, to a URL that begins with ws://")
 }
 
 fn told(how: &str, reason: &str) -> String {

@@ -173,7 +173,11 @@ const fn http_cure(status: u16) -> &'static str {
         }
         426 => "a proxy in between does not pass WebSockets on",
         429 => "too many requests; the bridge waits",
-        502..=504 => "a proxy answers, but not Home Assistant behind it; check that it is running",
+        503 => {
+            "Home Assistant is starting, or its Hoymiles Smiles entry is not loaded: wait, then see whether the \
+             entry is enabled; or a proxy answers whose Home Assistant is down"
+        }
+        502 | 504 => "a proxy answers, but not Home Assistant behind it; check that it is running",
         402..=499 => {
             "what answers there refuses the bridge; check port and path, and see its log, or that of a \
              proxy or firewall in between"

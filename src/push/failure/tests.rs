@@ -166,6 +166,16 @@ fn who_has_no_way_to_an_ipv6_address_is_told_of_ipv6() {
 }
 
 #[test]
+fn what_home_assistant_itself_answers_is_told_from_a_proxy() {
+    for (status, is_its_own) in [(404, true), (503, true), (502, false), (504, false)] {
+        let failure = Failure::Http { status, location: None, retry_after: None };
+        let cure = failure.cure().unwrap();
+        assert_eq!(cure.contains("Hoymiles Smiles"), is_its_own, "{status}: {cure}");
+        assert_eq!(cure.contains("a proxy answers"), status != 404, "{status}: {cure}");
+    }
+}
+
+#[test]
 fn labels_are_few_and_fit_a_metric() {
     let labels: BTreeSet<&str> = all().iter().map(Failure::label).collect();
     for label in &labels {
