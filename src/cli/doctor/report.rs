@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -60,14 +60,15 @@ pub(super) struct Step {
     pub(super) millis: u64,
     /// What was found.
     pub(super) detail: String,
-    /// What to try next; of a step that went well, what to think of.
-    pub(super) cure: Option<String>,
+    /// What to try next; of a step that went well, what to think of. A line each; in JSON one text.
+    #[serde(serialize_with = "joined")]
+    pub(super) cure: Vec<String>,
 }
 
 impl Step {
     /// It went well.
     pub(super) fn fine(step: &'static str, detail: impl Into<String>) -> Self {
-        Self { step, ok: Some(true), millis: 0, detail: detail.into(), cure: None }
+        Self { step, ok: Some(true), millis: 0, detail: detail.into(), cure: Vec::new() }
     }
 
     /// It went wrong.
@@ -76,13 +77,13 @@ impl Step {
         detail: impl Into<String>,
         cure: impl Into<String>,
     ) -> Self {
-        let cure = Some(cure.into()).filter(|cure| !cure.is_empty());
+        let cure = Some(cure.into()).into_iter().filter(|cure: &String| !cure.is_empty()).collect();
         Self { step, ok: Some(false), millis: 0, detail: detail.into(), cure }
     }
 
     /// It was not taken.
     pub(super) fn untested(step: &'static str, why: impl Into<String>) -> Self {
-        Self { step, ok: None, millis: 0, detail: why.into(), cure: None }
+        Self { step, ok: None, millis: 0, detail: why.into(), cure: Vec::new() }
     }
 
     /// The same, having taken so long.
@@ -93,8 +94,22 @@ impl Step {
 
     /// The same, with something to think of.
     pub(super) fn hinting(mut self, hint: impl Into<String>) -> Self {
-        self.cure = Some(hint.into());
+        self.cure = vec![hint.into()];
         self
+    }
+
+    /// The same, with several things to think of.
+    pub(super) fn hinting_at(mut self, hints: &[String]) -> Self {
+        self.cure = hints.to_vec();
+        self
+    }
+}
+
+/// `null` if there is none.
+fn joined<S: Serializer>(cure: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    match cure {
+        [] => serializer.serialize_none(),
+        several => serializer.serialize_str(&several.join("; ")),
     }
 }
 
@@ -117,6 +132,7 @@ mod tests {
                 Step::fine("name", "192.168.1.191").taking(Duration::from_millis(3)),
                 Step::wrong("tcp", "refused", "look at the port"),
                 Step::untested("serial", "not reached"),
+                Step::fine("age", "new").hinting_at(&["one".to_owned(), "two".to_owned()]),
             ],
         };
         let expected = serde_json::json!({
@@ -124,6 +140,7 @@ mod tests {
                 {"step": "name", "ok": true, "millis": 3, "detail": "192.168.1.191", "cure": null},
                 {"step": "tcp", "ok": false, "millis": 0, "detail": "refused", "cure": "look at the port"},
                 {"step": "serial", "ok": null, "millis": 0, "detail": "not reached", "cure": null},
+                {"step": "age", "ok": true, "millis": 0, "detail": "new", "cure": "one; two"},
             ]
         });
         assert_eq!(serde_json::to_value(&subject).unwrap(), expected);

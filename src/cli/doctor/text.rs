@@ -3,6 +3,9 @@
 use super::report::{Kind, Step, Subject};
 use crate::letters::escaped;
 
+/// No list is longer, in lines: the screen shall show more than one of them.
+const MOST: usize = 12;
+
 /// One subject, a line per step, and below a step that needs it what to do.
 pub(super) fn subject(subject: &Subject) -> String {
     let width = subject.steps.iter().map(|step| step.step.len()).max().unwrap_or(0);
@@ -30,24 +33,33 @@ fn lines(step: &Step, width: usize) -> String {
     let took = if *millis == 0 { String::new() } else { format!(" ({millis} ms)") };
     // What others say of themselves stays on its line and in its order.
     let line = format!("  {mark} {step:<width$}  {}{took}\n", escaped(detail));
-    match cure {
-        Some(cure) => format!("{line}    {:<width$}  {word}: {}\n", "", escaped(cure)),
-        None => line,
-    }
+    let indented = |text: String| format!("    {:<width$}  {text}\n", "");
+    let cures = bounded(cure.iter().map(|cure| format!("{word}: {}", escaped(cure))).collect());
+    line + &cures.into_iter().map(indented).collect::<String>()
 }
 
-/// The last line.
+/// So many lines that they can be taken in, the last of which says how many there are besides.
+fn bounded(mut lines: Vec<String>) -> Vec<String> {
+    if lines.len() > MOST {
+        let left_off = lines.split_off(MOST - 1).len();
+        lines.push(format!("... and {left_off} more (--json shows all)"));
+    }
+    lines
+}
+
+/// The last lines: of each subject with which something is wrong, what that is.
 pub(super) fn verdict(subjects: &[Subject]) -> String {
-    let wrong: Vec<String> = subjects
-        .iter()
-        .flat_map(|subject| {
-            subject.wrong().map(move |step| format!("{}: {}", title(subject), step.step))
-        })
-        .collect();
-    match wrong.as_slice() {
-        [] => "All is well.\n".to_owned(),
-        [one] => format!("One thing is wrong: {one}.\n"),
-        several => format!("{} things are wrong: {}.\n", several.len(), several.join(", ")),
+    let number: usize = subjects.iter().map(|subject| subject.wrong().count()).sum();
+    let wrong = subjects.iter().filter(|subject| subject.wrong().next().is_some());
+    let told = wrong.map(|subject| {
+        let steps: Vec<_> = subject.wrong().map(|step| step.step).collect();
+        format!("{}: {}", title(subject), steps.join(", "))
+    });
+    let told = bounded(told.collect());
+    match number {
+        0 => "All is well.\n".to_owned(),
+        1 => format!("One thing is wrong: {}.\n", told.concat()),
+        number => format!("{number} things are wrong:\n  {}\n", told.join("\n  ")),
     }
 }
 
@@ -103,5 +115,32 @@ mod tests {
         );
         assert_eq!(verdict(&[bridge.clone(), dtu]), "One thing is wrong: dtu \"DTU\": tcp.\n");
         assert_eq!(verdict(&[bridge]), "All is well.\n");
+    }
+
+    #[test]
+    fn long_lists_are_lines_that_end_before_they_are_too_many() {
+        let remarks = |number: usize| (1..=number).map(|n| format!("r{n}")).collect::<Vec<_>>();
+        for (number, last) in [(1, "r1"), (12, "r12"), (13, "... and 2 more"), (51, "... and 40")] {
+            let steps = vec![Step::fine("configuration", "f").hinting_at(&remarks(number))];
+            let bridge = Subject { subject: "bridge".to_owned(), kind: Kind::Bridge, steps };
+            let told = subject(&bridge);
+            assert_eq!(told.trim_end().lines().count(), 2 + number.min(12), "{told}");
+            assert!(told.trim_end().lines().last().unwrap().contains(last), "{told}");
+        }
+        let dtus: Vec<Subject> = remarks(51)
+            .into_iter()
+            .map(|name| {
+                let steps = ["bridge", "tcp"].map(|step| Step::wrong(step, "refused", ""));
+                Subject { subject: name, kind: Kind::Dtu, steps: steps.into() }
+            })
+            .collect();
+        assert_eq!(
+            verdict(&dtus[..2]),
+            "4 things are wrong:\n  dtu \"r1\": bridge, tcp\n  dtu \"r2\": bridge, tcp\n"
+        );
+        let told = verdict(&dtus);
+        assert!(told.starts_with("102 things are wrong:\n  dtu \"r1\": bridge, tcp\n"), "{told}");
+        assert!(told.ends_with("\n  ... and 40 more (--json shows all)\n"), "{told}");
+        assert_eq!(told.lines().count(), 13);
     }
 }

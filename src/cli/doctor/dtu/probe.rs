@@ -46,11 +46,9 @@ async fn probe_beside(other: Option<Other>, config: &DtuConfig, means: &Means<'_
         && let Some(hint) = other.hint(&config).await
     {
         let is_likely = !accepts || other.port == config.port();
-        last.cure = Some(match last.cure.take() {
-            Some(cure) if is_likely => format!("{hint}; or: {cure}"),
-            Some(cure) => format!("{cure}; or: {hint}"),
-            None => hint,
-        });
+        let at = if is_likely { 0 } else { last.cure.len() };
+        last.cure.insert(at, hint);
+        last.cure = vec![last.cure.join("; or: ")];
     }
     steps
 }
@@ -222,7 +220,7 @@ mod tests {
         };
         let last = steps.last().unwrap();
         assert_eq!((last.step, last.ok), ("protocol", Some(false)), "{steps:?}");
-        last.cure.clone().unwrap()
+        last.cure.concat()
     }
 
     fn port(socket: &TcpSocket) -> u16 {

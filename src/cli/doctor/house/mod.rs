@@ -35,8 +35,7 @@ fn configuration(loaded: &Loaded) -> Step {
     let dtus = words::count(loaded.config.dtus.len(), "DTU", "DTUs");
     let targets = words::count(loaded.config.targets.len(), "target", "targets");
     let detail = format!("{}: {dtus}, {targets} of its own", loaded.file.display());
-    let step = Step::fine("configuration", detail);
-    if loaded.warnings.is_empty() { step } else { step.hinting(loaded.warnings.join("; ")) }
+    Step::fine("configuration", detail).hinting_at(&loaded.warnings)
 }
 
 fn running(daemon: &Daemon) -> Step {

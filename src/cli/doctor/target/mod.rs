@@ -43,7 +43,9 @@ pub(super) async fn look(patient: &Patient, tls: &Tls) -> Subject {
     // The target may quote what it was asked, and what is printed here is shown to others.
     for step in &mut steps {
         step.detail = patient.endpoint.redacted(&step.detail);
-        step.cure = step.cure.take().map(|cure| patient.endpoint.redacted(&cure));
+        for cure in &mut step.cure {
+            *cure = patient.endpoint.redacted(cure);
+        }
     }
     Subject { subject: patient.name.clone(), kind: Kind::Target, steps }
 }

@@ -45,7 +45,7 @@ mod tests {
         };
         let step = step(&told);
         assert_eq!(step.ok, ok, "{step:?}");
-        let all = format!("{} {}", step.detail, step.cure.unwrap_or_default());
+        let all = format!("{} {}", step.detail, step.cure.concat());
         assert!(all.contains(text), "{all}");
     }
 
