@@ -10,12 +10,12 @@ use crate::plant::ledger::LedgerRecord;
 const REPLACE: &str = "
     INSERT OR REPLACE INTO ledger (serial, port, total, offset, counter, counter_since, old_offset,
         old_counter, before_step, candidate_base, candidate_counter, candidate_since,
-        candidate_count, day, at_midnight)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+        candidate_count, day, at_midnight, left_days)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 const SELECT: &str = "
     SELECT serial, port, total, offset, counter, counter_since, old_offset, old_counter,
         before_step, candidate_base, candidate_counter, candidate_since, candidate_count, day,
-        at_midnight
+        at_midnight, left_days
     FROM ledger ORDER BY serial, port";
 
 /// Writes one ledger.
@@ -40,6 +40,7 @@ pub(super) fn save(
         record.candidate_count,
         record.day,
         record.at_midnight,
+        record.left_days,
     ];
     connection.prepare_cached(REPLACE)?.execute(values).map(drop)
 }
@@ -65,6 +66,7 @@ pub(super) fn load(connection: &Connection) -> rusqlite::Result<Vec<(PortKey, Le
             candidate_count: row.get(12)?,
             day: row.get(13)?,
             at_midnight: row.get(14)?,
+            left_days: row.get(15)?,
         };
         Ok(((serial, row.get(1)?), record))
     })

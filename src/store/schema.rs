@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// Step *n* leads from version *n* to *n* + 1. A step that was released is never changed.
-const STEPS: [&str; 2] = [TABLES_OF_VERSION_1, TABLES_OF_VERSION_2];
+const STEPS: [&str; 3] = [TABLES_OF_VERSION_1, TABLES_OF_VERSION_2, COLUMNS_OF_VERSION_3];
 
 /// Times are RFC 3339; energies Wh; the columns of `ledger` are explained at `LedgerRecord`.
 const TABLES_OF_VERSION_1: &str = "
@@ -58,6 +58,9 @@ CREATE TABLE bridge (
 ) STRICT;
 INSERT INTO bridge (id, name) VALUES (1, lower(hex(randomblob(8))));
 ";
+
+/// Days that the clock has leapt from.
+const COLUMNS_OF_VERSION_3: &str = "ALTER TABLE ledger ADD COLUMN left_days TEXT;";
 
 /// How a database's version compares with ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,13 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::candidate::MOST_PER_DAY;
 use super::daily::Daily;
+use super::leaps::{LEAP, Left};
 use super::line::PORT;
 
 /// No bridge ran before 2020: such a clock was not set yet.
 pub(super) const CLOCK_IS_SET: Timestamp = Timestamp::constant(1_577_836_800, 0);
-/// A clock set back by less, across midnight, does not bring yesterday back. It covers a computer
-/// without a battery-backed clock, which starts with the time that it last wrote down.
-const SET_BACK: SignedDuration = SignedDuration::from_hours(6);
 /// A step after a longer silence than this belongs to the present day only as far as the device's
 /// own daily counter says so.
 const SHORT: SignedDuration = SignedDuration::from_hours(2);
@@ -26,19 +24,27 @@ pub(super) enum Turn {
     Named(Date),
     /// A day begins.
     New(Date),
+    /// A day goes on that had been left.
+    Resumed(Left),
 }
 
-pub(super) fn turn(known: Option<Date>, now: Timestamp, zone: &TimeZone) -> Turn {
-    if now < CLOCK_IS_SET {
+/// What `now`, of a clock that was set, means to a ledger of the `known` day; `left` finds a day to which the clock may leap back.
+pub(super) fn turn(
+    known: Option<Date>,
+    left: impl FnOnce(Date) -> Option<Left>,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> Turn {
+    let date = zone.to_datetime(now).date();
+    let Some(known) = known else { return Turn::Named(date) };
+    if date == known {
         return Turn::Same;
     }
-    let date = zone.to_datetime(now).date();
-    match known {
-        None => Turn::Named(date),
-        Some(known) if date > known => Turn::New(date),
-        Some(known) if date == known => Turn::Same,
-        Some(known) => match begin(known, zone) {
-            Some(begin) if begin.duration_since(now) <= SET_BACK => Turn::Same,
+    match left(date) {
+        Some(left) => Turn::Resumed(left),
+        None if date > known => Turn::New(date),
+        None => match begin(known, zone) {
+            Some(begin) if begin.duration_since(now) <= LEAP => Turn::Same,
             _ => Turn::Named(date),
         },
     }

@@ -11,6 +11,7 @@
 mod candidate;
 mod daily;
 mod day;
+mod leaps;
 mod line;
 mod meter;
 mod record;
@@ -24,7 +25,8 @@ use jiff::tz::TimeZone;
 
 use self::candidate::Candidate;
 use self::daily::{Daily, Doubted};
-use self::day::Turn;
+use self::day::{CLOCK_IS_SET, Turn};
+use self::leaps::{Leaps, Left};
 use self::line::{Line, PORT, Reach};
 pub use self::meter::MeterLedger;
 pub use self::record::LedgerRecord;
@@ -73,6 +75,10 @@ pub struct PortLedger {
     date: Option<Date>,
     /// The published total at the beginning of the day.
     at_midnight: i64,
+    /// Days that the clock has leapt from.
+    leaps: Leaps,
+    /// When the clock was last looked at; not written down.
+    seen: Option<Timestamp>,
     /// What the device said of the present day and may have meant of yesterday.
     doubted: Option<Doubted>,
 }
@@ -104,14 +110,37 @@ impl PortLedger {
 
     /// Lets midnight pass although nothing is read: today's production is then 0.
     pub fn roll(&mut self, now: Timestamp, zone: &TimeZone) {
-        match day::turn(self.date, now, zone) {
+        if now < CLOCK_IS_SET {
+            return;
+        }
+        let last = self.seen.replace(now).or(self.line.map(|line| line.since));
+        let is_leap = leaps::is_leap(last, now);
+        let total = self.total.unwrap_or(0);
+        let left = |date| self.leaps.find(date, total).filter(|_| is_leap);
+        match day::turn(self.date, left, now, zone) {
             Turn::Same => {}
-            Turn::Named(date) => self.date = Some(date),
+            Turn::Named(date) => self.leave_for(date, is_leap),
             Turn::New(date) => {
-                self.date = Some(date);
-                self.at_midnight = self.total.unwrap_or(0);
+                self.leave_for(date, is_leap);
+                self.at_midnight = total;
                 self.doubted = None;
             }
+            Turn::Resumed(Left { date, at_midnight }) => {
+                self.leaps.resume(date);
+                self.date = Some(date);
+                self.at_midnight = at_midnight;
+                self.doubted = None;
+            }
+        }
+    }
+
+    fn leave_for(&mut self, next: Date, is_leap: bool) {
+        let present = self.date.replace(next).filter(|_| self.total.is_some());
+        if is_leap {
+            let at_midnight = self.at_midnight;
+            self.leaps.leap(present.map(|date| Left { date, at_midnight }), next);
+        } else {
+            self.leaps.pass(next);
         }
     }
 

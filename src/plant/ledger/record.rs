@@ -5,6 +5,7 @@ use jiff::civil::Date;
 
 use super::PortLedger;
 use super::candidate::Candidate;
+use super::leaps::Leaps;
 use super::line::Line;
 
 /// All that a ledger must not forget over a restart. Energies in Wh, times in Unix seconds.
@@ -36,6 +37,9 @@ pub struct LedgerRecord {
     pub day: Option<String>,
     /// The published total at the beginning of the day.
     pub at_midnight: Option<i64>,
+    /// Days that the clock has leapt from and may come back to, each with the published total at its
+    /// beginning, as `2026-06-29=1873,2026-06-30=2412`.
+    pub left_days: Option<String>,
 }
 
 impl PortLedger {
@@ -56,6 +60,7 @@ impl PortLedger {
             candidate_count: candidate.map(|candidate| i64::from(candidate.count)),
             day: self.date.map(|date| date.to_string()),
             at_midnight: self.total.map(|_| self.at_midnight),
+            left_days: self.leaps.to_text(),
         }
     }
 
@@ -76,6 +81,8 @@ impl PortLedger {
             candidate: candidate(&record),
             date: record.day.and_then(|day| day.parse::<Date>().ok()),
             at_midnight: at_midnight.clamp(0, total.unwrap_or(0)),
+            leaps: Leaps::from_text(&record.left_days.unwrap_or_default(), total.unwrap_or(0)),
+            seen: None,
             doubted: None,
         }
     }

@@ -47,15 +47,23 @@ fn documents_survive_a_restart_and_the_bridge_keeps_its_name() {
 fn a_file_of_the_first_version_gets_the_tables_it_lacks() {
     let directory = TempDir::new().unwrap();
     let store = open_at(directory.path());
-    store.save_plant(plant(1));
+    let mut plant = plant(1);
+    for (_, ledger) in &mut plant.ledgers {
+        ledger.left_days = None;
+    }
+    store.save_plant(plant.clone());
     drop(store);
-    meddle(directory.path(), "DROP TABLE announced; DROP TABLE bridge; PRAGMA user_version = 1;");
+    meddle(
+        directory.path(),
+        "DROP TABLE announced; DROP TABLE bridge; ALTER TABLE ledger DROP COLUMN left_days;
+         PRAGMA user_version = 1;",
+    );
     let store = open_at(directory.path());
     assert_eq!(store.usage().kind, "sqlite");
     store.save_announced(told(&[("a", Some("1"))]));
     let saved = store.load();
     assert_eq!((saved.announced.bridge.len(), saved.announced.documents.len()), (16, 1));
-    assert_eq!(plant_of(saved), plant(1));
+    assert_eq!(plant_of(saved), plant);
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn plant(value: u8) -> SavedPlant {
         candidate_count: Some(2),
         day: Some("2026-06-30".to_owned()),
         at_midnight: Some(9),
+        left_days: Some("2026-06-29=8".to_owned()),
     };
     let serial = InverterSerial::from_u64(0x1161_a000_0001);
     SavedPlant {

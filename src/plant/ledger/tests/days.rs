@@ -103,6 +103,112 @@ fn a_clock_that_was_not_set_or_is_set_back_makes_no_day() {
     assert!(before.is_some());
 }
 
+/// What the clock says (local time), whether the bridge restarts before it, and today's production
+/// then. Each row is a poll, in which the port has counted one watt hour more; today it has 5,000 at
+/// the beginning, and the clock is right with the rows of the 10th.
+#[track_caller]
+fn check_leaps(rows: &[(&str, bool, u64)]) {
+    let mut ledger = PortLedger::new();
+    let mut total = 60_000;
+    for (clock, today) in
+        [("2026-06-09T21:00", 400), ("2026-06-10T00:00", 0), ("2026-06-10T14:00", 5_000)]
+    {
+        // Each night the clock is looked at, although nothing is read.
+        ledger.roll(at(clock), &berlin());
+        total += today;
+        let seen = Counters {
+            total: Some(WattHours::new(total)),
+            today: Some(WattHours::new(today)),
+            is_live: true,
+        };
+        ledger.record(seen, at(clock), &berlin());
+    }
+    assert_eq!(ledger.today(), Some(WattHours::new(5_000)));
+    let mut device = 5_000;
+    for &(clock, is_restarted, expected) in rows {
+        if is_restarted {
+            ledger = PortLedger::from_record(ledger.to_record());
+        }
+        (total, device) = (total + 1, device + 1);
+        let today = Some(WattHours::new(device));
+        let seen = Counters { total: Some(WattHours::new(total)), today, is_live: true };
+        ledger.record(seen, at(clock), &berlin());
+        assert_eq!(ledger.today().unwrap().get(), expected, "{clock} of {rows:?}");
+        assert_eq!(ledger.total().unwrap().get(), total, "{clock} of {rows:?}");
+    }
+}
+
+#[test]
+fn a_day_goes_on_when_a_clock_that_leapt_comes_back_to_it() {
+    for is_restarted in [false, true] {
+        // Not set yet.
+        check_leaps(&[
+            ("1970-01-01T01:00", is_restarted, 5_001),
+            ("2026-06-10T14:02", false, 5_002),
+        ]);
+        // Behind: as a computer starts that wrote the time down yesterday, or a month ago.
+        for behind in ["2026-06-09T14:01", "2026-05-10T03:00"] {
+            check_leaps(&[(behind, is_restarted, 5_001), ("2026-06-10T14:02", false, 5_002)]);
+            check_leaps(&[(behind, false, 5_001), ("2026-06-10T14:02", is_restarted, 5_002)]);
+        }
+        // Ahead: a clock whose battery lives, and which was set wrong.
+        for ahead in ["2026-06-11T14:01", "2027-04-06T14:01", "2099-01-01T00:00"] {
+            check_leaps(&[(ahead, is_restarted, 1), ("2026-06-10T14:02", false, 5_002)]);
+            check_leaps(&[(ahead, false, 1), ("2026-06-10T14:02", is_restarted, 5_002)]);
+        }
+    }
+    // One leap after the other.
+    check_leaps(&[
+        ("2026-06-11T14:01", false, 1),
+        ("2026-06-09T14:02", false, 2),
+        ("2025-05-06T14:03", false, 3),
+        ("2099-06-01T12:00", false, 1),
+        ("2026-06-10T14:05", false, 5_005),
+        ("2026-06-09T14:06", false, 5_006),
+        ("2026-06-10T14:07", false, 5_007),
+    ]);
+}
+
+#[test]
+fn a_day_that_the_clock_had_named_too_early_begins_with_nothing() {
+    // From the 10th to the 11th and back; then midnight comes.
+    let mut rows = vec![("2026-06-11T14:01", false, 1), ("2026-06-10T14:02", false, 5_002)];
+    rows.extend([("2026-06-10T20:00", false, 5_003), ("2026-06-11T00:01", false, 1)]);
+    check_leaps(&rows);
+    // Behind for so long that the night came.
+    check_leaps(&[
+        ("2026-06-09T14:01", false, 5_001),
+        ("2026-06-09T19:00", false, 5_002),
+        ("2026-06-09T23:59", false, 5_003),
+        ("2026-06-10T00:01", false, 1),
+    ]);
+}
+
+#[test]
+fn an_outage_is_no_leap_from_which_a_day_returns() {
+    let mut ledger = PortLedger::new();
+    let mut today_at = |clock: &str, total| {
+        let total = Some(WattHours::new(total));
+        ledger.record(Counters { total, today: None, is_live: true }, at(clock), &berlin());
+        ledger.today().unwrap().get()
+    };
+    today_at("2026-06-10T14:00", 60_000);
+    assert_eq!(today_at("2026-06-14T14:00", 60_100), 0);
+    assert_eq!(today_at("2026-06-14T20:00", 60_200), 100);
+    assert_eq!(today_at("2026-06-15T00:00", 60_200), 0, "by itself");
+    assert_eq!(today_at("2026-06-15T06:00", 60_200), 0);
+    // A computer without a clock starts with the time of the 10th.
+    assert_eq!(today_at("2026-06-10T14:00", 60_201), 1);
+    // Of what comes with the leap itself, the device says of which day it is, or nobody.
+    assert_eq!(today_at("2026-06-15T09:00", 60_202), 1);
+    // Ahead for weeks: what was produced in them is of no one day.
+    assert_eq!(today_at("2026-08-15T09:00", 60_203), 0);
+    assert_eq!(today_at("2026-08-15T14:00", 70_203), 10_000);
+    assert_eq!(today_at("2026-08-15T19:00", 80_203), 20_000);
+    assert_eq!(today_at("2026-08-15T23:50", 90_203), 30_000);
+    assert_eq!(today_at("2026-06-15T11:00", 90_204), 30_001, "one day does not have as much");
+}
+
 #[test]
 fn a_year_has_as_many_days_as_the_calendar_both_changes_of_the_clock_included() {
     let (mut ledger, mut counter) = (PortLedger::new(), 100_000);

@@ -34,9 +34,10 @@ fn check(rows: &[(i64, u64)]) {
     }
 }
 
-/// The time of a superseded line is not written down: nothing reads it.
+/// The time of a superseded line is not written down: nothing reads it. Nor is that of the last poll.
 fn again_without_old_time(ledger: &PortLedger) -> PortLedger {
     let mut ledger = ledger.clone();
+    ledger.seen = None;
     if let (Some(old), Some(line)) = (ledger.old.as_mut(), ledger.line) {
         old.since = line.since;
     }
