@@ -1,5 +1,7 @@
 //! Which targets there are: those of the configuration, and those that registered.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +19,8 @@ use crate::targets::target::Settings;
 const CONNECTED: &str = "the running bridge is connected; --force connects a second time";
 const UNTOLD: &str =
     "the running bridge does not tell whether it is connected; --force connects all the same";
+const OTHERS: &str = "they are another user's: run doctor as the user that runs the bridge, or give \
+                      that user the folder and all that is in it (`chown -R`)";
 const TOKEN_UNKNOWN: &str =
     "its token is known to the running bridge only, which says above how it fares";
 
@@ -85,14 +89,32 @@ fn not_told(untold: &Untold) -> Step {
 }
 
 fn at_rest(state_dir: &Path) -> Result<Vec<SavedTarget>, Step> {
+    let wrong = |why: String, cure: &str| {
+        Step::wrong("targets", format!("the registered targets cannot be read: {why}"), cure)
+    };
+    // Of a closed folder the store knows only that it sees nothing there.
+    if let Some(error) = closed(&state_dir.join(".")) {
+        return Err(wrong(format!("{}: {error}", state_dir.display()), OTHERS));
+    }
     targets_at_rest(state_dir).map_err(|error| {
-        Step::wrong(
-            "targets",
-            format!("the registered targets cannot be read: {error}"),
+        let files = fs::read_dir(state_dir).into_iter().flatten().flatten();
+        let is_closed = files.map(|file| file.path()).any(|path| closed(&path).is_some());
+        let cure = if is_closed {
+            OTHERS
+        } else {
             "if a bridge runs with this state_dir, http.listen is not where it listens; else see \
-             the step state_dir",
-        )
+             the step state_dir"
+        };
+        wrong(error, cure)
     })
+}
+
+/// Why this user may not read a file or look into a folder there, if that is so.
+fn closed(path: &Path) -> Option<io::Error> {
+    let is_file = path.metadata().map(|meta| meta.is_file());
+    let read =
+        is_file.and_then(|is_file| if is_file { File::open(path).map(drop) } else { Ok(()) });
+    read.err().filter(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 fn none() -> Step {

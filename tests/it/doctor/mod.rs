@@ -4,10 +4,12 @@ mod broker;
 mod dtus;
 mod house;
 mod running;
+mod state;
 mod strangers;
 mod targets;
 
 use serde_json::Value;
+use tokio::process::Command;
 
 use crate::support::bridge::{Home, command};
 use crate::support::within_guard;
@@ -61,6 +63,11 @@ async fn doctor_in(environment: &[(&str, &str)], home: &Home, options: &[&str]) 
     let arguments = ["doctor", "--json", "--config", config.to_str().unwrap()];
     let mut command = command(&[&arguments[..], options].concat());
     command.envs(environment.iter().copied());
+    findings(command).await
+}
+
+/// What `doctor --json`, called by that command, finds.
+async fn findings(mut command: Command) -> Findings {
     let output = within_guard("end of doctor", command.output()).await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let subjects: Value = serde_json::from_str(&text).unwrap_or_else(|error| {
