@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::Memory;
 use crate::config::DtuConfig;
@@ -54,9 +55,25 @@ pub(super) fn book(dtus: &[DtuConfig], interval: Duration, saved: &Saved, zone: 
     let (inverters, mut meters) = stored.unwrap_or_default();
     let known = inverters.into_iter().filter(|inverter| is_wanted(inverter, dtus));
     meters.retain(|meter| dtus.iter().any(|dtu| *dtu.name == *meter.dtu_name));
+    tell_unsound(saved);
     let ledgers =
         saved.ledgers.iter().map(|(key, record)| (*key, PortLedger::from_record(record.clone())));
     Book::new(zone, states, known, ledgers).with_meters(meters)
+}
+
+/// Tells of energies that cannot be, in one line however many there are.
+fn tell_unsound(saved: &Saved) {
+    let unsound = saved.ledgers.iter().filter(|(_, record)| !record.is_sound());
+    let ports: Vec<String> =
+        unsound.map(|((serial, port), _)| format!("{serial} port {port}")).collect();
+    let Some((first, others)) = ports.split_first() else { return };
+    let others =
+        if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+    warn!(
+        "energies in the database make no sense, of {first}{others}: what cannot be is left out, and \
+         their totals may begin with what the devices count; to have them back, stop the bridge, put a \
+         backup of state_dir in place, and check the disk or SD card"
+    );
 }
 
 /// Whether the configuration has the inverter's DTU, and does not leave the inverter out.

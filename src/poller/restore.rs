@@ -7,6 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
+use tracing::warn;
 
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::reading::AcReading;
@@ -16,6 +17,10 @@ use crate::plant::units::{
 };
 use crate::snapshot::state::{InverterState, MeterState, PortState};
 use crate::snapshot::wire;
+
+/// What of it is lost, and what to do.
+const AGAIN: &str = "they are missing until the next poll that reads them, totals of inverters are not; if it \
+    comes back, check the disk or SD card";
 
 /// What is stored: the objects of the API.
 #[derive(Deserialize)]
@@ -34,19 +39,26 @@ pub(super) fn to_store(inverters: &Bytes, meters: &Bytes) -> Bytes {
     [br#"{"inverters":"#, &inverters[..], br#","meters":"#, &meters[..], b"}"].concat().into()
 }
 
-/// Reads the stored plant; what cannot be read is left out, since the next poll brings it again.
+/// Reads the stored plant; what cannot be read is left out and told, since the next poll brings it again.
 pub fn plant(json: &[u8]) -> (Vec<InverterState>, Vec<MeterState>) {
-    let (inverters, meters) = match serde_json::from_slice(json) {
+    let (stored_inverters, stored_meters) = match serde_json::from_slice(json) {
         Ok(Stored::Plant { inverters, meters }) => (inverters, meters),
         Ok(Stored::Inverters(inverters)) => (inverters, Vec::new()),
-        Err(_) => return (Vec::new(), Vec::new()),
+        Err(error) => {
+            warn!("the last values in the database are damaged ({error}): {AGAIN}");
+            return (Vec::new(), Vec::new());
+        }
     };
+    let stored = stored_inverters.len().saturating_add(stored_meters.len());
     let inverter = |value| inverter(serde_json::from_value(value).ok()?);
     let meter = |value| meter(serde_json::from_value(value).ok()?);
-    (
-        inverters.into_iter().filter_map(inverter).collect(),
-        meters.into_iter().filter_map(meter).collect(),
-    )
+    let inverters: Vec<_> = stored_inverters.into_iter().filter_map(inverter).collect();
+    let meters: Vec<_> = stored_meters.into_iter().filter_map(meter).collect();
+    let lost = stored.saturating_sub(inverters.len()).saturating_sub(meters.len());
+    if lost > 0 {
+        warn!("the last values of {lost} devices in the database are damaged: {AGAIN}");
+    }
+    (inverters, meters)
 }
 
 fn inverter(stored: wire::Inverter) -> Option<InverterState> {

@@ -40,3 +40,30 @@ async fn a_damaged_database_is_set_aside_and_the_bridge_starts() {
         .count();
     assert_eq!(kept, 1, "the damaged file is kept aside");
 }
+
+#[tokio::test]
+async fn what_makes_no_sense_in_the_database_is_told_and_not_served() {
+    let plant = Plant::start(&["--inverters", "2"]).await;
+    let home = Home::new(&plant.dtu("DTU"));
+    let bridge = home.run().await;
+    bridge.inverters_when(|all| all.as_array().unwrap().len() == 2).await;
+    let (_, before) = bridge.get("/api/production/current").await;
+    bridge.stop().await;
+    plant.stop().await;
+    let file = home.folder.path().join("data/hoymiles-bridge.db");
+    let database = rusqlite::Connection::open(file).unwrap();
+    let damage = "UPDATE snapshot SET inverters_json = x'7b7b';
+        UPDATE ledger SET total = 9223372036854775807, day = 'zzz';";
+    database.execute_batch(damage).unwrap();
+    drop(database);
+
+    let bridge = home.run().await;
+    let told = bridge.logged("energies in the database make no sense").await;
+    assert!(told.contains("WARN") && told.contains("backup of state_dir"), "{told}");
+    assert!(told.contains(before[0]["serial_number"].as_str().unwrap()), "{told}");
+    let told = bridge.logged("the last values in the database are damaged").await;
+    assert!(told.contains("WARN") && told.contains("until the next poll"), "{told}");
+    let (_, after) = bridge.get("/api/production/current").await;
+    assert_eq!(after, serde_json::json!([]), "nothing that makes no sense");
+    bridge.stop().await;
+}

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::PortLedger;
 use super::candidate::Candidate;
 use super::leaps::Leaps;
 use super::line::Line;
+use super::{ABSURD, PortLedger};
 
 /// All that a ledger must not forget over a restart. Energies in Wh, times in Unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +42,13 @@ pub struct LedgerRecord {
     pub left_days: Option<String>,
 }
 
+impl LedgerRecord {
+    /// Whether all of it can be: what makes no sense is not taken over.
+    pub fn is_sound(&self) -> bool {
+        PortLedger::from_record(self.clone()).to_record() == *self
+    }
+}
+
 impl PortLedger {
     /// The ledger as it is written down.
     pub fn to_record(&self) -> LedgerRecord {
@@ -64,18 +71,23 @@ impl PortLedger {
         }
     }
 
-    /// The ledger that was written down. What is missing or cannot be is left out; the total
-    /// stands as long as it is there.
+    /// The ledger that was written down. What is missing or cannot be is left out; the total stands
+    /// as long as it is there, or can be told from the device's counter.
     pub fn from_record(record: LedgerRecord) -> Self {
-        let total = record.total.filter(|&total| total >= 0);
         let since = time(record.counter_since);
         let line = |offset: Option<i64>, counter: Option<i64>| {
-            Some(Line { offset: offset?, counter: counter.filter(|&counter| counter > 0)?, since })
+            let offset = offset.filter(|offset| (-ABSURD..=ABSURD).contains(offset))?;
+            let counter = counter.filter(|counter| (1..=ABSURD).contains(counter))?;
+            Some(Line { offset, counter, since })
         };
+        let known = line(record.offset, record.counter);
+        let is_possible = |total: &i64| (0..=ABSURD).contains(total);
+        let position = || known.map(Line::position).filter(|_| record.total.is_some());
+        let total = record.total.filter(is_possible).or_else(|| position().filter(is_possible));
         let at_midnight = record.at_midnight.or(total).unwrap_or(0);
         Self {
             total,
-            line: line(record.offset, record.counter).filter(|_| total.is_some()),
+            line: known.filter(|_| total.is_some()),
             old: line(record.old_offset, record.old_counter),
             before: record.before_step,
             candidate: candidate(&record),

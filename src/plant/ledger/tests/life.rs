@@ -189,7 +189,9 @@ impl Life {
                 self.read(60, 300);
             }
             Event::Restart => {
-                self.ledger = PortLedger::from_record(self.ledger.to_record());
+                let record = self.ledger.to_record();
+                assert!(record.is_sound(), "{record:?}");
+                self.ledger = PortLedger::from_record(record);
             }
             Event::Outage { minutes, watts } => {
                 self.pass(u64::from(minutes) * 60, watts.into());

@@ -63,6 +63,39 @@ fn an_empty_record_is_an_empty_ledger() {
 }
 
 #[test]
+fn a_record_that_cannot_be_is_known_by_it_and_what_makes_sense_is_kept() {
+    let good = LedgerRecord {
+        total: Some(5_000),
+        offset: Some(1_000),
+        counter: Some(4_000),
+        counter_since: Some(1_782_000_000),
+        day: Some("2026-06-30".to_owned()),
+        at_midnight: Some(4_500),
+        ..LedgerRecord::default()
+    };
+    let with = |change: fn(&mut LedgerRecord)| {
+        let mut record = good.clone();
+        change(&mut record);
+        record
+    };
+    for (record, total, today) in [
+        (with(|record| record.total = Some(-5)), Some(5_000), 500),
+        (with(|record| record.total = Some(i64::MAX)), Some(5_000), 500),
+        (with(|record| record.offset = Some(i64::MAX)), Some(5_000), 500),
+        (with(|record| (record.total, record.offset) = (Some(i64::MAX), Some(i64::MAX))), None, 0),
+        (with(|record| record.counter = Some(i64::MIN)), Some(5_000), 500),
+        (with(|record| record.at_midnight = Some(i64::MAX)), Some(5_000), 0),
+        (with(|record| record.day = Some("zzz".to_owned())), Some(5_000), 500),
+        (with(|record| record.left_days = Some("2026-06-29=-1,x".to_owned())), Some(5_000), 500),
+    ] {
+        assert!(good.is_sound() && !record.is_sound(), "{record:?}");
+        let ledger = PortLedger::from_record(record.clone());
+        assert_eq!(ledger.total().map(WattHours::get), total, "{record:?}");
+        assert_eq!(ledger.today().unwrap_or_default().get(), today, "{record:?}");
+    }
+}
+
+#[test]
 fn an_inverter_of_a_restarting_dtu_comes_with_zeros_and_stale_replies() {
     // A capture of a DTU-Pro, 2022-03-18: the same reply 54 times, ports of it at zero. The
     // lifetime counters are those of its ports 1.1 and 1.3.
