@@ -24,8 +24,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use self::claims::Claims;
 use self::doubt::{Doubt, Rivalry};
@@ -40,6 +40,10 @@ use crate::plant::reading::DtuReading;
 use crate::plant::serial::{InverterSerial, MeterSerial};
 use crate::poller::merge::Moment;
 use crate::snapshot::state::{DtuState, DtuStatus, Failing, InverterState, MeterState, PortState};
+
+/// The midnights of one date lie closer together than this in any two zones that somebody moves
+/// between; those of two days do not.
+const BETWEEN_ZONES: SignedDuration = SignedDuration::from_hours(20);
 
 /// All that is known of the plant.
 #[derive(Debug)]
@@ -195,10 +199,13 @@ impl Book {
     /// Lets the day turn at local midnight, whether or not a DTU answers.
     pub fn roll(&mut self, now: Timestamp) {
         for (key, ledger) in &mut self.ledgers {
+            let before = ledger.today_since(&self.zone);
             ledger.roll(now, &self.zone);
             if let Some(port) = port_of(&mut self.inverters, *key) {
+                let since = ledger.today_since(&self.zone);
                 port.today = ledger.today().or(port.today);
-                port.today_since = ledger.today_since(&self.zone).or(port.today_since);
+                let began = port.today_since.filter(|_| before == since);
+                port.today_since = day_begin(began, since).or(port.today_since);
                 port.total = ledger.total().or(port.total);
             }
         }
@@ -213,6 +220,15 @@ impl Book {
     fn dtu_mut(&mut self, name: &str) -> Option<&mut DtuState> {
         self.dtus.iter_mut().find(|dtu| &*dtu.name == name)
     }
+}
+
+/// When a day began that goes on, though the zone says now that it began `by_zone`. With another zone
+/// since then, what was produced since is still all of it: told of another midnight, Home Assistant
+/// would count it anew.
+fn day_begin(known: Option<Timestamp>, by_zone: Option<Timestamp>) -> Option<Timestamp> {
+    let by_zone = by_zone?;
+    let of_this_day = |known: &Timestamp| known.duration_since(by_zone).abs() < BETWEEN_ZONES;
+    known.filter(of_this_day).or(Some(by_zone))
 }
 
 fn port_of(

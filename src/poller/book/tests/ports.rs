@@ -75,3 +75,31 @@ fn ports_that_are_known_from_before_a_restart_need_no_second_poll() {
     assert_eq!(say(&mut book, &[1, 2], 1), [""; 0]);
     assert_eq!(known(&book), (2000, 2));
 }
+
+#[test]
+fn a_day_goes_on_in_another_zone_until_its_next_midnight() {
+    // At 18:00 in London.
+    let mut book = new_book();
+    say(&mut book, &[1], 0);
+    say(&mut book, &[1], 1);
+    let day = |book: &Book| {
+        let port = &book.inverters()[0].ports[&1];
+        (port.today.unwrap().get(), port.today_since.unwrap().to_string())
+    };
+    let before = day(&book);
+    assert_eq!(before, (100, "2023-11-16T00:00:00Z".to_owned()));
+    for (name, midnight, next) in [
+        ("Europe/Berlin", 5 * 60, "2023-11-16T23:00:00Z"),
+        ("America/New_York", 11 * 60, "2023-11-17T05:00:00Z"),
+    ] {
+        let dtu = DtuState::unknown("Roof", Protocol::Protobuf, HOLD);
+        let zone = TimeZone::get(name).unwrap();
+        let mut book = Book::new(zone, vec![dtu], book.inverters(), book.ledgers().clone());
+        for minute in [2, midnight - 1] {
+            book.roll(at(minute));
+            assert_eq!(day(&book), before, "{name}");
+        }
+        book.roll(at(midnight));
+        assert_eq!(day(&book), (0, next.to_owned()), "{name}");
+    }
+}
