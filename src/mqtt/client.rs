@@ -58,13 +58,25 @@ pub(super) async fn open(
 ) -> Result<(Sender, Listener), Failure> {
     let until = Instant::now() + LIMIT;
     let stream = connect(config, until).await?;
+    log_in(config, stream, will, until).await
+}
+
+/// Logs in over an open connection, until `until`.
+pub(super) async fn log_in(
+    config: &MqttConfig,
+    stream: Box<dyn Stream>,
+    will: Option<String>,
+    until: Instant,
+) -> Result<(Sender, Listener), Failure> {
     let qos = match config.qos {
         0 => QoS::AtMostOnce,
         1 => QoS::AtLeastOnce,
         _ => QoS::ExactlyOnce,
     };
     let options = options(config, stream, will, qos);
-    let (client, events) = AsyncClient::builder(options).capacity(WAITING).build();
+    let (client, mut events) = AsyncClient::builder(options).capacity(WAITING).build();
+    // Else it would give up a login earlier than we do.
+    events.network_options.set_connection_timeout(LIMIT.as_secs());
     let mut listener = Listener { events, has_login: config.username.is_some() };
     match timeout_at(until, listener.accepted()).await {
         Ok(accepted) => accepted.map(|()| (Sender { client, qos }, listener)),

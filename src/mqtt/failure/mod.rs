@@ -173,6 +173,7 @@ impl Failure {
             Self::Closed => Self::HungUp(Stage::Login),
             // An answer that breaks off in the midst of what would be a packet.
             Self::Broken(_) => Self::NotMqtt,
+            Self::Silent => Self::TimedOut { stage: Stage::Login, limit: LIMIT },
             other => other,
         }
     }

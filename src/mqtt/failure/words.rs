@@ -60,16 +60,9 @@ impl Failure {
             Self::Tcp { .. } => {
                 "check the address, and that this machine and its container reach that network"
             }
-            Self::TimedOut { stage: Stage::Name, .. } => {
-                "check the DNS server, or use an IP address"
-            }
-            Self::TimedOut { stage: Stage::Tcp, .. } => {
-                "a firewall drops the packets or the machine is off; check address and firewall"
-            }
-            Self::TimedOut { stage: Stage::Tls, .. } | Self::NotTls | Self::HungUp(Stage::Tls) => {
-                "check that mqtt.port is the broker's TLS port, or set mqtt.tls = false"
-            }
-            Self::TimedOut { stage: Stage::Login, .. } | Self::NotMqtt | Self::HungUp(_) => {
+            Self::TimedOut { stage, .. } => stage.cure(),
+            Self::NotTls | Self::HungUp(Stage::Tls) => Stage::Tls.cure(),
+            Self::NotMqtt | Self::HungUp(_) => {
                 "check mqtt.port; if the broker speaks TLS there, set mqtt.tls = true"
             }
             Self::UnknownIssuer => {
@@ -106,6 +99,23 @@ impl Failure {
             Self::NotTaken(reason) => reason.cure(),
             Self::Tls(_) | Self::Broken(_) | Self::Stopping => return None,
         })
+    }
+}
+
+impl Stage {
+    /// What to do when it takes too long.
+    const fn cure(self) -> &'static str {
+        match self {
+            Self::Name => "check the DNS server, or use an IP address",
+            Self::Tcp => {
+                "a firewall drops the packets or the machine is off; check address and firewall"
+            }
+            Self::Tls => "check that mqtt.port is the broker's TLS port, or set mqtt.tls = false",
+            Self::Login => {
+                "the broker hangs, or something else listens there; restart it and check mqtt.port; \
+                 if the broker speaks TLS there, set mqtt.tls = true"
+            }
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! What is told when something else than a broker answers.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use crate::config::MqttConfig;
-use crate::mqtt::failure::Stage;
+use crate::mqtt::client::log_in;
+use crate::mqtt::failure::{LIMIT, Stage};
 use crate::mqtt::{Failure, try_out};
 
 /// The failure against a listener that reads a little, answers this and hangs up.
@@ -62,6 +64,17 @@ async fn a_broker_that_says_no_is_quoted() {
         let told = failure(code, false).await.to_string();
         assert!(told.contains(expected), "no {expected:?} in {told}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_hangs_at_the_login_is_told_as_such() {
+    let (ours, theirs) = duplex(1024);
+    let (began, config) = (Instant::now(), MqttConfig::default());
+    let login = log_in(&config, Box::new(ours), None, began + LIMIT);
+    let failure = login.await.err().unwrap();
+    check(&failure, &Failure::TimedOut { stage: Stage::Login, limit: LIMIT }, "the broker hangs");
+    assert_eq!(began.elapsed(), LIMIT);
+    drop(theirs);
 }
 
 #[tokio::test]

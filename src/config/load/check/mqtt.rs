@@ -21,6 +21,15 @@ pub(super) fn check(mqtt: &MqttConfig, faults: &mut Faults) {
             faults.add(&format!("mqtt.{key}"), wrong);
         }
     }
+    if let Some(birth) = mqtt.birth_topic.as_ref().filter(|topic| is_ours(topic, mqtt)) {
+        let wrong = format!(
+            "{} is a topic that the bridge itself writes to; expected the one of Home Assistant's \
+             birth message, by default \"{}/status\"",
+            shown(birth),
+            mqtt.discovery_prefix
+        );
+        faults.add("mqtt.birth_topic", wrong);
+    }
     let below = format!("{}/", mqtt.discovery_prefix);
     if format!("{}/", mqtt.topic_prefix).starts_with(&below) {
         let wrong = format!(
@@ -83,8 +92,24 @@ fn tls(mqtt: &MqttConfig, faults: &mut Faults) {
     faults.add(&format!("mqtt.{missing}"), wrong);
 }
 
+/// Whether the bridge may publish there.
+fn is_ours(topic: &str, mqtt: &MqttConfig) -> bool {
+    let below = |prefix: &str| -> Vec<&str> {
+        let rest = topic.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
+        rest.into_iter().flat_map(|rest| rest.split('/')).collect()
+    };
+    let is_value = matches!(
+        *below(&mqtt.topic_prefix),
+        ["bridge", "state" | "availability"]
+            | ["dtu" | "inverter" | "meter", _, "state" | "availability"]
+    );
+    is_value || matches!(*below(&mqtt.discovery_prefix), ["device", _, "config"])
+}
+
 fn wrong_topic(topic: &str) -> Option<&'static str> {
-    if topic.split('/').any(str::is_empty) {
+    if topic.contains(char::is_whitespace) {
+        Some("has a blank")
+    } else if topic.split('/').any(str::is_empty) {
         Some("has an empty level")
     } else if topic.contains(['+', '#', '$']) {
         Some("has a character with a meaning of its own")

@@ -70,8 +70,38 @@ fn faults_of_topics_are_told() {
     check_mqtt("topic_prefix = \"homeassistant/x\"", &["lies within discovery_prefix"]);
     check_mqtt("topic_prefix = \"homeassistant\"", &["lies within discovery_prefix"]);
     check_mqtt("birth_topic = \"a/\"", &["mqtt.birth_topic", "has an empty level"]);
+    for key in ["topic_prefix", "discovery_prefix", "birth_topic"] {
+        for topic in ["my roof", " roof", "roof\\t"] {
+            let expected = format!("mqtt.{key}: {topic:?}").replace("\\\\", "\\");
+            check_mqtt(&format!("{key} = \"{topic}\""), &[&expected, "has a blank; expected a"]);
+        }
+    }
     check_mqtt("client_id = \"a\\u0000b\"", &["mqtt.client_id"]);
     check_mqtt("qos = 3", &["mqtt.qos: 3 is out of range; expected a whole number from 0 to 2"]);
+}
+
+#[test]
+fn what_the_bridge_says_itself_is_no_birth_message() {
+    for topic in [
+        "roof/bridge/availability",
+        "roof/bridge/state",
+        "roof/dtu/House/availability",
+        "roof/inverter/114172606403/state",
+        "roof/meter/10d5a0000001/state",
+        "ha/device/roof_bridge/config",
+    ] {
+        let lines = format!(
+            "topic_prefix = \"roof\"\ndiscovery_prefix = \"ha\"\nbirth_topic = \"{topic}\""
+        );
+        let told =
+            format!("mqtt.birth_topic: \"{topic}\" is a topic that the bridge itself writes");
+        check_mqtt(&lines, &[&told, "by default \"ha/status\""]);
+    }
+    for topic in ["roof/status", "roofs/bridge/state", "ha/status", "bridge/state"] {
+        let lines = format!("topic_prefix = \"roof\"\nbirth_topic = \"{topic}\"\n");
+        let broker = mqtt(&format!("[mqtt]\nhost = \"broker\"\n{lines}"), &[]).unwrap();
+        assert_eq!(broker.birth_topic(), topic);
+    }
 }
 
 #[test]
