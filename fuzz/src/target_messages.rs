@@ -75,6 +75,7 @@ struct Printable;
 impl Tell for Printable {
     fn sending(&self, _: &Snapshot) {}
     fn sent(&self, _: u64) {}
+    fn answered(&self) {}
     fn said(&self, _: u64, words: &str) {
         assert!(!words.chars().any(char::is_control), "fit for a log line: {words:?}");
     }

@@ -54,6 +54,8 @@ pub trait Tell: Send + Sync {
     fn sending(&self, snapshot: &Snapshot);
     /// It was sent; so many before it were passed over.
     fn sent(&self, skipped: u64);
+    /// The target answered a ping.
+    fn answered(&self);
     /// The target sent its `number`th message, of which this is the beginning. Not of each.
     fn said(&self, number: u64, words: &str);
     /// The target sends more than can be of use; it is read slowly from now on.
@@ -180,6 +182,7 @@ async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(
     let first = snapshots.take_latest();
     let mut last = first.sequence;
     let mut next = first.is_something().then_some(first);
+    let mut is_asked = false;
     loop {
         if let Some(snapshot) = next.take() {
             tell.sending(&snapshot);
@@ -189,6 +192,11 @@ async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(
             }
             tell.sent(snapshot.sequence.saturating_sub(last).saturating_sub(1));
             last = snapshot.sequence;
+            if !is_asked {
+                // The answer shows that the target reads.
+                is_asked = true;
+                ticks.reset_immediately();
+            }
         }
         tokio::select! {
             newer = snapshots.next() => match newer {
@@ -243,6 +251,9 @@ async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
             }
             Err(failure) => return failure,
         };
+        if message.is_pong() {
+            tell.answered();
+        }
         if let Message::Text(text) = &message
             && let Incoming::Refused(words) = Incoming::read(text)
         {

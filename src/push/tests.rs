@@ -1,5 +1,7 @@
 //! Sessions over in-memory streams, in paused time.
 
+mod floods;
+
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -7,12 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use jiff::Timestamp;
-use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::io::{DuplexStream, duplex};
 use tokio::time::{Instant, sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
@@ -24,8 +26,6 @@ use crate::snapshot::{self, Snapshot, SnapshotReader, SnapshotWriter};
 type Stream = WebSocketStream<DuplexStream>;
 const HEARTBEAT: Duration = Duration::from_secs(30);
 const LIMIT: Duration = Duration::from_secs(10);
-/// So long a flood is listened to.
-const AWHILE: Duration = Duration::from_secs(6);
 
 /// Our end and the target's, with so many bytes on the way at most.
 async fn pair(on_the_way: usize) -> (WebSocketStream<Outlet<DuplexStream>>, Stream) {
@@ -59,6 +59,7 @@ fn snapshots() -> (SnapshotWriter, SnapshotReader) {
 struct Counted {
     sent: AtomicU64,
     skipped: AtomicU64,
+    answers: AtomicU64,
     floods: AtomicU64,
 }
 
@@ -68,6 +69,10 @@ impl Tell for Counted {
     fn sent(&self, skipped: u64) {
         self.sent.fetch_add(1, Relaxed);
         self.skipped.fetch_add(skipped, Relaxed);
+    }
+
+    fn answered(&self) {
+        self.answers.fetch_add(1, Relaxed);
     }
 
     fn said(&self, _number: u64, _words: &str) {}
@@ -190,6 +195,24 @@ async fn a_target_that_answers_pings_is_kept_and_one_that_does_not_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_update_is_followed_by_a_ping_whose_answer_shows_that_it_was_read() {
+    let (mut session, mut far, writer, reader) = open(4_096).await;
+    let (counted, stop) = (Counted::default(), CancellationToken::new());
+    let target = async {
+        sleep(Duration::from_secs(1)).await;
+        writer.publish(snapshot("an update"));
+        assert_eq!(text(&mut far).await, "an update");
+        assert_eq!(counted.answers.load(Relaxed), 0);
+        writer.publish(snapshot("another"));
+        assert_eq!(text(&mut far).await, "another");
+        drop(tokio::time::timeout(HEARTBEAT / 2, far.next()).await);
+        stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(session.run(reader, HEARTBEAT, &counted, &stop), target);
+    assert_eq!((ended, counted.answers.load(Relaxed)), (None, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_target_that_talks_but_takes_nothing_is_left() {
     let (mut session, far, writer, reader) = open(1_024).await;
     let (mut talking, _unread) = far.split();
@@ -233,45 +256,6 @@ async fn what_the_target_does_wrong_is_named() {
         };
         let (ended, ()) = tokio::join!(running, target);
         assert_eq!(ended, expected, "{message:?}");
-    }
-}
-
-/// A target that says this again and again: how the session ends, if soon, after
-/// how many seconds, and how often it was told that the target floods.
-async fn flooded(first: &[u8], again: &[u8]) -> (Option<Failure>, u64, u64) {
-    let (near, mut far) = duplex(64 << 10);
-    let config = Some(WebSocketConfig::default().read_buffer_size(4_096));
-    let near = Outlet::upgraded(near);
-    let near = WebSocketStream::from_raw_socket(near, Role::Client, config).await;
-    let (_writer, reader) = snapshots();
-    let (counted, stop) = (Counted::default(), CancellationToken::new());
-    far.write_all(&[b"\x81\x14{\"type\":\"connected\"}", first].concat()).await.unwrap();
-    let mut session = Session::accept(near, LIMIT).await.unwrap();
-    let began = Instant::now();
-    let (mut ears, mut mouth) = tokio::io::split(far);
-    let (flood, mut sink) = (again.repeat(10_000), tokio::io::sink());
-    let ended = tokio::select! {
-        ended = session.run(reader, HEARTBEAT, &counted, &stop) => ended,
-        _ = tokio::io::copy(&mut ears, &mut sink) => None,
-        () = async { while mouth.write_all(&flood).await.is_ok() {} } => None,
-        () = sleep(AWHILE) => None,
-    };
-    (ended, began.elapsed().as_secs(), counted.floods.into_inner())
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_message_in_parts_without_an_end_is_told_from_silence() {
-    let endless = Some(Failure::Endless(3_000));
-    assert_eq!(flooded(&[1, 0], &[0, 0]).await, (endless.clone(), 1, 1));
-    assert_eq!(flooded(&[1, 0], &[0, 1, b'x']).await, (endless.clone(), 2, 1));
-    // What may come between the parts of a message does not make it a new one.
-    assert_eq!(flooded(&[1, 0], &[0x89, 0, 0, 0, 0x8a, 0]).await, (endless, 4, 1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_flood_of_whole_messages_goes_on_and_is_told_once() {
-    for again in [&[0x81, 0][..], &[0x89, 0], &[0x8a, 0], &[1, 0, 0, 0, 0x80, 1, b'x']] {
-        assert_eq!(flooded(&[], again).await, (None, AWHILE.as_secs(), 1), "{again:?}");
     }
 }
 

@@ -55,6 +55,16 @@ const FLAPPING: &[(&str, &[Step], [u64; 3])] = &[
     ("resets", &[Step::Upgrade, Step::Welcome, Step::Reset], [1, 2, 4]),
     ("closes", &[Step::Upgrade, Step::Say(WELCOME_AND_CLOSE)], [1, 2, 4]),
     ("refuses", &[Step::HangUp], [1, 2, 4]),
+    (
+        "takes-and-resets",
+        &[Step::Upgrade, Step::Welcome, Step::Take(2_000), Step::Reset],
+        [1, 2, 4],
+    ),
+    (
+        "takes-and-floods",
+        &[Step::Upgrade, Step::Welcome, Step::Take(2_000), Step::Frame(0x81, 20 << 20)],
+        [1, 2, 4],
+    ),
     ("takes", &[Step::Upgrade, Step::Welcome, Step::Take(2_000), Step::Close(1000, "")], [1, 1, 1]),
 ];
 
