@@ -14,7 +14,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.typing import ConfigType
 
 from .absence import absence_of, async_watch_entries
-from .const import CONF_PUSH_TOKEN, DOMAIN
+from .const import CONF_ADDRESSES, CONF_PUSH_TOKEN, DOMAIN
 from .coordinator import HoymilesCoordinator, async_forget, coordinator_of
 from .entity import device_id
 from .migration import async_migrate_registries, async_remove_empty_devices
@@ -36,6 +36,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: ConfigEntry) -> bool:
     """Set up one bridge: read it once, show it, and let it push."""
+    loaded_with = _settings(entry)
     coordinator = HoymilesCoordinator(hass, entry)
     absence = absence_of(hass, entry)
     try:
@@ -59,8 +60,12 @@ async def async_setup_entry(hass: HomeAssistant, entry: ConfigEntry) -> bool:
         coordinator.registration.close()
         await coordinator.sockets.close("Home Assistant stops")
 
+    async def changed(hass: HomeAssistant, entry: ConfigEntry) -> None:
+        if _settings(entry) != loaded_with:
+            await hass.config_entries.async_reload(entry.entry_id)
+
     entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stopping))
-    entry.async_on_unload(entry.add_update_listener(_async_reload))
+    entry.async_on_unload(entry.add_update_listener(changed))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     async_remove_empty_devices(hass, entry)
     # Not before the entities are there: the bridge connects at once.
@@ -108,6 +113,7 @@ async def async_remove_config_entry_device(
     return not present & device.identifiers
 
 
-async def _async_reload(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Take changed options and data."""
-    await hass.config_entries.async_reload(entry.entry_id)
+def _settings(entry: ConfigEntry) -> tuple[Any, ...]:
+    """Tell what an owner can change from what the integration notes by itself."""
+    data = {key: value for key, value in entry.data.items() if key != CONF_ADDRESSES}
+    return entry.title, entry.unique_id, data, dict(entry.options)

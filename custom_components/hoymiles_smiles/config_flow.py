@@ -22,9 +22,11 @@ from homeassistant.helpers.selector import (
 )
 from yarl import URL
 
+from .address import NoAddressOfBridgeError, host_and_port
 from .api import BridgeAuthError, BridgeClient, BridgeError, BridgeRefusedError
 from .const import (
     CONF_ACCESS_TOKEN,
+    CONF_ADDRESSES,
     CONF_CALLBACK_URL,
     CONF_PUSH_TOKEN,
     CONF_SCAN_INTERVAL,
@@ -55,7 +57,11 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
         errors: dict[str, str] = {}
         placeholders: dict[str, str] = {"reason": ""}
         if user_input is not None:
-            data = _tidy(user_input)
+            try:
+                data = _tidy(user_input)
+            except NoAddressOfBridgeError:
+                errors = {"host": "invalid_host"}
+                return self._show("user", vol.Schema(_BRIDGE), user_input, errors, placeholders)
             await self.async_set_unique_id(_unique_id(data), raise_on_progress=False)
             self._abort_if_unique_id_configured()
             errors = await self._try(data, placeholders)
@@ -70,17 +76,24 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
         errors: dict[str, str] = {}
         placeholders: dict[str, str] = {"reason": ""}
         if user_input is not None:
-            data = _tidy(user_input)
+            try:
+                data = _tidy(user_input)
+            except NoAddressOfBridgeError:
+                errors = {"host": "invalid_host"}
+                schema = vol.Schema(_BRIDGE)
+                return self._show("reconfigure", schema, user_input, errors, placeholders)
             unique_id = _unique_id(data)
             known = await self.async_set_unique_id(unique_id, raise_on_progress=False)
             if known and known.entry_id != entry.entry_id:
                 return self.async_abort(reason="already_configured")
             errors = await self._try(data, placeholders)
             if not errors:
-                data[CONF_PUSH_TOKEN] = entry.data[CONF_PUSH_TOKEN]
+                kept = {CONF_PUSH_TOKEN, CONF_ADDRESSES}
                 if unique_id != entry.unique_id:
                     # Where it runs on, it would push to us as well.
                     await async_forget(self.hass, entry)
+                    kept.remove(CONF_ADDRESSES)
+                data |= {key: value for key, value in entry.data.items() if key in kept}
                 title = _title(data) if entry.title == _title(entry.data) else entry.title
                 self._keep(entry, unique_id=unique_id, title=title, data=data)
                 return self.async_abort(reason="reconfigure_successful")
@@ -99,7 +112,7 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
         errors: dict[str, str] = {}
         placeholders = {"reason": "", "host": str(entry.data[CONF_HOST])}
         if user_input is not None:
-            data = _tidy({**entry.data, CONF_ACCESS_TOKEN: user_input.get(CONF_ACCESS_TOKEN)})
+            data = _with_token(entry.data, user_input)
             errors = await self._try(data, placeholders)
             if not errors:
                 self._keep(entry, data=data)
@@ -158,7 +171,7 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
         except BridgeRefusedError as error:
             placeholders["reason"] = str(error)
             return {"base": "refused"}
-        except (BridgeError, ValueError) as error:
+        except BridgeError as error:
             placeholders["reason"] = str(error)
             return {"base": "cannot_connect"}
         return {}
@@ -203,14 +216,14 @@ class HoymilesOptionsFlow(OptionsFlow):
 
 def _tidy(given: Mapping[str, Any]) -> dict[str, Any]:
     """Take what people paste into the field: a whole URL, a port of its own, blanks."""
-    host, port = str(given[CONF_HOST]).strip(), int(given[CONF_PORT])
-    if "//" in host and _is_url(host):
-        url = URL(host)
-        host, port = url.host or host, url.explicit_port or port
-    tidy = {**given, CONF_HOST: host.lower(), CONF_PORT: port}
+    host, port = host_and_port(str(given[CONF_HOST]), int(given[CONF_PORT]))
+    return _with_token({CONF_HOST: host, CONF_PORT: port}, given)
+
+
+def _with_token(data: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     token = str(given.get(CONF_ACCESS_TOKEN) or "").strip()
-    tidy.pop(CONF_ACCESS_TOKEN, None)
-    return tidy | ({CONF_ACCESS_TOKEN: token} if token else {})
+    kept = {key: value for key, value in data.items() if key != CONF_ACCESS_TOKEN}
+    return kept | ({CONF_ACCESS_TOKEN: token} if token else {})
 
 
 def _tidy_options(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,7 +239,8 @@ def _is_url(text: str | None) -> bool:
         url = URL(text)
     except ValueError:
         return False
-    return url.scheme in ("http", "https", "ws", "wss") and bool(url.host)
+    is_plain = url.user is None and url.password is None
+    return url.scheme in ("http", "https", "ws", "wss") and bool(url.host) and is_plain
 
 
 def _title(data: Mapping[str, Any]) -> str:

@@ -16,6 +16,9 @@ CONF_SCAN_INTERVAL: Final = "scan_interval"
 CONF_CALLBACK_URL: Final = "callback_url"
 """Where the bridge reaches this Home Assistant, if the internal URL is not it."""
 
+CONF_ADDRESSES: Final = "addresses"
+"""Where this bridge was told to connect to us, without tokens, so that it can be told to stop."""
+
 DEFAULT_PORT: Final = 8080
 DEFAULT_SCAN_INTERVAL: Final = 60
 SCAN_INTERVALS: Final = (10, 600)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,7 +16,7 @@ from homeassistant.util import dt as dt_util
 from yarl import URL
 
 from .api import BridgeClient, BridgeError, BridgeRefusedError
-from .const import CONF_CALLBACK_URL, CONF_PUSH_TOKEN, PUSH_PATH, TARGET_NAME
+from .const import CONF_ADDRESSES, CONF_CALLBACK_URL, CONF_PUSH_TOKEN, PUSH_PATH, TARGET_NAME
 from .push import PushSockets
 
 _LOGGER = logging.getLogger(__name__)
@@ -102,13 +104,11 @@ class Registration:
         self._stop_looking()
 
     async def forget(self) -> None:
-        """Ask the bridge to forget us, as far as it can be asked."""
-        try:
-            for target in await self._ours() or []:
-                if target.get("source") == "registered":
-                    await self._client.forget(str(target.get("name")))
-        except BridgeError as error:
-            _LOGGER.debug("The bridge could not be asked to forget us: %s", error)
+        """Ask the bridge to forget us wherever we have been, as far as it can be asked."""
+        addresses = self._addresses
+        with suppress(NoAddressError):
+            addresses.append(self.websocket_url)
+        await self._forget_at(addresses)
 
     @callback
     def _look_later(self) -> None:
@@ -133,7 +133,7 @@ class Registration:
             is_lost = self._looks % FORGOTTEN_AFTER == 0
             if self._known_start is None or start_time != self._known_start or is_lost:
                 await self._register(start_time)
-            elif (ours := await self._ours()) is not None:
+            elif (ours := await self._targets_at([self.websocket_url])) is not None:
                 if ours:
                     error = ours[0].get("last_error")
                     self.words = str(error) if error else None
@@ -150,7 +150,11 @@ class Registration:
             # While we were asking, our entry went: nobody is at the address any more.
             return
         try:
-            await self._client.register(str(self.websocket_url), TARGET_NAME)
+            url = self.websocket_url
+            await self._leave_all_but(url)
+            if self._is_closed:
+                return
+            await self._client.register(str(url), TARGET_NAME)
         except (BridgeRefusedError, NoAddressError) as error:
             if self.words != str(error):
                 _LOGGER.warning("The bridge does not push to us: %s", error)
@@ -161,13 +165,44 @@ class Registration:
             self._known_start = start_time
             _LOGGER.info("[WebSocket Server] Registered with bridge %s", self._client.url)
 
-    async def _ours(self) -> list[dict[str, Any]] | None:
+    @property
+    def _addresses(self) -> list[URL]:
+        return [URL(one) for one in self._entry.data.get(CONF_ADDRESSES, [])]
+
+    async def _leave_all_but(self, url: URL) -> None:
+        """Be known at no other address: it would get each update, too, and hide a wrong new one."""
+        earlier = [one for one in self._addresses if _place(one) != _place(url)]
+        if earlier and await self._forget_at(earlier):
+            earlier = []
+        if self._is_closed:
+            return
+        addresses = [str(one) for one in (*earlier, url.with_query(None))]
+        data = {**self._entry.data, CONF_ADDRESSES: addresses}
+        self._hass.config_entries.async_update_entry(self._entry, data=data)
+
+    async def _forget_at(self, urls: Iterable[URL]) -> bool:
+        """Ask the bridge to forget these addresses, and tell whether it has."""
+        try:
+            targets = await self._targets_at(urls)
+            for target in targets or []:
+                if target.get("source") == "registered":
+                    await self._client.forget(str(target.get("name")))
+        except BridgeError as error:
+            _LOGGER.debug("The bridge could not be asked to forget us: %s", error)
+            return False
+        return targets is not None
+
+    async def _targets_at(self, urls: Iterable[URL]) -> list[dict[str, Any]] | None:
         """Read what the bridge knows of us; None if it does not tell of its targets."""
         targets = await self._client.targets()
         if targets is None:
             return None
-        ours = _place(self.websocket_url)
-        return [one for one in targets if isinstance(one, dict) and _is_at(one.get("url"), ours)]
+        places = {_place(url) for url in urls}
+        return [
+            one
+            for one in targets
+            if isinstance(one, dict) and any(_is_at(one.get("url"), place) for place in places)
+        ]
 
 
 def _place(url: URL) -> tuple[str, str | None, int | None, str]:

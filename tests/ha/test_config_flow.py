@@ -11,6 +11,7 @@ from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.hoymiles_smiles.address import NoAddressOfBridgeError, host_and_port
 from custom_components.hoymiles_smiles.const import DOMAIN
 
 from .conftest import TOKEN, until
@@ -30,25 +31,35 @@ async def _submit(
 
 
 @pytest.mark.parametrize(
-    "form", ["{host}", " {host} ", "http://{host}:{port}/", "HTTP://{host}:{port}"]
+    "form",
+    [
+        "{host}",
+        " {host}/ ",
+        "//{host}/",
+        "{host}:{port}",
+        "[{host}]:{port}",
+        "http://{host}:{port}/",
+        "HTTP://{host}:{port}",
+    ],
 )
 async def test_a_bridge_is_added_however_its_address_is_pasted(
     hass: HomeAssistant, bridge: FakeBridge, form: str
 ) -> None:
     hass.config.internal_url = "http://127.0.0.1:8123"
     host = form.format(host=bridge.host, port=bridge.port)
-    port = bridge.port if "//" not in host else 8080
+    port = 8080 if str(bridge.port) in host else bridge.port
     result = await _submit(hass, {"host": host, "port": port})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "Hoymiles bridge (127.0.0.1)"
     entry = result["result"]
     assert (entry.version, entry.unique_id) == (2, f"127.0.0.1:{bridge.port}")
+    await until(lambda: bridge.registered)
     assert {**entry.data, "push_token": ""} == {
         "host": "127.0.0.1",
         "port": bridge.port,
         "push_token": "",
+        "addresses": ["ws://127.0.0.1:8123/api/hoymiles_smiles/ws"],
     }
-    await until(lambda: bridge.registered)
     assert bridge.registered[0]["websocket_url"].endswith(entry.data["push_token"])
     await hass.config_entries.async_unload(entry.entry_id)
 
@@ -100,14 +111,64 @@ async def test_an_error_is_told_in_the_bridges_words_and_can_be_corrected(
     await hass.config_entries.async_unload(result["result"].entry_id)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "http://["])
-async def test_what_is_no_bridge_is_told(
-    hass: HomeAssistant, bridge: FakeBridge, host: str
-) -> None:
+async def test_what_is_no_bridge_is_told(hass: HomeAssistant, bridge: FakeBridge) -> None:
     await bridge.stop()
-    form = await _submit(hass, {"host": host, "port": bridge.port})
+    form = await _submit(hass, {"host": bridge.host, "port": bridge.port})
     assert form["errors"] == {"base": "cannot_connect"}
     assert form["description_placeholders"]["reason"]
+
+
+@pytest.mark.parametrize("source", [SOURCE_USER, "reconfigure"])
+@pytest.mark.parametrize(
+    "host", ["", "//", "http://[", "https://{host}", "{host}/ready", "user:pw@{host}", "@{host}"]
+)
+async def test_a_host_that_is_none_is_refused_in_our_own_words(
+    hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry, host: str, source: str
+) -> None:
+    given = {"host": host.format(host=bridge.host), "port": bridge.port}
+    context = {"entry_id": entry.entry_id} if source == "reconfigure" else {}
+    form = await _submit(hass, given, source, **context)
+    assert (form["type"], form["errors"]) == (FlowResultType.FORM, {"host": "invalid_host"})
+    assert _suggested(form) == given
+    assert bridge.requests == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Bridge.Local", ("bridge.local", 1)),
+        ("bridge.local.", ("bridge.local.", 1)),
+        ("local_hoymiles-bridge:80", ("local_hoymiles-bridge", 80)),
+        ("brücke.fritz.box", ("brücke.fritz.box", 1)),
+        ("3com", ("3com", 1)),
+        ("192.168.1.5:8080", ("192.168.1.5", 8080)),
+        ("[::1]", ("::1", 1)),
+        ("http://[FE80:0::1%eth0]:8080/", ("fe80::1%eth0", 8080)),
+        ("2001:db8::8080", ("2001:db8::8080", 1)),
+        ("bridge:", None),
+        ("bridge:0", None),
+        ("bridge:65536", None),
+        ("bridge:80:80", None),
+        ("http:bridge", None),
+        ("192.168.1.300", None),
+        ("192.168.1", None),
+        ("8080", None),
+        ("a b", None),
+        ("a..b", None),
+        ("bridge?x", None),
+        ("::1%a/b", None),
+        ("[bridge]", None),
+        (".".join(["a" * 63] * 4), None),
+        ("a" * 64, None),
+        ("ü" * 63, None),
+    ],
+)
+def test_a_host_is_read_as_it_is_meant(text: str, expected: tuple[str, int] | None) -> None:
+    if expected is None:
+        with pytest.raises(NoAddressOfBridgeError):
+            host_and_port(text, 1)
+    else:
+        assert host_and_port(text, 1) == expected
 
 
 async def test_a_bridge_is_added_once(hass: HomeAssistant, entry: MockConfigEntry) -> None:
@@ -150,7 +211,8 @@ async def test_a_bridge_that_moved_keeps_all_but_its_address(
     await hass.async_block_till_done()
     # Loaded once.
     assert moved.asked("/stats") == 1
-    assert dict(loaded.data) == {**address, "push_token": TOKEN}
+    addresses = ["ws://127.0.0.1:8123/api/hoymiles_smiles/ws"]
+    assert dict(loaded.data) == {**address, "push_token": TOKEN, "addresses": addresses}
     assert dict(loaded.options) == options
     assert loaded.unique_id == f"{moved.host}:{moved.port}"
     assert er.async_entries_for_config_entry(registry, loaded.entry_id) == kept
@@ -244,7 +306,16 @@ async def test_options(
     assert _suggested(form) == kept
 
 
-@pytest.mark.parametrize("url", ["192.168.1.23:8123", "ftp://192.168.1.23", "http://", "http://["])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "192.168.1.23:8123",
+        "ftp://192.168.1.23",
+        "http://",
+        "http://[",
+        "http://user:pw@192.168.1.2",
+    ],
+)
 async def test_an_address_that_is_none_is_refused(
     hass: HomeAssistant, entry: MockConfigEntry, url: str
 ) -> None:

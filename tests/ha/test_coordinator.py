@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -18,7 +19,7 @@ from custom_components.hoymiles_smiles.const import DOMAIN
 from custom_components.hoymiles_smiles.coordinator import FORGET_WITHIN
 from custom_components.hoymiles_smiles.push import GOOD_BYE_WITHIN
 
-from .conftest import TOKEN, pass_time, push, set_up, until
+from .conftest import TOKEN, pass_time, push, set_up, settle, until
 from .fake import ONE, FakeBridge
 
 Connect = Callable[..., Awaitable[ClientWebSocketResponse]]
@@ -292,6 +293,92 @@ async def test_removing_the_entry_makes_the_bridge_forget_us(
     await hass.async_block_till_done()
     deleted = [one for one in bridge.requests if one.startswith("DELETE")]
     assert deleted == ["DELETE /api/targets/Home%20Assistant%202"]
+
+
+def _listed(*addresses: str) -> list[dict[str, Any]]:
+    path = "api/hoymiles_smiles/ws?token=***"
+    return [{"name": one, "url": f"ws://{one}/{path}", "source": "registered"} for one in addresses]
+
+
+async def _change_address(
+    hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry, address: str
+) -> list[str]:
+    """Set another address of this Home Assistant; what the bridge is asked to change then."""
+    tries, asked = bridge.asked(REGISTER), len(bridge.requests)
+    options = {**entry.options, "callback_url": f"http://{address}"}
+    hass.config_entries.async_update_entry(entry, options=options)
+    await until(lambda: bridge.asked(REGISTER) > tries)
+    await until(lambda: entry.runtime_data.registration.has_begun)
+    await settle(hass)
+    return [one for one in bridge.requests[asked:] if not one.startswith("GET")]
+
+
+async def test_another_address_of_ours_takes_the_place_of_the_one_before(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
+) -> None:
+    bridge.targets = _listed("127.0.0.1:8123", "10.0.0.1:8123")
+    changes = await _change_address(hass, bridge, loaded, "wrong.test:8123")
+    # First, so that it does not hide that nobody is at the new one.
+    assert changes == ["DELETE /api/targets/127.0.0.1%3A8123", f"POST {REGISTER}"]
+    # Loaded once: what we note by ourselves is no change of the owner's.
+    assert bridge.asked("/stats") == 2
+    bridge.targets = _listed("10.0.0.1:8123", "wrong.test:8123")
+    changes = await _change_address(hass, bridge, loaded, "127.0.0.1:8123")
+    assert changes == ["DELETE /api/targets/wrong.test%3A8123", f"POST {REGISTER}"]
+    await hass.config_entries.async_reload(loaded.entry_id)
+    await until(lambda: len(bridge.registered) == 4)
+    assert sum(1 for one in bridge.requests if one.startswith("DELETE")) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/api/targets", (404, {"error": "nothing here"})),
+        ("/api/targets/127.0.0.1:8123", (503, {"error": "the disk is full"})),
+    ],
+)
+async def test_an_address_that_could_not_be_taken_back_is_so_later(
+    hass: HomeAssistant,
+    bridge: FakeBridge,
+    loaded: MockConfigEntry,
+    path: str,
+    answer: tuple[int, object],
+) -> None:
+    bridge.targets = _listed("127.0.0.1:8123")
+    bridge.answers[path] = answer
+    changes = await _change_address(hass, bridge, loaded, "second.test:8123")
+    assert changes[-1] == f"POST {REGISTER}"
+    del bridge.answers[path]
+    bridge.targets = _listed("127.0.0.1:8123", "second.test:8123")
+    asked = len(bridge.requests)
+    with patch(f"{REGISTRATION}.get_url", side_effect=NoURLAvailableError):
+        hass.config_entries.async_update_entry(loaded, options={})
+        await settle(hass)
+        await hass.config_entries.async_remove(loaded.entry_id)
+    deleted = [one for one in bridge.requests[asked:] if one.startswith("DELETE")]
+    assert deleted == [
+        "DELETE /api/targets/127.0.0.1%3A8123",
+        "DELETE /api/targets/second.test%3A8123",
+    ]
+
+
+async def test_an_entry_that_ends_while_it_changes_its_address_registers_nobody(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
+) -> None:
+    registration = loaded.runtime_data.registration
+    data = {**loaded.data, "addresses": ["ws://before.test/api/hoymiles_smiles/ws"]}
+    hass.config_entries.async_update_entry(loaded, data=data)
+    bridge.data["health"]["start_time"] = "2026-06-01T12:30:00+02:00"
+
+    def ends_meanwhile(path: str) -> None:
+        if path == "/api/targets":
+            registration.close()
+
+    bridge.before_answer = ends_meanwhile
+    await pass_time(hass, 6)
+    assert bridge.asked("/api/targets") == 1
+    assert loaded.data["addresses"] == ["ws://before.test/api/hoymiles_smiles/ws"]
+    assert len(bridge.registered) == 1
 
 
 async def test_a_bridge_that_hangs_does_not_hold_up_the_removal(

@@ -95,7 +95,7 @@ def test_versions_of_entries_agree() -> None:
 def test_steps_fields_errors_and_aborts_have_texts() -> None:
     flow = SOURCES["config_flow.py"]
     for kind, found in (
-        ("error", set(re.findall(r'\{"base": "(\w+)"\}', flow))),
+        ("error", set(re.findall(r'\{"(?:base|host)": "(\w+)"\}', flow))),
         ("abort", set(re.findall(r'(?:reason=|AbortFlow\()"(\w+)"', flow)) | {"reauth_successful"}),
     ):
         assert set(ENGLISH["config"][kind]) == found, kind
