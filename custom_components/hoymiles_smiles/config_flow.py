@@ -28,6 +28,7 @@ from .const import (
     CONF_ACCESS_TOKEN,
     CONF_ADDRESSES,
     CONF_CALLBACK_URL,
+    CONF_MIGRATED_AT,
     CONF_PUSH_TOKEN,
     CONF_SCAN_INTERVAL,
     DEFAULT_PORT,
@@ -132,9 +133,11 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
             raise AbortFlow("unknown_entry")
         return entry
 
-    def _keep(self, entry: ConfigEntry, **changes: Any) -> None:
+    def _keep(self, entry: ConfigEntry, data: dict[str, Any], **changes: Any) -> None:
         """Keep what was entered, and load the entry with it, once."""
-        is_changed = self.hass.config_entries.async_update_entry(entry, **changes)
+        if migrated_at := entry.data.get(CONF_MIGRATED_AT):
+            data = {**data, CONF_MIGRATED_AT: migrated_at}
+        is_changed = self.hass.config_entries.async_update_entry(entry, data=data, **changes)
         # An entry that is loaded listens for changes, and reloads itself.
         if not is_changed or not entry.update_listeners:
             self.hass.config_entries.async_schedule_reload(entry.entry_id)

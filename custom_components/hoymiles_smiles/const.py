@@ -12,6 +12,8 @@ CONF_ACCESS_TOKEN: Final = "access_token"  # noqa: S105
 """The bridge's `http.token`, if it has one."""
 CONF_PUSH_TOKEN: Final = "push_token"  # noqa: S105
 """What the bridge shows when it connects to us; made once per entry and kept."""
+CONF_MIGRATED_AT: Final = "migrated_at"
+"""When the entry was taken over from the component before this one."""
 CONF_SCAN_INTERVAL: Final = "scan_interval"
 CONF_CALLBACK_URL: Final = "callback_url"
 """Where the bridge reaches this Home Assistant, if the internal URL is not it."""

@@ -19,8 +19,9 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
 
-from .const import DOMAIN, MANUFACTURER
+from .const import CONF_MIGRATED_AT, DOMAIN, MANUFACTURER
 from .data import BRIDGE, Ref, Subject
 from .entity import device_id, unique_id
 
@@ -72,7 +73,9 @@ def new_unique_id(entry_id: str, old: str) -> str | None:
 
 @callback
 def async_migrate_registries(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Name entities and devices anew."""
+    """Name entities and devices anew, and note when: that day goes on as it began."""
+    data = {**entry.data, CONF_MIGRATED_AT: dt_util.utcnow().isoformat()}
+    hass.config_entries.async_update_entry(entry, data=data)
     entities, devices = er.async_get(hass), dr.async_get(hass)
     for entity in er.async_entries_for_config_entry(entities, entry.entry_id):
         new = new_unique_id(entry.entry_id, entity.unique_id)

@@ -13,6 +13,7 @@ from homeassistant.helpers.entity_platform import AddEntitiesCallback
 from homeassistant.helpers.typing import StateType
 from homeassistant.util import dt as dt_util
 
+from .const import CONF_MIGRATED_AT
 from .coordinator import HoymilesCoordinator, coordinator_of
 from .data import Ref, Subject, pointed
 from .entity import HoymilesEntity, async_add_as_they_appear
@@ -48,6 +49,7 @@ class HoymilesSensor(HoymilesEntity, SensorEntity):
                 self._attr_options = choice.options
             case Time():
                 self._attr_device_class = SensorDeviceClass.TIMESTAMP
+        self._migrated_at = instant(coordinator.entry.data.get(CONF_MIGRATED_AT))
 
     @property
     def native_value(self) -> StateType | datetime:
@@ -55,12 +57,28 @@ class HoymilesSensor(HoymilesEntity, SensorEntity):
         return self.value
 
     @property
+    def state_class(self) -> SensorStateClass | None:
+        """That of the row; but a day that the old component began ends as it began.
+
+        A first `last_reset` would count all of that day once more. Without one, only this class
+        knows a day that began while Home Assistant was off.
+        """
+        of_row: SensorStateClass | None = getattr(self, "_attr_state_class", None)
+        if of_row is SensorStateClass.TOTAL and (migrated_at := self._migrated_at):
+            return SensorStateClass.TOTAL_INCREASING if self._since <= migrated_at else of_row
+        return of_row
+
+    @property
     def last_reset(self) -> datetime | None:
         """The midnight since which the energy of a day counts; the bridge's, not ours."""
         if self.state_class is not SensorStateClass.TOTAL or self.found is None:
             return None
+        return self._since
+
+    @property
+    def _since(self) -> datetime:
         where = "/plant/today_since" if self.ref.subject is Subject.BRIDGE else "/today_since"
-        since = instant(pointed(self.found, where))
+        since = None if self.found is None else instant(pointed(self.found, where))
         return since or dt_util.start_of_local_day(self.coordinator.data.received_at)
 
     @property

@@ -21,6 +21,9 @@ POWER_FACTOR: Final = Number("power_factor", None, "measurement", 3)
 BYTES: Final = Number("data_size", "B", "measurement", 0)
 PERCENT: Final = Number(None, "%", "measurement", 0)
 COUNT: Final = Number(None, None, "total_increasing", 0)
+# The old component gave these units, and an entity keeps its unit.
+QUERIES: Final = Number(None, "queries", "total_increasing", 0)
+ERRORS: Final = Number(None, "errors", "total_increasing", 0)
 CODE: Final = Number(None, None, None, 0)
 
 
@@ -82,8 +85,8 @@ DTU: Final = [
     _dtu("reachable", Flag("connectivity", lambda it: it == "online"), "/status"),
     _dtu("problem", Flag("problem", lambda it: it == "error"), "/status"),
     _dtu("last_successful_query", Time()),
-    _dtu("query_count", COUNT).disabled(),
-    _dtu("error_count", COUNT).disabled(),
+    _dtu("query_count", QUERIES).disabled(),
+    _dtu("error_count", ERRORS).disabled(),
     _dtu("last_error", Text()).disabled(),
     _dtu("last_error_time", Time()).disabled(),
 ]
@@ -109,7 +112,7 @@ INVERTER: Final = [
     .late()
     .diagnostic(),
     _inverter("alarm_code", CODE).late().diagnostic().disabled(),
-    _inverter("alarm_count", CODE).diagnostic().disabled(),
+    _inverter("alarm_count", COUNT).diagnostic().disabled(),
     _inverter(
         "operating_status",
         Choice({"0": "no_data", "3": "producing"}, "other"),
@@ -156,16 +159,26 @@ LEGACY: Final = [
         Number("duration", "s", "total_increasing", 0),
         "/health/uptime_seconds",
     ),
-    _legacy(Subject.BRIDGE, "cached_records", CODE, "/stats/total_records"),
-    _legacy(Subject.BRIDGE, "dtu_query_count", COUNT, "/health/dtus/DTU/query_count"),
-    _legacy(Subject.BRIDGE, "dtu_error_count", COUNT, "/health/dtus/DTU/error_count"),
+    _legacy(
+        Subject.BRIDGE,
+        "cached_records",
+        Number(None, "records", "measurement", 0),
+        "/stats/total_records",
+    ),
+    _legacy(Subject.BRIDGE, "dtu_query_count", QUERIES, "/health/dtus/DTU/query_count"),
+    _legacy(Subject.BRIDGE, "dtu_error_count", ERRORS, "/health/dtus/DTU/error_count"),
     _legacy(
         Subject.BRIDGE,
         "dtu_last_query",
         Number("duration", "s", None, 0),
         "/health/dtus/DTU/seconds_since_last_success",
     ),
-    _legacy(Subject.DTU, "inverter_count", CODE, "/inverter_count"),
+    _legacy(
+        Subject.DTU,
+        "inverter_count",
+        Number(None, "inverters", "measurement", 0),
+        "/inverter_count",
+    ),
     _legacy(Subject.DTU, "pv_power", POWER, "/pv_power"),
 ]
 

@@ -151,6 +151,7 @@ fn classes_and_units_are_such_that_home_assistant_takes_them() {
                 | (Some("power_factor"), None, Some(Measurement))
                 | (Some("data_size"), Some("B"), Some(Measurement))
                 | (None, Some("%"), Some(Measurement))
+                | (None, Some("queries" | "errors"), Some(TotalIncreasing))
                 | (None, None, Some(TotalIncreasing) | None)
         );
         assert!(is_fine, "{} {}: {classes:?}", entity.subject.as_str(), entity.key);

@@ -46,8 +46,13 @@ pub(super) const ENTITIES: &[Entity] = &[
         "When the last successful poll of the DTU ended.",
     )
     .diagnostic(),
-    number("query_count", "Queries", "Polls of the DTU since the bridge started."),
-    number("error_count", "Failed queries", "Failed polls of the DTU since the bridge started."),
+    number("query_count", "Queries", Number::QUERIES, "Polls of the DTU since the bridge started."),
+    number(
+        "error_count",
+        "Failed queries",
+        Number::ERRORS,
+        "Failed polls of the DTU since the bridge started.",
+    ),
     Entity::new(
         Dtu,
         "last_error",
@@ -68,6 +73,11 @@ pub(super) const ENTITIES: &[Entity] = &[
     .disabled(),
 ];
 
-const fn number(key: &'static str, name: &'static str, about: &'static str) -> Entity {
-    Entity::new(Dtu, key, name, Kind::Number(Number::COUNT), about).diagnostic().disabled()
+const fn number(
+    key: &'static str,
+    name: &'static str,
+    number: Number,
+    about: &'static str,
+) -> Entity {
+    Entity::new(Dtu, key, name, Kind::Number(number), about).diagnostic().disabled()
 }

@@ -94,7 +94,7 @@ pub(super) const ENTITIES: &[Entity] = &[
     number(
         "alarm_count",
         "Events",
-        Number::CODE,
+        Number::COUNT,
         "Running count of the inverter's events, past ones too; it may start over.",
     )
     .diagnostic()

@@ -22,6 +22,11 @@ impl Number {
     };
     pub(super) const TODAY: Self =
         Self { state_class: Some(StateClass::TotalSinceMidnight), ..measured("Wh", "energy", 0) };
+    /// Questions to a DTU. Home Assistant's component before ours gave this unit, and an entity keeps
+    /// its unit.
+    pub(super) const QUERIES: Self = Self { unit: Some("queries"), ..Self::COUNT };
+    /// Failed ones, likewise.
+    pub(super) const ERRORS: Self = Self { unit: Some("errors"), ..Self::COUNT };
     /// Events since some start.
     pub(super) const COUNT: Self =
         Self { state_class: Some(StateClass::TotalIncreasing), ..Self::CODE };

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hoymiles_smiles.const import DOMAIN
@@ -227,6 +230,26 @@ async def test_nobody_gets_what_only_the_old_component_had(
     registry = er.async_get(hass)
     identity = f"{loaded.entry_id}_uptime"
     assert registry.async_get_entity_id("sensor", DOMAIN, identity) is None
+
+
+async def test_when_the_old_component_went_is_known_also_when_the_bridge_has_moved(
+    hass: HomeAssistant, old: MockConfigEntry, bridge: FakeBridge
+) -> None:
+    before = dt_util.utcnow()
+    await set_up(hass, old, bridge)
+    went = old.data["migrated_at"]
+    assert before <= datetime.fromisoformat(went) <= dt_util.utcnow()
+    moved = FakeBridge()
+    await moved.start()
+    flow = hass.config_entries.flow
+    context = {"source": "reconfigure", "entry_id": old.entry_id}
+    form = await flow.async_init(DOMAIN, context=context)
+    await flow.async_configure(form["flow_id"], {"host": moved.host, "port": moved.port})
+    await until(lambda: moved.registered)
+    await hass.async_block_till_done()
+    assert (old.data["port"], old.data["migrated_at"]) == (moved.port, went)
+    await hass.config_entries.async_unload(old.entry_id)
+    await moved.stop()
 
 
 async def test_an_entry_of_a_later_version_is_left_alone(

@@ -12,8 +12,12 @@ from homeassistant import loader
 from homeassistant.components.energy import data as energy_data
 from homeassistant.components.energy.validate import async_validate
 from homeassistant.components.recorder import Recorder
-from homeassistant.components.recorder.statistics import statistics_during_period
+from homeassistant.components.recorder.statistics import (
+    statistics_during_period,
+    validate_statistics,
+)
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -21,6 +25,8 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
     async_wait_recording_done,
     do_adhoc_statistics,
 )
+
+from custom_components.hoymiles_smiles.const import DOMAIN
 
 from .conftest import set_up, settle
 from .fake import ONE, TWO, FakeBridge
@@ -145,3 +151,146 @@ async def test_sums_of_two_days_are_the_truth_and_the_dashboard_is_content(
         validation = (await async_validate(hass)).as_dict()
     assert validation["energy_sources"] == [[]] * len(sources)
     await hass.config_entries.async_unload(entry.entry_id)
+
+
+OLD_SENSORS: dict[str, tuple[str | None, str | None, str | None]] = {
+    "uptime": ("s", "duration", "total_increasing"),
+    "dtu_query_count": ("queries", None, "total_increasing"),
+    "dtu_error_count": ("errors", None, "total_increasing"),
+    "database_size": ("MB", None, "measurement"),
+    "cached_records": ("records", None, "measurement"),
+    "dtu_DTU_inverter_count": ("inverters", None, "measurement"),
+    "dtu_DTU_query_count": ("queries", None, "total_increasing"),
+    "dtu_DTU_error_count": ("errors", None, "total_increasing"),
+    "dtu_DTU_total_power": ("W", "power", "measurement"),
+    f"{ONE}_grid_voltage": ("V", "voltage", "measurement"),
+    f"{ONE}_grid_frequency": ("Hz", "frequency", "measurement"),
+    f"{ONE}_temperature": ("°C", "temperature", "measurement"),
+    f"{ONE}_alarm_count": (None, None, "total_increasing"),
+    f"{ONE}_total_power": ("W", "power", "measurement"),
+    f"{ONE}_total_today_production": ("Wh", "energy", "total_increasing"),
+    f"{ONE}_total_lifetime_production": ("kWh", "energy", "total_increasing"),
+    f"{ONE}_port1_pv_voltage": ("V", "voltage", "measurement"),
+    f"{ONE}_port1_pv_current": ("A", "current", "measurement"),
+    f"{ONE}_port1_pv_power": ("W", "power", "measurement"),
+    f"{ONE}_port1_today_production": ("Wh", "energy", "total_increasing"),
+    f"{ONE}_port1_total_production": ("kWh", "energy", "total_increasing"),
+}
+"""Of what the old component's entities left statistics: unit, device class, state class."""
+
+
+class OldComponent:
+    """An entry as the old component left it, and the states that it wrote."""
+
+    def __init__(self, hass: HomeAssistant, bridge: FakeBridge) -> None:
+        self._hass = hass
+        self.entry = MockConfigEntry(
+            domain=DOMAIN, data={"host": bridge.host, "port": bridge.port}, version=1
+        )
+        self.entry.add_to_hass(hass)
+        self._ids = {
+            key: er.async_get(hass)
+            .async_get_or_create(
+                "sensor", DOMAIN, f"{self.entry.entry_id}_{key}", config_entry=self.entry
+            )
+            .entity_id
+            for key in OLD_SENSORS
+        }
+
+    def entity_id(self, key: str) -> str:
+        return self._ids[key]
+
+    def write(self, key: str, value: float) -> None:
+        unit, device_class, state_class = OLD_SENSORS[key]
+        attributes = {
+            "unit_of_measurement": unit,
+            "device_class": device_class,
+            "state_class": state_class,
+        }
+        given = {name: one for name, one in attributes.items() if one}
+        self._hass.states.async_set(self.entity_id(key), str(value), given)
+
+    async def replace(self, at: datetime) -> None:
+        """Change folders and restart."""
+        for entity_id in self._ids.values():
+            self._hass.states.async_remove(entity_id)
+        with freeze_time(at):
+            assert await async_setup_component(self._hass, DOMAIN, {})
+        await settle(self._hass)
+
+
+async def compile_statistics(hass: HomeAssistant, at: datetime) -> None:
+    await async_wait_recording_done(hass)
+    do_adhoc_statistics(hass, start=dt_util.as_utc(at))
+    await async_wait_recording_done(hass)
+
+
+@pytest.mark.parametrize(
+    ("migrated_at", "off"),
+    [
+        (12, ()),
+        (12, (22, 23, 24, 25, 26)),
+        (33, tuple(range(21, 33))),
+        (24, (22, 23)),
+    ],
+    ids=["at noon", "off over the next midnight", "off over the midnight before", "at midnight"],
+)
+async def test_a_day_that_the_old_component_began_is_not_counted_twice(
+    with_recorder: None,
+    recorder_mock: Recorder,
+    hass: HomeAssistant,
+    bridge: FakeBridge,
+    migrated_at: int,
+    off: tuple[int, ...],
+) -> None:
+    old = OldComponent(hass, bridge)
+    midnight = dt_util.start_of_local_day() + timedelta(days=1)
+    today, total = f"{ONE}_port1_today_production", f"{ONE}_port1_total_production"
+    for hours in range(60):
+        if hours in off:
+            continue
+        at = midnight + timedelta(hours=hours)
+        bridge.data = data_at(bridge, midnight, hours)
+        if hours < migrated_at:
+            port = bridge.data["inverters"][0]["ports"][0]
+            with freeze_time(at):
+                old.write(today, port["today_production"])
+                old.write(total, port["total_production"] / 1000)
+        elif hours == migrated_at:
+            await old.replace(at)
+        elif hours - 1 in off:
+            with freeze_time(at):
+                await hass.config_entries.async_reload(old.entry.entry_id)
+            await settle(hass)
+        else:
+            with freeze_time(at):
+                old.entry.runtime_data.async_take_push(bridge.data)
+        await compile_statistics(hass, at)
+    truth = produced(0, 59)
+    since = midnight - timedelta(days=1)
+    for key, unit in ((total, 1000), (today, 1)):
+        found = await sum_of(hass, recorder_mock, old.entity_id(key), since) * unit
+        assert found == pytest.approx(truth, abs=1), key
+    # What began with the new component counts from there.
+    new = "sensor.hoymiles_bridge_plant_energy_today"
+    plant = sum(produced(port, 59) - produced(port, migrated_at) for port in range(3))
+    assert await sum_of(hass, recorder_mock, new, since) == pytest.approx(plant, abs=1)
+    state = hass.states.get(old.entity_id(today))
+    assert (state.attributes["state_class"], "last_reset" in state.attributes) == ("total", True)
+    await hass.config_entries.async_unload(old.entry.entry_id)
+
+
+async def test_statistics_of_the_old_component_have_nothing_to_repair(
+    with_recorder: None, recorder_mock: Recorder, hass: HomeAssistant, bridge: FakeBridge
+) -> None:
+    old = OldComponent(hass, bridge)
+    at = dt_util.start_of_local_day() + timedelta(days=1, hours=12)
+    for key in OLD_SENSORS:
+        with freeze_time(at):
+            old.write(key, 1)
+    await compile_statistics(hass, at)
+    await old.replace(at + timedelta(hours=1))
+    assert await recorder_mock.async_add_executor_job(validate_statistics, hass) == {}
+    for key in OLD_SENSORS:
+        assert hass.states.get(old.entity_id(key)).state not in ("unknown", "unavailable"), key
+    await hass.config_entries.async_unload(old.entry.entry_id)
