@@ -90,6 +90,9 @@ class HoymilesCoordinator(DataUpdateCoordinator[Snapshot]):
         snapshot = Snapshot.read(data, received_at=dt_util.utcnow(), is_pushed=True)
         counts = (snapshot.count(Subject.INVERTER), snapshot.count(Subject.PORT))
         _LOGGER.info("[WebSocket Server] Processing update: %d inverters, %d ports", *counts)
+        if not self.last_update_success:
+            # As Home Assistant says it when the answer to a question ends the outage.
+            self.logger.info("Fetching %s data recovered: the bridge pushes again", self.name)
         # Two intervals of silence, then we ask; each push begins them anew.
         self.update_interval = 2 * self.interval
         self.async_set_updated_data(snapshot)

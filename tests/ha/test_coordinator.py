@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 from unittest.mock import patch
@@ -62,6 +63,39 @@ async def test_polling_takes_over_after_two_silent_intervals_and_push_returns(
     asked = bridge.asked("/api/inverters")
     await pass_time(hass, 100)
     assert bridge.asked("/api/inverters") == asked
+    await socket.close()
+
+
+@pytest.mark.parametrize("way", ["push", "poll"])
+async def test_a_bridge_that_is_back_is_told_once_whichever_way_it_comes(
+    hass: HomeAssistant,
+    bridge: FakeBridge,
+    loaded: MockConfigEntry,
+    connect: Connect,
+    caplog: pytest.LogCaptureFixture,
+    way: str,
+) -> None:
+    coordinator = loaded.runtime_data
+
+    def told(level: int) -> int:
+        said = [text for _, at, text in caplog.record_tuples if at == level]
+        return sum(1 for text in said if "Error fetching" in text or "data recovered" in text)
+
+    socket = await connect()
+    await socket.receive_json()
+    await push(hass, socket, bridge.copy())
+    assert told(logging.INFO) == 0
+    await bridge.stop()
+    for _ in range(2):
+        await coordinator.async_refresh()
+    assert (told(logging.ERROR), told(logging.INFO)) == (1, 0)
+    await bridge.start()
+    for one in (way, "push", "poll"):
+        if one == "push":
+            await push(hass, socket, bridge.copy())
+        else:
+            await coordinator.async_refresh()
+        assert (told(logging.ERROR), told(logging.INFO)) == (1, 1)
     await socket.close()
 
 
