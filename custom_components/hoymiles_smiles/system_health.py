@@ -20,12 +20,13 @@ def async_register(hass: HomeAssistant, register: system_health.SystemHealthRegi
 
 
 async def async_info(hass: HomeAssistant) -> dict[str, Any]:
-    """Tell how each bridge fares."""
+    """Tell how each bridge fares; several are numbered in the order of their titles."""
     entries = hass.config_entries.async_entries(DOMAIN)
-    loaded = [entry for entry in entries if entry.state is ConfigEntryState.LOADED]
+    numbered = list(enumerate(sorted(entries, key=lambda entry: entry.title.casefold()), start=1))
+    loaded = [one for one in numbered if one[1].state is ConfigEntryState.LOADED]
     info: dict[str, Any] = {"bridges": f"{len(loaded)} of {len(entries)}"}
-    for number, entry in enumerate(loaded, start=1):
-        mark = "" if len(loaded) == 1 else f"_{number}"
+    for number, entry in loaded:
+        mark = "" if len(entries) == 1 else f"_{number}"
         coordinator = coordinator_of(entry)
         url = f"{coordinator.client.url}/ready"
         info[f"can_reach_bridge{mark}"] = system_health.async_check_can_reach_url(hass, url)

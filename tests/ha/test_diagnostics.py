@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -24,8 +25,10 @@ from custom_components.hoymiles_smiles.masking import masked
 
 from .conftest import TOKEN, push
 from .fake import ONE, TWO, FakeBridge
+from .repository import COMPONENT
 
 Connect = Callable[..., Awaitable[ClientWebSocketResponse]]
+LABELS = json.loads((COMPONENT / "translations/en.json").read_text())["system_health"]["info"]
 NEVER_READ = "114100000077"
 SECRETS = (TOKEN, "sesame", ONE, TWO, NEVER_READ, "10F8BC500000", "10.1.2.3", "127.0.0.1")
 
@@ -173,6 +176,7 @@ async def test_system_health_numbers_several_bridges(
     await other.start()
     second = MockConfigEntry(
         domain=DOMAIN,
+        title="Another bridge",
         data={"host": other.host, "port": other.port, "push_token": "other"},
         options={"callback_url": "http://127.0.0.1:8123"},
         version=2,
@@ -183,9 +187,22 @@ async def test_system_health_numbers_several_bridges(
     await hass.async_block_till_done()
     assert await async_setup_component(hass, "system_health", {})
     await hass.async_block_till_done()
-    info = await system_health.get_integration_info(hass, hass.data["system_health"][DOMAIN])
-    assert (info["info"]["bridge_version_1"], info["info"]["bridge_version_2"]) == ("0.1.0", "?")
-    for number in (1, 2):
-        await info["info"][f"can_reach_bridge_{number}"]
+
+    async def told() -> dict[str, Any]:
+        registered = hass.data["system_health"][DOMAIN]
+        info = (await system_health.get_integration_info(hass, registered))["info"]
+        reached = {key: await info[key] for key in info if key.startswith("can_reach")}
+        return info | reached
+
+    both = await told()
+    # In the order of their titles.
+    assert (both["bridge_version_1"], both["bridge_version_2"]) == ("?", "0.1.0")
+    assert both["can_reach_bridge_1"] == both["can_reach_bridge_2"] == "ok"
+    # What has no label is shown by its key.
+    assert set(both) <= set(LABELS)
+    # A number stays the same bridge's when another one is not loaded.
     await hass.config_entries.async_unload(second.entry_id)
+    rest = await told()
+    assert (rest["bridges"], rest["bridge_version_2"]) == ("1 of 2", "0.1.0")
+    assert "bridge_version_1" not in rest
     await other.stop()
