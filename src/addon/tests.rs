@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use super::{LIMIT, Refusal, ask, broker};
+use super::{Adviser, LIMIT, Refusal, ask};
 use crate::config::MqttConfig;
 use crate::config::load::{OfferedBroker, Supervisor};
 
@@ -121,7 +121,32 @@ async fn a_broker_that_comes_later_than_the_bridge_is_found() {
     let answers =
         vec![Some(http(400, r#"{"message": "Service not enabled"}"#)), Some(http(200, TOLD))];
     let (offered, serving) = supervisor(answers).await;
-    let both = async { tokio::join!(broker(&offered), serving).0 };
+    let mut adviser = Adviser::new(Box::new(offered));
+    let both = async { tokio::join!(adviser.broker(), serving).0 };
     let config = timeout(GUARD, both).await.unwrap();
     assert_eq!(config.place(), "core-mosquitto:1883");
+}
+
+#[tokio::test]
+async fn what_the_supervisor_says_now_is_news_only_if_it_is_another_place_or_login() {
+    let known = asked(http(200, TOLD)).await.unwrap();
+    for (from, to) in [
+        ("core-mosquitto", "other"),
+        ("1883", "1884"),
+        ("false", "true"),
+        ("addons", "others"),
+        ("s3cret", "s4cret"),
+    ] {
+        let told = http(200, &TOLD.replace(from, to));
+        assert!(news(&known, told).await.is_some(), "{to}");
+    }
+    assert!(news(&known, http(200, TOLD)).await.is_none());
+    assert!(news(&known, http(400, r#"{"message": "Service not enabled"}"#)).await.is_none());
+}
+
+async fn news(known: &MqttConfig, answer: String) -> Option<MqttConfig> {
+    let (offered, serving) = supervisor(vec![Some(answer)]).await;
+    let mut adviser = Adviser::new(Box::new(offered));
+    let both = async { tokio::join!(adviser.news(known), serving).0 };
+    timeout(GUARD, both).await.unwrap()
 }

@@ -26,7 +26,7 @@ use self::doorplate::Doorplate;
 use self::fixed::Fixed;
 use self::fleet::{Fleet, Parts};
 use self::reload::House;
-use crate::addon;
+use crate::addon::Adviser;
 use crate::clock::WallClock;
 use crate::config::load::{ConfigError, Loaded, OfferedBroker};
 use crate::config::{Config, DtuConfig, MqttConfig, Protocol};
@@ -149,12 +149,13 @@ fn publish_at(
     announcer: Announcer,
 ) {
     if let Some(mqtt) = mqtt {
-        announcer.start(tasks, &mqtt);
+        announcer.start(tasks, &mqtt, None);
     } else if let Some(offered) = offered {
         let (stop, later) = (tasks.stop(), tasks.clone());
         tasks.spawn_short(async move {
-            if let Some(mqtt) = stop.run_until_cancelled(addon::broker(&offered)).await {
-                announcer.start(&later, &mqtt);
+            let mut adviser = Adviser::new(offered);
+            if let Some(mqtt) = stop.run_until_cancelled(adviser.broker()).await {
+                announcer.start(&later, &mqtt, Some(adviser));
             }
         });
     }

@@ -23,6 +23,8 @@ mod client;
 
 mod session;
 
+mod known;
+
 mod peer;
 
 #[cfg(test)]
@@ -37,9 +39,11 @@ use tracing::info;
 
 pub use self::board::{Board, Message};
 use self::document::Form;
-pub use self::failure::{Failure, Reason, Stage};
+pub use self::failure::{Failure, Reason, Source, Stage};
+use self::known::KnownBroker;
 use self::peer::BrokerPeer;
 use self::topics::Topics;
+use crate::addon::Adviser;
 use crate::config::{DtuConfig, MqttConfig};
 use crate::link::keep_up::keep_up;
 use crate::snapshot::SnapshotReader;
@@ -63,13 +67,14 @@ pub struct Announcer {
 }
 
 impl Announcer {
-    /// Starts to keep this broker informed, until `tasks` end.
-    pub fn start(self, tasks: &Tasks, config: &MqttConfig) {
+    /// Starts to keep this broker informed, until `tasks` end; `adviser` is who told it.
+    pub fn start(self, tasks: &Tasks, config: &MqttConfig, adviser: Option<Adviser>) {
         let Self { dtus, announced, snapshots, metrics, store } = self;
         info!("[MQTT] Publishing to {} below {}/", config.place(), config.topic_prefix);
         let figures = metrics.broker(config.place());
         let board = board(config, &dtus, announced);
-        let peer = BrokerPeer::new(config.clone(), board, snapshots, figures, store);
+        let broker = KnownBroker::new(config.clone(), adviser, figures);
+        let peer = BrokerPeer::new(broker, board, snapshots, store);
         tasks.spawn("mqtt", keep_up(peer, tasks.stop()));
     }
 }

@@ -12,9 +12,9 @@ use tracing::{debug, info, warn};
 use super::board::{Board, Message};
 use super::client::{self, Listener, Sender};
 use super::failure::Failure;
+use super::known::KnownBroker;
 use super::leftovers::Claim;
 use super::session::{Births, Ears, Gone, LONGEST_DELAY, Publish, Tell, talk};
-use crate::config::MqttConfig;
 use crate::link::keep_up::{Peer, Served};
 use crate::link::state::{LinkState, Patience};
 use crate::snapshot::SnapshotReader;
@@ -27,22 +27,20 @@ const WAITING: usize = 256;
 /// The broker.
 #[derive(Debug)]
 pub(super) struct BrokerPeer {
-    config: MqttConfig,
+    broker: KnownBroker,
     board: Board,
     snapshots: SnapshotReader,
-    figures: BrokerFigures,
     store: Store,
 }
 
 impl BrokerPeer {
     pub(super) const fn new(
-        config: MqttConfig,
+        broker: KnownBroker,
         board: Board,
         snapshots: SnapshotReader,
-        figures: BrokerFigures,
         store: Store,
     ) -> Self {
-        Self { config, board, snapshots, figures, store }
+        Self { broker, board, snapshots, store }
     }
 }
 
@@ -69,26 +67,30 @@ impl Peer for BrokerPeer {
     type Session = (Sender, Listener);
 
     async fn dial(&mut self, attempt: u32) -> Result<Self::Session, Patience> {
-        let place = self.config.place();
-        let how = if self.config.tls { " over TLS" } else { "" };
+        self.broker.look_for_news().await;
+        let config = self.broker.config();
+        let place = config.place();
+        let how = if config.tls { " over TLS" } else { "" };
         info!("[MQTT] Connecting to {place}{how}");
-        match client::open(&self.config, Some(self.board.availability())).await {
+        match client::open(config, Some(self.board.availability())).await {
             Ok(session) => {
                 info!("[MQTT] ✓ Connected to: {place}");
-                self.figures.connected();
+                self.broker.connected();
                 Ok(session)
             }
             Err(failure) => {
-                warn!("[MQTT] Connection failed for {place}: {failure} (attempt {attempt})");
-                self.figures.failed(failure.label());
+                let told = failure.told(self.broker.source());
+                warn!("[MQTT] Connection failed for {place}: {told} (attempt {attempt})");
+                self.broker.failed(&failure);
                 Err(Patience::Usual)
             }
         }
     }
 
     fn abandoned(&mut self, attempt: u32) {
-        let place = self.config.place();
-        warn!("[MQTT] Connection failed for {place}: {} (attempt {attempt})", Failure::Stopping);
+        let place = self.broker.config().place();
+        let told = Failure::Stopping.told(self.broker.source());
+        warn!("[MQTT] Connection failed for {place}: {told} (attempt {attempt})");
     }
 
     async fn serve(
@@ -96,13 +98,13 @@ impl Peer for BrokerPeer {
         (sender, mut listener): Self::Session,
         stop: &CancellationToken,
     ) -> Served {
-        let place = self.config.place();
+        let place = self.broker.config().place();
         let mut teller = Teller { place: &place, has_delivered: false, store: &self.store };
         let (claims, answers) = mpsc::channel(WAITING);
         let births = Births { heard: Notify::new(), dice: delay };
-        let birth_topic = self.config.birth_topic();
+        let birth_topic = self.broker.config().birth_topic();
         let (board, snapshots) = (&mut self.board, self.snapshots.clone());
-        let counting = Counting { sender: &sender, figures: self.figures.clone() };
+        let counting = Counting { sender: &sender, figures: self.broker.figures() };
         let talking = async {
             if sender.subscribe(&birth_topic).await.is_ok() {
                 talk(&counting, board, snapshots, Ears { births: &births, answers }, &mut teller)
@@ -116,8 +118,9 @@ impl Peer for BrokerPeer {
             failure = listen(&mut listener, &birth_topic, &births, &claims) => failure,
             () = talking => Failure::Stopping,
         };
-        info!("[MQTT] Disconnected from {place}: {failure}");
-        self.figures.failed(failure.label());
+        let told = failure.told(self.broker.source());
+        info!("[MQTT] Disconnected from {place}: {told}");
+        self.broker.lost(&failure);
         if failure == Failure::Stopping {
             sender.leave_with(&mut listener, self.board.farewell()).await;
         }
@@ -126,7 +129,7 @@ impl Peer for BrokerPeer {
 
     fn waits(&mut self, waiting: LinkState) {
         if let LinkState::Waiting { delay, .. } = waiting {
-            let (place, attempt) = (self.config.place(), waiting.attempt());
+            let (place, attempt) = (self.broker.config().place(), waiting.attempt());
             info!(
                 "[MQTT] Reconnecting to {place} in {} seconds (attempt {attempt})...",
                 delay.as_secs()

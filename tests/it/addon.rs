@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::process::Command;
 
 use crate::mqtt::login::PASSWORDS;
@@ -97,15 +97,52 @@ async fn it_takes_the_broker_that_the_supervisor_tells_as_soon_as_there_is_one()
     answer(&listener, 400, &refusal).await;
     let line = bridge.logged("[MQTT] No broker: ").await;
     assert!(line.contains("Mosquitto") && line.contains("Service not enabled"), "{line}");
-    let told = json!({"host": "127.0.0.1", "port": broker.port, "ssl": false, "protocol": "3.1.1",
-                      "username": "hoymiles", "password": PASSWORD});
-    answer(&listener, 200, &json!({"result": "ok", "data": told})).await;
+    answer(&listener, 200, &told(broker.port, PASSWORD)).await;
     bridge.logged("[MQTT] ✓ Announced ").await;
     let (status, log) = bridge.stop().await;
     assert_eq!(status.code(), Some(0), "{log:#?}");
     for secret in [TOKEN, PASSWORD] {
         assert!(!log.iter().any(|line| line.contains(secret)), "{log:#?}");
     }
+}
+
+#[tokio::test]
+async fn a_place_or_login_that_has_changed_is_asked_for_again() {
+    if is_missing() {
+        return;
+    }
+    let lines = "allow_anonymous false\npassword_file FOLDER/passwords\n";
+    let broker = Broker::start_with(lines, &[("passwords", PASSWORDS)]).await;
+    let (listener, url) = supervisor().await;
+    // It keeps the port from everybody else and listens to nobody.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let gone = nobody.local_addr().unwrap().port();
+    let data = data(&json!({"enabled": true}));
+    let bridge = Bridge::start(run(&data, &url)).await;
+    answer(&listener, 200, &told(gone, PASSWORD)).await;
+    let refused = bridge.logged("connection refused by 127.0.0.1:").await;
+    // Without an answer the bridge goes on with what it knows.
+    answer(&listener, 500, &json!({})).await;
+    bridge.logged("[MQTT] No news of the broker: the Supervisor answers HTTP 500; ").await;
+    bridge.logged_times("connection refused by 127.0.0.1:", 2).await;
+    answer(&listener, 200, &told(broker.port, "another")).await;
+    let wrong = bridge.logged("the broker refused the user name or password; ").await;
+    for line in [refused, wrong] {
+        assert!(line.contains("Mosquitto broker") && !line.contains("mqtt."), "{line}");
+    }
+    answer(&listener, 200, &told(broker.port, PASSWORD)).await;
+    bridge.logged("[MQTT] ✓ Announced ").await;
+    let (status, log) = bridge.stop().await;
+    assert_eq!(status.code(), Some(0), "{log:#?}");
+    assert!(!log.iter().any(|line| line.contains(PASSWORD)));
+}
+
+/// What the Supervisor says of a broker.
+fn told(port: u16, password: &str) -> Value {
+    let told = json!({"host": "127.0.0.1", "port": port, "ssl": false, "protocol": "3.1.1",
+                      "username": "hoymiles", "password": password});
+    json!({"result": "ok", "data": told})
 }
 
 #[tokio::test]

@@ -7,10 +7,10 @@ use super::report::{Kind, Step, Subject};
 use crate::addon;
 use crate::config::MqttConfig;
 use crate::config::load::OfferedBroker;
-use crate::mqtt::{Failure, Stage, try_out};
+use crate::mqtt::{Failure, Source, Stage, try_out};
 
 /// All steps up to the one that fails.
-pub(super) async fn look(config: &MqttConfig) -> Subject {
+pub(super) async fn look(config: &MqttConfig, source: Source) -> Subject {
     let mut config = config.clone();
     config.client_id = Some(format!("{}-doctor", config.client_id()));
     let began = Instant::now();
@@ -25,7 +25,7 @@ pub(super) async fn look(config: &MqttConfig) -> Subject {
     let mut steps: Vec<Step> =
         taken.map(|stage| Step::fine(stage.as_str(), passed(stage, &config))).collect();
     if let Err(failure) = &outcome {
-        let cure = failure.cure().unwrap_or("look at the broker's own log");
+        let cure = failure.cure(source).unwrap_or("look at the broker's own log");
         steps.push(Step::wrong(failure.stage().as_str(), failure.cause(), cure));
     }
     // They are one attempt, whose time is told at its end.
@@ -38,7 +38,7 @@ pub(super) async fn look(config: &MqttConfig) -> Subject {
 pub(super) async fn look_up(offered: &OfferedBroker) -> Subject {
     match addon::ask(offered, addon::LIMIT).await {
         Ok(config) => {
-            let mut subject = look(&config).await;
+            let mut subject = look(&config, Source::Supervisor).await;
             let told = Step::fine("supervisor", format!("tells the broker {}", config.place()));
             subject.steps.insert(0, told);
             subject

@@ -27,6 +27,7 @@ use crate::app::{Memory, doorplate};
 use crate::clock::WallClock;
 use crate::config::LogFormat;
 use crate::config::load::{ConfigError, Loaded, file_exists};
+use crate::mqtt::Source;
 use crate::push::connect::tls::Tls;
 use crate::tasks::Tasks;
 use crate::telemetry::logging;
@@ -137,7 +138,7 @@ async fn look(scene: &Scene, arguments: &Arguments, tasks: &Tasks) -> Vec<Subjec
         looking.push_back(Box::pin(target::look(patient, &tls)));
     }
     if let Some(mqtt) = &config.mqtt {
-        looking.push_back(Box::pin(broker::look(mqtt)));
+        looking.push_back(Box::pin(broker::look(mqtt, Source::Owner)));
     } else if let Some(offered) = &loaded.offered {
         looking.push_back(Box::pin(broker::look_up(offered)));
     }

@@ -1,9 +1,9 @@
 //! Why an attempt or a connection ended, in a user's words, and what to do about it.
 
 mod label;
+mod told;
 mod words;
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -38,6 +38,15 @@ impl Stage {
             Self::Login => "login",
         }
     }
+}
+
+/// Who has named the broker and the login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The owner, in the configuration.
+    Owner,
+    /// Home Assistant's Supervisor.
+    Supervisor,
 }
 
 /// What a broker does not like, name and password aside.
@@ -178,6 +187,23 @@ impl Failure {
         }
     }
 
+    /// What to do about it, if anything.
+    pub const fn cure(&self, source: Source) -> Option<&'static str> {
+        match source {
+            Source::Owner => self.cure_of_own(),
+            Source::Supervisor => self.cure_of_told(),
+        }
+    }
+
+    /// What happened and what to do about it.
+    pub fn told(&self, source: Source) -> String {
+        let cause = self.cause();
+        match self.cure(source) {
+            Some(cure) => format!("{cause}; {cure}"),
+            None => cause,
+        }
+    }
+
     /// How far the attempt came.
     pub const fn stage(&self) -> Stage {
         match self {
@@ -199,16 +225,6 @@ impl Failure {
             | Self::Closed
             | Self::Silent
             | Self::Stopping => Stage::Login,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.cause())?;
-        match self.cure() {
-            Some(cure) => write!(f, "; {cure}"),
-            None => Ok(()),
         }
     }
 }

@@ -46,8 +46,8 @@ impl Failure {
         }
     }
 
-    /// What to do about it, if anything.
-    pub const fn cure(&self) -> Option<&'static str> {
+    /// What to do about it, if anything, where the owner has named the broker.
+    pub(super) const fn cure_of_own(&self) -> Option<&'static str> {
         Some(match self {
             Self::NameUnknown { .. } => {
                 "use an IP address as mqtt.host; names ending in .local do not resolve inside a \

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::config::MqttConfig;
 use crate::mqtt::client::log_in;
-use crate::mqtt::failure::{LIMIT, Stage};
+use crate::mqtt::failure::{LIMIT, Source, Stage};
 use crate::mqtt::{Failure, try_out};
 
 /// The failure against a listener that reads a little, answers this and hangs up.
@@ -37,7 +37,7 @@ async fn failure(answer: &'static [u8], tls: bool) -> Failure {
 #[track_caller]
 fn check(failure: &Failure, expected: &Failure, cure: &str) {
     assert_eq!(failure, expected);
-    assert!(failure.to_string().contains(cure), "no {cure:?} in {failure}");
+    assert!(failure.told(Source::Owner).contains(cure), "no {cure:?} in {failure:?}");
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn a_broker_that_says_no_is_quoted() {
         (b"\x20\x02\x00\x04", "refused the user name or password"),
         (b"\x20\x02\x00\x05", "correct mqtt.username and mqtt.password"),
     ] {
-        let told = failure(code, false).await.to_string();
+        let told = failure(code, false).await.told(Source::Owner);
         assert!(told.contains(expected), "no {expected:?} in {told}");
     }
 }

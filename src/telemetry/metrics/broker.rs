@@ -57,6 +57,12 @@ impl BrokerFigures {
         Self { figures: figures.clone(), labels }
     }
 
+    /// Those of the broker at another place, at zero.
+    #[must_use]
+    pub fn at(&self, place: String) -> Self {
+        Self::new(&self.figures, place)
+    }
+
     /// The broker has accepted us.
     pub fn connected(&self) {
         self.figures.connected.get_or_create(&self.labels).set(1);
