@@ -220,6 +220,21 @@ async def test_a_bridge_that_moved_keeps_all_but_its_address(
     await moved.stop()
 
 
+async def test_in_a_bridge_that_stays_where_it_is_no_earlier_address_of_ours_is_left(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
+) -> None:
+    earlier = "ws://before.test/api/hoymiles_smiles/ws"
+    bridge.targets = [{"name": "us", "url": earlier, "source": "registered"}]
+    data = {**loaded.data, "addresses": [earlier]}
+    hass.config_entries.async_update_entry(loaded, data=data)
+    given = {"host": bridge.host, "port": bridge.port, "access_token": "new"}
+    await _submit(hass, given, "reconfigure", entry_id=loaded.entry_id)
+    await until(lambda: len(bridge.registered) == 2)
+    assert "DELETE /api/targets/us" in bridge.requests
+    await hass.async_block_till_done()
+    assert loaded.data["access_token"] == "new"
+
+
 @pytest.mark.parametrize(
     ("title", "expected"),
     [("Hoymiles bridge (old.test)", "Hoymiles bridge (127.0.0.1)"), ("Roof", "Roof")],
