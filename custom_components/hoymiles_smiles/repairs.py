@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from homeassistant.util import dt as dt_util
 from .absence import Absence
 from .const import (
     CONF_CALLBACK_URL,
+    CONF_PUSH_TOKEN,
     DOMAIN,
     DTU_PATIENCE,
     KNOWN_BRIDGE,
@@ -147,7 +149,16 @@ class Issues:
             is_long = not is_number(silence) or silence >= DTU_PATIENCE.total_seconds()
             if dtu.get("status") == "error" and is_long:
                 reason = str(dtu.get("last_error") or "-")
-                yield f"dtu_silent_{ref.name}", "dtu_silent", {"dtu": ref.name, "reason": reason}
+                alias = self._alias(ref.name)
+                yield f"dtu_silent_{alias}", "dtu_silent", {"dtu": ref.name, "reason": reason}
+
+    def _alias(self, name: str) -> str:
+        """Name a DTU that may be called by its address: ids of issues go into diagnostics.
+
+        The token, which does not, keeps all addresses from being tried.
+        """
+        secret = f"{self._entry.data[CONF_PUSH_TOKEN]} {name}"
+        return hashlib.sha256(secret.encode()).hexdigest()[:12]
 
     def _shown_by_mqtt_too(self) -> list[str]:
         """Find inverters that MQTT discovery made devices of, too."""

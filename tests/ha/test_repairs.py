@@ -245,6 +245,26 @@ async def test_a_dtu_that_is_silent_by_day(
         assert ("dtu_silent" in told(hass)) == expected, (status, silence, sun)
 
 
+async def test_an_issue_does_not_name_a_dtu_in_its_id_which_diagnostics_show(
+    hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
+) -> None:
+    dtus = bridge.data["health"]["dtus"]
+    silent = {**dtus.pop("DTU"), "status": "error", "seconds_since_last_success": 4000}
+    names = ["10.1.2.3", "10.1.2.4"]
+    dtus.update(dict.fromkeys(names, silent))
+    await loaded.runtime_data.async_refresh()
+    with patch("custom_components.hoymiles_smiles.repairs.is_up", return_value=True):
+        loaded.runtime_data.issues.look(later())
+    issues = ir.async_get(hass).issues.values()
+    found = {
+        issue.issue_id: issue.translation_placeholders["dtu"]
+        for issue in issues
+        if issue.translation_key == "dtu_silent"
+    }
+    assert sorted(found.values()) == names
+    assert not [issue_id for issue_id in found for name in names if name in issue_id]
+
+
 async def test_inverters_that_mqtt_shows_too(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
     mqtt = MockConfigEntry(domain="mqtt")
     mqtt.add_to_hass(hass)
