@@ -16,7 +16,7 @@ from homeassistant.helpers.typing import ConfigType
 from .absence import absence_of, async_watch_entries
 from .const import CONF_ADDRESSES, CONF_PUSH_TOKEN, DOMAIN
 from .coordinator import HoymilesCoordinator, async_forget, coordinator_of
-from .entity import device_id
+from .entity import async_keep_devices_current, device_id
 from .migration import async_migrate_registries, async_remove_empty_devices
 from .push import PushView
 from .repairs import Issues
@@ -68,6 +68,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: ConfigEntry) -> bool:
     entry.async_on_unload(entry.add_update_listener(changed))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     async_remove_empty_devices(hass, entry)
+    async_keep_devices_current(coordinator)
     # Not before the entities are there: the bridge connects at once.
     entry.async_create_background_task(
         hass,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final, cast
 
 from homeassistant.const import EntityCategory, Platform
-from homeassistant.core import callback
+from homeassistant.core import Event, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
@@ -16,7 +17,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import DOMAIN, MANUFACTURER
 from .coordinator import HoymilesCoordinator
-from .data import BRIDGE, Object, Ref, Snapshot, Subject
+from .data import BRIDGE, Object, Ref, Snapshot, Subject, pointed
 from .row import Flag, Row, Value
 from .table import BY_SUBJECT
 
@@ -97,27 +98,21 @@ def _device(coordinator: HoymilesCoordinator, ref: Ref) -> DeviceInfo:
         case Subject.BRIDGE:
             info["name"] = info["model"] = info["manufacturer"] = "Hoymiles bridge"
             info["configuration_url"] = coordinator.client.url
-            if snapshot.version:
-                info["sw_version"] = snapshot.version
-            return info
         case Subject.DTU:
             is_called_so = ref.name.casefold().startswith("dtu")
             info["name"] = ref.name if is_called_so else f"DTU {ref.name}"
-            info["model"] = str(found.get("model") or "DTU")
+            info["model"] = "DTU"
         case Subject.INVERTER | Subject.PORT:
             found = snapshot.objects.get(Ref(Subject.INVERTER, ref.name), found)
             info["name"] = f"Inverter {ref.name}"
-            if model := found.get("inverter_type"):
-                info["model"] = str(model)
             via = _dtu_of(snapshot, found)
         case Subject.METER:
             info["name"] = f"Meter {ref.name}"
             info["model"] = "Energy meter"
             via = _dtu_of(snapshot, found)
-    if serial := found.get("serial_number"):
-        info["serial_number"] = str(serial)
-    if firmware := found.get("firmware_version"):
-        info["sw_version"] = str(firmware)
+    cast(Any, info).update(_told(ref.subject, found))
+    if ref.subject is Subject.BRIDGE:
+        return info
     if _PARENTS_HAVE_IDS:
         # It must be there before those that hang on it.
         parent = dr.async_get(coordinator.hass).async_get_or_create(
@@ -127,6 +122,42 @@ def _device(coordinator: HoymilesCoordinator, ref: Ref) -> DeviceInfo:
     else:
         info["via_device"] = device_id(entry_id, via)
     return info
+
+
+def _told(subject: Subject, found: Object) -> dict[str, str]:
+    """Take what the bridge tells of a device itself and may tell otherwise later."""
+    model = dict.fromkeys((Subject.INVERTER, Subject.PORT), "/inverter_type")
+    model[Subject.DTU] = "/model"
+    is_bridge = subject is Subject.BRIDGE
+    sources = {
+        "model": model.get(subject, ""),
+        "serial_number": "" if is_bridge else "/serial_number",
+        "sw_version": "/health/version" if is_bridge else "/firmware_version",
+    }
+    values = {field: pointed(found, source) for field, source in sources.items() if source}
+    return {field: str(value) for field, value in values.items() if value}
+
+
+@callback
+def async_keep_devices_current(coordinator: HoymilesCoordinator) -> None:
+    """Show another version or model on the devices' pages when the bridge tells of one."""
+    devices = dr.async_get(coordinator.hass)
+    entry_id = coordinator.entry.entry_id
+
+    @callback
+    def look() -> None:
+        told = {
+            device_id(entry_id, ref): _told(ref.subject, found)
+            for ref, found in coordinator.data.objects.items()
+            if ref.subject is not Subject.PORT
+        }
+        for device in dr.async_entries_for_config_entry(devices, entry_id):
+            newest = next((told[one] for one in device.identifiers if one in told), {})
+            changes = {key: one for key, one in newest.items() if getattr(device, key) != one}
+            if changes:
+                cast(Any, devices).async_update_device(device.id, **changes)
+
+    coordinator.entry.async_on_unload(coordinator.async_add_listener(look))
 
 
 def _dtu_of(snapshot: Snapshot, found: Object) -> Ref:
@@ -143,7 +174,7 @@ def async_add_as_they_appear(
     add: AddEntitiesCallback,
 ) -> None:
     """Add the entities there are, and later those of inverters and ports that come."""
-    known: set[str] = set()
+    known: dict[str, Entity] = {}
     entry_id = coordinator.entry.entry_id
     registry = er.async_get(coordinator.hass)
 
@@ -158,8 +189,8 @@ def async_add_as_they_appear(
                 is_ours = isinstance(row.kind, Flag) == (platform is Platform.BINARY_SENSOR)
                 identity = unique_id(entry_id, ref, row.key)
                 if is_ours and identity not in known and is_wanted(identity, row, found):
-                    known.add(identity)
-                    yield make(coordinator, ref, row)
+                    known[identity] = make(coordinator, ref, row)
+                    yield known[identity]
 
     @callback
     def look() -> None:
@@ -168,3 +199,18 @@ def async_add_as_they_appear(
 
     look()
     coordinator.entry.async_on_unload(coordinator.async_add_listener(look))
+    forget = partial(_forget_removed, known, platform, registry)
+    listen = cast(Any, coordinator.hass.bus.async_listen)
+    coordinator.entry.async_on_unload(listen(er.EVENT_ENTITY_REGISTRY_UPDATED, forget))
+
+
+@callback
+def _forget_removed(
+    known: dict[str, Entity], platform: Platform, registry: er.EntityRegistry, event: Event
+) -> None:
+    """Let those come back whose device was deleted; disabled ones, too, which nobody tells."""
+    if event.data["action"] == "remove":
+        for identity, entity in list(known.items()):
+            is_registered = registry.async_get_entity_id(platform, DOMAIN, identity)
+            if entity.entity_id and not is_registered:
+                del known[identity]

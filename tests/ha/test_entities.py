@@ -11,7 +11,10 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_capture_events,
+)
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.hoymiles_smiles.const import DOMAIN, PUSH_PATH
@@ -260,6 +263,56 @@ async def test_only_devices_that_are_gone_can_be_removed(
     bridge.data["inverters"].pop()
     await loaded.runtime_data.async_refresh()
     assert await async_remove_config_entry_device(hass, loaded, device)
+
+
+async def test_an_inverter_whose_device_was_deleted_comes_back_with_all_it_has(
+    hass: HomeAssistant, bridge: FakeBridge, connect: Connect, loaded: MockConfigEntry
+) -> None:
+    socket = await connect()
+    await socket.receive_json()
+    devices, registry = dr.async_get(hass), er.async_get(hass)
+    there = {one.unique_id for one in er.async_entries_for_config_entry(registry, loaded.entry_id)}
+    gone = bridge.copy()
+    gone["inverters"].pop()
+    await push(hass, socket, gone)
+    devices.async_remove_device(devices.async_get_device({(DOMAIN, TWO)}).id)
+    await hass.async_block_till_done()
+    assert hass.states.get(f"sensor.inverter_{TWO}_pv_power") is None
+    await push(hass, socket, gone)
+    assert devices.async_get_device({(DOMAIN, TWO)}) is None
+    await push(hass, socket, bridge.copy())
+    assert state(hass, f"sensor.inverter_{TWO}_pv_power") == "412.6"
+    assert state(hass, f"binary_sensor.inverter_{TWO}_reachable") == STATE_ON
+    back = er.async_entries_for_config_entry(registry, loaded.entry_id)
+    assert {one.unique_id for one in back} == there
+    await socket.close()
+
+
+async def test_devices_show_the_newest_versions_and_models(
+    hass: HomeAssistant, bridge: FakeBridge, connect: Connect, loaded: MockConfigEntry
+) -> None:
+    socket = await connect()
+    await socket.receive_json()
+    changes = async_capture_events(hass, dr.EVENT_DEVICE_REGISTRY_UPDATED)
+    health = bridge.data["health"]
+    health["version"] = "0.1.1"
+    health["dtus"]["DTU"].update(model="DTU-Pro-S", firmware_version="V00.02.00")
+    bridge.data["inverters"][0].update(inverter_type="HMS-800-2T", firmware_version="V01.00.16")
+    await push(hass, socket, bridge.copy())
+    # What is not known for a while is what it was.
+    health["dtus"]["DTU"].update(model=None, firmware_version=None)
+    await push(hass, socket, bridge.copy())
+    devices = dr.async_get(hass)
+    for identifier, expected in [
+        (loaded.entry_id, ("Hoymiles bridge", "0.1.1")),
+        (f"{loaded.entry_id}_dtu_DTU", ("DTU-Pro-S", "V00.02.00")),
+        (ONE, ("HMS-800-2T", "V01.00.16")),
+        (TWO, ("HM-600/700/800", None)),
+    ]:
+        device = devices.async_get_device({(DOMAIN, identifier)})
+        assert (device.model, device.sw_version) == expected, identifier
+    assert len(changes) == 3
+    await socket.close()
 
 
 def test_no_row_was_forgotten() -> None:
