@@ -71,7 +71,7 @@ struct Life {
     /// What was good and read: the energy of all devices since each one's first reading.
     truth: u64,
     last_good: u64,
-    /// Good readings since the last exchange or outage.
+    /// Good readings that rose since the last exchange or outage.
     good: u32,
     /// Where the device before it stood.
     predecessor: u64,
@@ -119,9 +119,10 @@ impl Life {
     fn read(&mut self, seconds: u64, watts: u64) {
         self.pass(seconds, watts);
         let counter = self.energy_mwh / 1_000;
+        // What stands still confirms nothing.
+        self.good += u32::from(counter > self.last_good || self.good == 0);
         self.truth += counter - self.last_good;
         self.last_good = counter;
-        self.good += 1;
         let daily = WattHours::new(self.daily);
         self.reply(Counters {
             total: Some(WattHours::new(counter)),
@@ -135,9 +136,10 @@ impl Life {
         self.ledger.record(reply, self.now + self.clock_error, &berlin());
     }
 
-    /// Whether the last exchange or outage is behind us, so that nothing is in doubt.
+    /// Whether the last exchange or outage is behind us, so that nothing is in doubt: three readings
+    /// confirm it, and one more shows that they were no garbage.
     fn is_settled(&self) -> bool {
-        self.good >= 3
+        self.good >= 4
     }
 
     fn exchange(&mut self, counter: u64) {
@@ -180,6 +182,8 @@ impl Life {
                 let (value, counter) = (u64::from(value), self.energy_mwh / 1_000);
                 // What lies near the truth is no garbage that anybody could tell.
                 if value.abs_diff(counter) > 200_000 && value > 200_000 {
+                    // Readings that confirm a step agree with each other, one after the other.
+                    self.good = if self.is_settled() { self.good } else { 0 };
                     self.reply(Counters {
                         total: Some(WattHours::new(value)),
                         today: None,
