@@ -17,7 +17,7 @@ use crate::targets::target::Target;
 
 /// What is lost with a connection that breaks so soon after it was sent was probably never read.
 const SURELY_READ: Duration = Duration::from_secs(1);
-/// A connection that lasts so long after its first update was no flapping one, whatever it ends by.
+/// A connection that lasts so long after its first update was not only opened to spoil it.
 const LASTED: Duration = Duration::from_secs(5);
 
 /// Logs and counts for one connection of one target.
@@ -60,13 +60,12 @@ fn has_delivered(ended: &Failure, lasted: Duration, is_read: bool) -> bool {
         Failure::Silent(_) | Failure::NotReading(_) => is_read,
         // It says good-bye in order, as after a restart.
         Failure::Closed { code: 1000 | 1001 | 1005 | 1012..=1014, .. } => true,
-        Failure::Broken(_) => lasted >= if is_read { SURELY_READ } else { LASTED },
-        // It does not take our updates, or breaks the connection by what it sends.
-        Failure::Closed { .. }
-        | Failure::ClosedBadly { .. }
-        | Failure::TooBig(_)
-        | Failure::Endless(_)
-        | Failure::Protocol(_) => lasted >= LASTED,
+        // It went, or does not take what it got.
+        Failure::Broken(_) | Failure::Closed { .. } | Failure::ClosedBadly { .. } => {
+            lasted >= SURELY_READ
+        }
+        // It breaks the connection by what it sends.
+        Failure::TooBig(_) | Failure::Endless(_) | Failure::Protocol(_) => lasted >= LASTED,
         _ => true,
     }
 }
@@ -128,13 +127,13 @@ mod tests {
             (closed(1012), 0, 0),
             (Failure::Replaced, 0, 0),
             (Failure::Stopping, 0, 0),
-            (Failure::Broken(text("the target hung up")), 1_000, 5_000),
-            (closed(1002), 5_000, 5_000),
-            (closed(1008), 5_000, 5_000),
-            (closed(1009), 5_000, 5_000),
-            (closed(1011), 5_000, 5_000),
-            (closed(4000), 5_000, 5_000),
-            (Failure::ClosedBadly { code: 999, reason: String::new() }, 5_000, 5_000),
+            (Failure::Broken(text("the target hung up")), 1_000, 1_000),
+            (closed(1002), 1_000, 1_000),
+            (closed(1008), 1_000, 1_000),
+            (closed(1009), 1_000, 1_000),
+            (closed(1011), 1_000, 1_000),
+            (closed(4000), 1_000, 1_000),
+            (Failure::ClosedBadly { code: 999, reason: String::new() }, 1_000, 1_000),
             (Failure::TooBig(1), 5_000, 5_000),
             (Failure::Endless(1), 5_000, 5_000),
             (Failure::Protocol(text("masked")), 5_000, 5_000),
