@@ -14,6 +14,7 @@ use super::leftovers::{Claim, Claims, Verdict, may_return};
 use super::memory::Memory;
 use super::topics::Topics;
 use crate::snapshot::Snapshot;
+use crate::snapshot::state::DtuState;
 use crate::store::{Announced, Place};
 
 /// A retained message.
@@ -131,7 +132,7 @@ impl Board {
         self.note(&devices, &documents);
         wanted.append(&mut documents);
         wanted.push(word(self.availability(), "online"));
-        let gone = self.gone(&devices, &wanted, data);
+        let gone = self.gone(&devices, &wanted, (data, &snapshot.dtus));
         wanted.splice(0..0, gone);
         wanted.retain(|message| self.sent.get(&message.topic) != Some(&message.payload));
         let sent = wanted.iter().map(|message| (message.topic.clone(), message.payload.clone()));
@@ -159,7 +160,12 @@ impl Board {
 
     /// What takes away what was announced and is wanted no more: a device that left the
     /// configuration, or one that has other topics now.
-    fn gone(&mut self, devices: &[Device<'_>], wanted: &[Message], data: &Value) -> Vec<Message> {
+    fn gone(
+        &mut self,
+        devices: &[Device<'_>],
+        wanted: &[Message],
+        (data, dtus): (&Value, &[DtuState]),
+    ) -> Vec<Message> {
         let in_use: BTreeSet<&str> = wanted.iter().map(|message| &*message.topic).collect();
         let is_in_use = |topic: &str| in_use.contains(topic);
         let mut gone = Vec::new();
@@ -170,7 +176,7 @@ impl Board {
             self.questions.extend(self.claims.questions(asked));
             let id = self.memory.device_at(&place).unwrap_or_default();
             let is_back = devices.iter().any(|device| device.id == id);
-            if !is_back && !self.excluded.contains(&id) && may_return(&place, data) {
+            if !is_back && !self.excluded.contains(&id) && may_return(&place, data, dtus) {
                 if self.claims.is_ours(&place, &self.memory.bridge) {
                     gone.push(word(availability, "offline"));
                 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::snapshot::state::DtuState;
 use crate::store::Place;
 
 /// Successful polls after which a DTU has named all its inverters: it takes two to believe in one.
@@ -110,15 +111,20 @@ impl Claims {
     }
 }
 
-/// Whether a device may be an inverter or a meter that a DTU has yet to name.
-pub(super) fn may_return(place: &Place, data: &Value) -> bool {
+/// Whether a device may be an inverter or a meter that one of `dtus` has yet to name.
+pub(super) fn may_return(place: &Place, data: &Value, dtus: &[DtuState]) -> bool {
     let mut parts = place.state.rsplit('/').skip(2);
     let is_read = matches!(parts.next(), Some("inverter" | "meter"));
-    is_read && !has_each_dtu_told(data)
+    is_read && !has_each_dtu_told(data, dtus)
 }
 
-/// Whether each DTU has named its inverters and meters in this run.
-fn has_each_dtu_told(data: &Value) -> bool {
+/// Whether each DTU has named its inverters and meters in this run, be it that all of them are shown
+/// elsewhere. One that lists none at all may not have found them yet.
+fn has_each_dtu_told(data: &Value, states: &[DtuState]) -> bool {
+    let has_all_elsewhere = |dtu: &str| {
+        let states = states.iter().filter(|state| *state.name == *dtu);
+        states.filter_map(|state| state.listed).any(|listed| listed.is_all_elsewhere)
+    };
     let dtus = data.pointer("/health/dtus").and_then(Value::as_object);
     let named = |dtu: &str| {
         let lists = ["inverters", "meters"].into_iter().filter_map(|list| data.get(list));
@@ -129,7 +135,7 @@ fn has_each_dtu_told(data: &Value) -> bool {
     dtus.is_some_and(|dtus| {
         dtus.iter().all(|(name, dtu)| {
             let successes = count(dtu, "query_count").saturating_sub(count(dtu, "error_count"));
-            successes >= ENOUGH_POLLS && named(name)
+            successes >= ENOUGH_POLLS && (named(name) || has_all_elsewhere(name))
         })
     })
 }

@@ -12,6 +12,8 @@ pub struct DtuReading {
     pub dtu_serial: Option<DtuSerial>,
     /// In the DTU's order; each inverter once.
     pub inverters: Vec<InverterReading>,
+    /// Whether the DTU listed any more, which its owner leaves out.
+    pub has_excluded: bool,
     /// Inverters that the DTU says are its own, whether or not it has values of them, if the protocol
     /// gives that. A DTU may leave out some.
     pub own: Vec<InverterSerial>,

@@ -201,6 +201,8 @@ pub struct Listed {
     pub inverters: usize,
     /// How many ports they have together.
     pub ports: usize,
+    /// Whether it listed some, and each of them is left out by its owner or read by another DTU.
+    pub is_all_elsewhere: bool,
 }
 
 /// Failures in a row.

@@ -216,10 +216,12 @@ impl<D: Dial> Dtu for ModbusDtu<D> {
         if outcome.is_ok() {
             self.read_serial().await;
         }
+        let before = records.len();
         records.retain(|record| !self.exclude.contains(&record.serial));
         let reading = DtuReading {
             dtu_serial: self.serial,
             inverters: inverters(&records, &mut self.scales),
+            has_excluded: records.len() < before,
             ..DtuReading::default()
         };
         match outcome {

@@ -264,7 +264,9 @@ impl<D: Dial> ProtobufDtu<D> {
         let info = self.session.as_ref().map_or(&no_info, |session| &session.info);
         let stale = self.freshness.is_stale(&data, info.time);
         let mut reading = DtuReading { stale, ..decode::reading(&data, info) };
+        let before = reading.inverters.len();
         reading.inverters.retain(|one| !self.settings.exclude.contains(&one.serial));
+        reading.has_excluded = reading.inverters.len() < before;
         reading.own.retain(|serial| !self.settings.exclude.contains(serial));
         if is_complete {
             // A DTU that was told before and yet repeats itself has restarted since.

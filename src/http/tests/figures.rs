@@ -87,7 +87,7 @@ async fn dtus_and_the_bridge_say_how_they_are() {
 async fn a_dtu_that_answers_without_news_says_so() {
     let dtu = DtuState {
         stale_since: Some(noon()),
-        listed: Some(Listed { inverters: 2, ports: 8 }),
+        listed: Some(Listed { inverters: 2, ports: 8, is_all_elsewhere: false }),
         missing: vec![inverter(3, 1).serial],
         ..dtu(DtuStatus::Online, Some(noon()))
     };

@@ -1,6 +1,7 @@
 //! What a bridge finds of itself at the broker after a restart or another configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -10,6 +11,8 @@ use crate::config::{DtuConfig, MqttConfig, Protocol};
 use crate::mqtt::board::{Board, Message};
 use crate::mqtt::fake::{data, snapshot};
 use crate::mqtt::leftovers::Claim;
+use crate::snapshot::Snapshot;
+use crate::snapshot::state::{DtuState, Listed};
 use crate::store::{Announced, Place};
 
 /// A bridge's name and what it has kept.
@@ -45,9 +48,13 @@ struct Broker(BTreeMap<String, Bytes>);
 impl Broker {
     /// Tells the board all that it asks, until there is nothing more to say.
     fn settle(&mut self, kept: &mut Kept, board: &mut Board, data: &Value) {
+        self.settle_at(kept, board, &snapshot(data));
+    }
+
+    fn settle_at(&mut self, kept: &mut Kept, board: &mut Board, snapshot: &Snapshot) {
         let mut asked = BTreeSet::new();
         for _ in 0..10 {
-            let news = board.news(&snapshot(data));
+            let news = board.news(snapshot);
             kept.keep(board.take_changes());
             let questions = board.take_questions();
             if news.is_empty() && questions.is_empty() {
@@ -179,6 +186,28 @@ fn an_inverter_whose_dtu_is_gone_is_unavailable_until_every_other_has_told_its_o
     assert_eq!(broker.topics().iter().filter(|topic| topic.contains("114172606403")).count(), 0);
     broker.settle(&mut kept, &mut board, &data("modbus", 1));
     assert_eq!(broker.text(AVAILABILITY), "online", "it may return");
+}
+
+#[test]
+fn a_dtu_whose_inverters_are_all_shown_elsewhere_holds_up_nothing() {
+    let (mut broker, mut kept) = (Broker::default(), Kept::named("ours"));
+    broker.run(&mut kept, "", &[], &data("modbus", 1));
+    let mut board = kept.board("", &[]);
+    let mut now = without_inverter(9);
+    now["health"]["dtus"]["Twin"] = now["health"]["dtus"]["House"].clone();
+    for (listed, polls, is_there) in [
+        (None, 9, true),
+        (Some(Listed { inverters: 0, ports: 0, is_all_elsewhere: false }), 9, true),
+        (Some(Listed { inverters: 1, ports: 1, is_all_elsewhere: false }), 9, true),
+        (Some(Listed { inverters: 1, ports: 1, is_all_elsewhere: true }), 2, true),
+        (Some(Listed { inverters: 1, ports: 1, is_all_elsewhere: true }), 3, false),
+    ] {
+        now["health"]["dtus"]["Twin"]["query_count"] = json!(polls + 1);
+        let twin = DtuState::unknown("Twin", Protocol::Modbus, Duration::from_secs(300));
+        let dtus = vec![DtuState { listed, ..twin }];
+        broker.settle_at(&mut kept, &mut board, &Snapshot { dtus, ..snapshot(&now) });
+        assert_eq!(broker.0.contains_key(INVERTER), is_there, "{listed:?} after {polls} polls");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::super::night::{self, Dusk};
 use super::Book;
-use crate::plant::reading::DtuReading;
+use crate::plant::reading::{DtuReading, InverterReading};
 use crate::plant::serial::InverterSerial;
 use crate::snapshot::state::{InverterState, Listed};
 
@@ -46,9 +46,14 @@ impl Book {
         watch.news_at = if is_news { Some(now) } else { state.stale_since };
 
         let (inverters, ports) = (reading.inverters.len(), reading.port_count());
-        state.listed = Some(Listed { inverters, ports });
+        let is_anothers = |one: &InverterReading| {
+            self.inverters.get(&one.serial).is_some_and(|known| &*known.dtu_name != dtu)
+        };
+        let has_listed = inverters > 0 || reading.has_excluded;
+        let is_all_elsewhere = has_listed && reading.inverters.iter().all(is_anothers);
+        state.listed = Some(Listed { inverters, ports, is_all_elsewhere });
         // Who reads meters only has no inverter to list.
-        let is_empty = inverters == 0 && reading.meters.is_empty();
+        let is_empty = !has_listed && reading.meters.is_empty();
         watch.empty_since = (is_empty && !is_dark).then(|| watch.empty_since.unwrap_or(before));
         state.lists_none = watch.empty_since.is_some_and(|since| state.is_long_ago(since, now));
 

@@ -93,7 +93,7 @@ async fn an_update_holds_what_the_api_serves() {
         last_error: Some("gone".to_owned()),
         last_error_time: Some(at("2026-06-10T09:58:00Z")),
         stale_since: Some(at("2026-06-10T09:50:00Z")),
-        listed: Some(Listed { inverters: 19, ports: 37 }),
+        listed: Some(Listed { inverters: 19, ports: 37, is_all_elsewhere: false }),
         ..DtuState::unknown("DTU", Protocol::Modbus, Duration::from_secs(300))
     };
     let start = Start::at(at("2026-06-10T09:57:00Z"));

@@ -99,7 +99,8 @@ async fn a_list_without_end_is_read_to_its_longest() {
 async fn excluded_inverters_are_left_out_and_read_past() {
     let dtu = dtu(plant(), |_| None);
     let config = DtuConfig { exclude: vec!["1161A0000001".to_owned()], ..config() };
-    assert_eq!(ports(&poll(&config, &dtu).await.unwrap()), ALL[2..]);
+    let reading = poll(&config, &dtu).await.unwrap();
+    assert_eq!((ports(&reading), reading.has_excluded), (ALL[2..].to_vec(), true));
 }
 
 #[tokio::test(start_paused = true)]

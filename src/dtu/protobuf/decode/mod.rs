@@ -43,6 +43,7 @@ pub fn reading(data: &RealDataNewReq, info: &AppInfo) -> DtuReading {
     DtuReading {
         dtu_serial: app_info::dtu_serial(&data.dtu_serial).or(info.serial),
         inverters: inverters.finish(info),
+        has_excluded: false,
         own: info.inverter_firmware.keys().copied().collect(),
         meters: meter::meters(&data.meters),
         dtu_firmware: info.firmware.clone(),

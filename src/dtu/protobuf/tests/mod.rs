@@ -156,6 +156,7 @@ async fn an_excluded_inverter_is_left_out() {
     let reading = pair.poll().await.unwrap();
     let serials: Vec<_> = reading.inverters.iter().map(|one| one.serial.to_string()).collect();
     assert_eq!(serials, ["1164a0000001", "1164a0000003"]);
+    assert!(reading.has_excluded);
 }
 
 #[tokio::test(start_paused = true)]

@@ -56,6 +56,34 @@ fn an_inverter_that_the_dtu_calls_its_own_and_never_lists_is_missing() {
 }
 
 #[test]
+fn a_dtu_whose_inverters_are_all_left_out_lists_some() {
+    let mut book = new_book();
+    let says = DtuReading { has_excluded: true, ..reading(Vec::new()) };
+    for minute in 0..=6 {
+        book.succeeded("Roof", &says, noon(minute));
+    }
+    assert_eq!(warnings(&book, noon(6)), []);
+    assert_eq!(book.dtus()[0].listed.map(|listed| listed.is_all_elsewhere), Some(true));
+}
+
+#[test]
+fn inverters_of_another_dtu_are_elsewhere_and_unknown_ones_are_not() {
+    let dtus = ["Roof", "Barn"].map(|dtu| DtuState::unknown(dtu, Protocol::Protobuf, HOLD));
+    let mut book = Book::new(TimeZone::UTC, dtus.into(), [], []);
+    let is_elsewhere = |book: &Book| book.dtus()[1].listed.unwrap().is_all_elsewhere;
+    let both = reading(vec![live(1, &[1], 300), live(2, &[1], 300)]);
+    for minute in 0..3 {
+        book.succeeded("Roof", &both, noon(minute));
+    }
+    book.succeeded("Barn", &reading(Vec::new()), noon(3));
+    assert!(!is_elsewhere(&book), "it may not have found them yet");
+    book.succeeded("Barn", &both, noon(4));
+    assert!(is_elsewhere(&book));
+    book.succeeded("Barn", &repeats(vec![live(1, &[1], 300), live(3, &[1], 300)]), noon(5));
+    assert!(!is_elsewhere(&book), "nobody knows the third");
+}
+
+#[test]
 fn since_when_values_stand_is_known_at_once() {
     let mut book = new_book();
     book.succeeded("Roof", &reading(vec![live(1, &[1], 300)]), noon(0));
