@@ -18,11 +18,14 @@ impl Failure {
                 "start the broker's add-on (\"Mosquitto broker\"); the Supervisor is asked for its \
                  place again"
             }
-            Self::TimedOut { stage: Stage::Login, .. } | Self::NotMqtt | Self::HungUp(_) => {
+            Self::TimedOut { stage: Stage::Login, .. }
+            | Self::NotMqtt
+            | Self::HungUp(Stage::Name | Stage::Tcp | Stage::Login) => {
                 "restart the broker's add-on (\"Mosquitto broker\"), then the Supervisor"
             }
             Self::TimedOut { stage: Stage::Tls, .. }
             | Self::NotTls
+            | Self::HungUp(Stage::Tls)
             | Self::UnknownIssuer
             | Self::CertificateExpired
             | Self::CertificateOfAnother { .. }

@@ -77,6 +77,31 @@ async fn a_broker_that_hangs_at_the_login_is_told_as_such() {
     drop(theirs);
 }
 
+#[test]
+fn the_cure_for_a_broker_of_the_supervisor_names_no_option() {
+    let limit = LIMIT;
+    let late = [Stage::Name, Stage::Tcp, Stage::Tls, Stage::Login];
+    let failures = [
+        Failure::NameUnknown { host: "core-mosquitto".to_owned(), detail: String::new() },
+        Failure::Refused("127.0.0.1:1883".parse().unwrap()),
+        Failure::UnknownIssuer,
+        Failure::NotTls,
+        Failure::HungUp(Stage::Tls),
+        Failure::HungUp(Stage::Login),
+        Failure::LoginRefused { has_login: true },
+        Failure::LoginRefused { has_login: false },
+        Failure::NotMqtt,
+        Failure::Closed,
+    ];
+    for failure in failures.into_iter().chain(late.map(|stage| Failure::TimedOut { stage, limit }))
+    {
+        let cure = failure.cure(Source::Supervisor).unwrap();
+        assert!(!cure.contains("mqtt."), "{failure:?}: {cure}");
+        let is_known = cure.contains("Mosquitto broker") || failure == Failure::Closed;
+        assert!(is_known, "{failure:?}: {cure}");
+    }
+}
+
 #[tokio::test]
 async fn a_port_where_nobody_listens_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
