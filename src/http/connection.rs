@@ -22,7 +22,7 @@ use tracing::{Dispatch, debug};
 use super::answer::{answer, is_reading, open_to_pages};
 use super::body::drain;
 use super::courtesy::Courtesy;
-use super::framing::Framing;
+use super::framing;
 use super::head::UnclearEnd;
 use super::patience::Patience;
 use super::receiving::Receiving;
@@ -64,8 +64,8 @@ impl Room {
                 Ok::<_, Infallible>(response)
             }
         });
-        let framing = Framing::new(stream, Arc::clone(&is_unclear));
-        let patience = Patience::new(framing, Arc::clone(&seat), self.limits.write_timeout);
+        let watched = framing::watched(stream, Arc::clone(&is_unclear));
+        let patience = Patience::new(watched, Arc::clone(&seat), self.limits.write_timeout);
         let stream = Courtesy::new(patience, self.limits);
         let connection = self.http().serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);

@@ -1,32 +1,29 @@
 //! A stream that sees whether a request tells its length in two ways: the HTTP library believes one
 //! of them and hides the other.
 
-use std::io;
 use std::mem;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncRead;
+use tokio_util::io::InspectReader;
 
 /// What of a line is kept: each that matters is shorter.
 const KEPT: usize = 64;
 
-/// The stream to one client.
-#[derive(Debug)]
-pub(super) struct Framing<S> {
+/// The stream to one client. `is_unclear` becomes true before the request can be read that does not
+/// tell clearly where it ends.
+pub(super) fn watched<S: AsyncRead>(
     stream: S,
-    reader: Reader,
     is_unclear: Arc<AtomicBool>,
-}
-
-impl<S> Framing<S> {
-    /// `is_unclear` becomes true before the request can be read that does not tell clearly where it
-    /// ends.
-    pub(super) fn new(stream: S, is_unclear: Arc<AtomicBool>) -> Self {
-        Self { stream, reader: Reader::default(), is_unclear }
-    }
+) -> InspectReader<S, impl FnMut(&[u8])> {
+    let mut reader = Reader::default();
+    InspectReader::new(stream, move |bytes| {
+        reader.read(bytes);
+        if reader.place == Place::Unclear {
+            is_unclear.store(true, Ordering::Relaxed);
+        }
+    })
 }
 
 /// Where in its requests a client is.
@@ -145,52 +142,6 @@ fn chunk_length(line: &[u8]) -> Option<u64> {
 fn number(digits: &[u8], radix: u32) -> Option<u64> {
     let is_whole = digits.len() < 20;
     is_whole.then(|| u64::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()).flatten()
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Framing<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.reader.read(buffer.filled().get(before..).unwrap_or_default());
-        if self.reader.place == Place::Unclear {
-            self.is_unclear.store(true, Ordering::Relaxed);
-        }
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Framing<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
 }
 
 #[cfg(test)]
