@@ -5,6 +5,7 @@
 
 pub mod files;
 pub mod letters;
+pub mod problem;
 
 pub mod clock;
 pub mod config;
