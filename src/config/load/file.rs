@@ -33,10 +33,10 @@ pub(super) fn read(
         }
     }
     Err(ConfigError::new(format!(
-        "{}: there is no such file; expected a configuration file at one of these places, or \
-         --config FILE, or HOYMILES_CONFIG. To try the bridge without hardware and without a \
-         file: hoymiles-bridge demo",
-        defaults.join(" and ")
+        "no configuration file at {}; copy config/hoymiles-bridge.example.toml to \
+         config/hoymiles-bridge.toml and set the address of your DTU in it, or name another file \
+         with --config or HOYMILES_CONFIG. To try the bridge without hardware: hoymiles-bridge demo",
+        defaults.join(" or ")
     )))
 }
 

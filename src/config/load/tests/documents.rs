@@ -67,7 +67,7 @@ fn every_file_of_the_config_folder_loads() {
 #[test]
 fn the_annotated_file_names_exactly_the_keys_that_exist() {
     let (mut section, mut named) = (String::new(), BTreeSet::new());
-    for line in read("config/hoymiles-bridge.toml").lines() {
+    for line in read("config/hoymiles-bridge.example.toml").lines() {
         let line = line.trim_start_matches(['#', ' ']);
         section = opened(line).unwrap_or(section);
         named.extend(key(line).map(|key| format!("{section}{key}")));
@@ -77,7 +77,7 @@ fn the_annotated_file_names_exactly_the_keys_that_exist() {
 
 #[test]
 fn what_the_annotated_file_has_commented_out_is_valid_too() {
-    let text = read("config/hoymiles-bridge.toml");
+    let text = read("config/hoymiles-bridge.example.toml");
     let lines = text.lines().map(|line| {
         let bare = line.trim_start_matches(['#', ' ']);
         if opened(bare).is_some() || key(bare).is_some() { bare } else { "" }
@@ -129,7 +129,9 @@ fn every_toml_block_of_the_readme_loads() {
 
 #[test]
 fn variables_that_the_documents_name_exist() {
-    for path in ["README.md", "config/hoymiles-bridge.toml", "docker-compose.yml", "Dockerfile"] {
+    for path in
+        ["README.md", "config/hoymiles-bridge.example.toml", "docker-compose.yml", "Dockerfile"]
+    {
         for rest in read(path).split("HOYMILES__").skip(1) {
             let is_part = |c: char| c.is_ascii_uppercase() || c == '_';
             let name: String = rest.chars().take_while(|&c| is_part(c)).collect();
