@@ -3,11 +3,9 @@
 #
 #   docker build -t hoymiles-smiles .
 #   docker buildx build --platform linux/amd64,linux/arm64,linux/arm/v7 -t hoymiles-smiles .
-#   docker buildx build --platform linux/amd64,linux/arm64 --target addon \
-#       --build-arg ADDON_VERSION=0.1.0 -t ghcr.io/example/hoymiles-bridge-addon:0.1.0 --push .
 #
-# Each platform is built natively, under emulation where it is not the machine's own: slow (an
-# hour is possible), but without a cross compiler that could differ from the one that is tested.
+# It needs no BuildKit. Each platform is built natively, under emulation where it is not the machine's
+# own: slow (an hour is possible), but with the compiler that the tests use.
 
 FROM rust:1.95-bookworm AS build
 
@@ -32,19 +30,36 @@ RUN install --directory --owner=65532 --group=65532 --mode=0755 /empty-data
 WORKDIR /source
 COPY . .
 
-# The cache keeps compiled dependencies between builds; the binary is copied out of it.
-RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
-    --mount=type=cache,target=/source/target,sharing=locked \
-    cargo build --release --locked --bin hoymiles-bridge --target "$(cat /target)" \
-    && install "target/$(cat /target)/release/hoymiles-bridge" /hoymiles-bridge \
-    && /hoymiles-bridge --version
+# Shown by `hoymiles-bridge --version`; the sources come without git.
+ARG HOYMILES_COMMIT=""
+RUN HOYMILES_COMMIT="$HOYMILES_COMMIT" \
+        cargo build --release --locked --bin hoymiles-bridge --target "$(cat /target)" \
+    && mkdir /files \
+    && install "target/$(cat /target)/release/hoymiles-bridge" /files/ \
+    && /files/hoymiles-bridge manual /files \
+    && /files/hoymiles-bridge --version
 
 
-# What every image of the bridge has.
-FROM scratch AS bridge
+# For releases: the binary, completions and manual pages as files (`docker build --target files`).
+FROM scratch AS files
+COPY --from=build /files/ /
+
+
+FROM scratch AS bridge-image
+
+ARG HOYMILES_VERSION=""
+ARG HOYMILES_COMMIT=""
+ARG HOYMILES_REPOSITORY=""
+LABEL org.opencontainers.image.title="hoymiles-bridge" \
+      org.opencontainers.image.description="Reads Hoymiles DTUs and pushes their values to Home Assistant" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${HOYMILES_VERSION}" \
+      org.opencontainers.image.revision="${HOYMILES_COMMIT}" \
+      org.opencontainers.image.source="${HOYMILES_REPOSITORY}"
 
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build /hoymiles-bridge /usr/local/bin/hoymiles-bridge
+COPY --from=build /files/hoymiles-bridge /usr/local/bin/hoymiles-bridge
+COPY --from=build --chown=65532:65532 /empty-data /data
 
 # In the PATH, so that `docker exec hoymiles-smiles hoymiles-bridge read` works.
 ENV PATH=/usr/local/bin
@@ -52,37 +67,19 @@ ENV PATH=/usr/local/bin
 # Here the default of state_dir, "data", is /data; a configuration file may still name another.
 WORKDIR /
 
-EXPOSE 8080
-STOPSIGNAL SIGTERM
-ENTRYPOINT ["hoymiles-bridge"]
-CMD ["run"]
-
-
-# The add-on of Home Assistant (homeassistant-addon/). As root, because the Supervisor writes the
-# options so that only root can read them. Without a HEALTHCHECK: the Supervisor has its own.
-FROM bridge AS addon-amd64
-LABEL io.hass.arch="amd64"
-
-FROM bridge AS addon-arm64
-LABEL io.hass.arch="aarch64"
-
-FROM addon-${TARGETARCH} AS addon
-ARG ADDON_VERSION
-LABEL io.hass.type="app" io.hass.version="${ADDON_VERSION}"
-
-
-# The image for Docker itself.
-FROM bridge
-
-COPY --from=build --chown=65532:65532 /empty-data /data
-
-# Nobody's number: not root, and no user of the host. Compose may set another.
+# Not root, and no user of the host. Compose may set another.
 USER 65532:65532
 
 # A volume, so that /data is writable even with a read-only root and even if nothing is mounted
 # there. What must survive `docker rm` needs a mount of its own, as in docker-compose.yml.
 VOLUME ["/data"]
 
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+
 # The bridge answers at once; a DTU may need some polls. Asleep at night counts as healthy.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=90s --retries=3 \
     CMD ["hoymiles-bridge", "healthcheck"]
+
+ENTRYPOINT ["hoymiles-bridge"]
+CMD ["run"]

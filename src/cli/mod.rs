@@ -10,6 +10,8 @@ mod exit;
 
 pub mod healthcheck;
 
+mod manual;
+
 mod neighbour;
 
 pub mod open_files;
@@ -25,13 +27,16 @@ pub mod simulate;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::log::{EXPECTED_LEVEL, parse_level};
 
+/// Version and, where the build knew it, commit.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("HOYMILES_COMMIT_SUFFIX"));
+
 /// Reads Hoymiles DTUs and pushes their inverters' values to Home Assistant.
 #[derive(Debug, Parser)]
-#[command(name = "hoymiles-bridge", version, about)]
+#[command(name = "hoymiles-bridge", version = VERSION, about)]
 struct Arguments {
     #[command(flatten)]
     global: Global,
@@ -67,6 +72,12 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Ask the running bridge whether it is ready: for a container's HEALTHCHECK
     Healthcheck,
+    /// Write shell completions and the manual pages into a folder: for packages
+    #[command(hide = true)]
+    Manual {
+        /// Where to; made if it is missing
+        folder: PathBuf,
+    },
 }
 
 /// Runs the command line. Exit status: 0 fine, 1 failed, 2 a bad configuration or command line.
@@ -86,6 +97,10 @@ pub fn main() -> ExitCode {
             Command::Doctor(arguments) => doctor::doctor(&global, arguments).await,
             Command::Simulate(arguments) => run::simulate(&global, arguments).await,
             Command::Healthcheck => run::healthcheck(&global).await,
+            Command::Manual { folder } => match manual::write(Arguments::command(), &folder) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => exit::failed(&error),
+            },
         }
     });
     // A name look-up may still sit in a blocking thread; it must not hold up the end.
