@@ -1,7 +1,6 @@
 //! What our answer costs beside the least that any server could do: `/api/inverters` of a large
 //! plant against a bare hyper server that returns the same bytes, in turns, in one run.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -13,11 +12,12 @@ use bytes::Bytes;
 use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::{HttpConfig, RegistrationConfig};
 use hoymiles_bridge::http::{Api, Limits, serve};
-use hoymiles_bridge::plant::reading::AcReading;
+use hoymiles_bridge::plant::reading::{InverterValues, PortReading};
 use hoymiles_bridge::plant::serial::InverterSerial;
 use hoymiles_bridge::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
-use hoymiles_bridge::snapshot::state::{InverterState, PortState};
-use hoymiles_bridge::snapshot::{self, Snapshot, wire};
+use hoymiles_bridge::snapshot::rendered::shared;
+use hoymiles_bridge::snapshot::state::{Energy, InverterState, PortState};
+use hoymiles_bridge::snapshot::{self, Contents, Snapshot};
 use hoymiles_bridge::store::Store;
 use hoymiles_bridge::targets::Directory;
 use hoymiles_bridge::tasks::Tasks;
@@ -55,7 +55,7 @@ fn main() -> anyhow::Result<()> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let tasks = Tasks::new();
     let snapshot = plant();
-    let body = snapshot.inverters_json.clone();
+    let body = snapshot.inverters_json();
     let (bare, ours) = runtime.block_on(async {
         anyhow::Ok((bare(&tasks, body.clone()).await?, ours(&tasks, snapshot).await?))
     })?;
@@ -179,43 +179,38 @@ fn answer(stream: &mut TcpStream, buffer: &mut [u8], length: usize) -> io::Resul
 /// 100 inverters of 4 ports with all the values that Modbus gives.
 fn plant() -> Snapshot {
     let now = Timestamp::UNIX_EPOCH;
-    let port = PortState {
+    let port = |number| PortState {
         timestamp: now,
-        pv_voltage: Some(Volts::from_tenths(341)),
-        pv_current: Some(Amperes::from_hundredths(605)),
-        pv_power: Some(Watts::from_tenths(2063)),
-        today: Some(WattHours::new(936)),
-        today_since: Some(now),
-        total: Some(WattHours::new(456_172)),
-        device_today: Some(WattHours::new(936)),
-        device_total: Some(WattHours::new(456_172)),
+        reading: PortReading {
+            number,
+            pv_voltage: Some(Volts::from_tenths(341)),
+            pv_current: Some(Amperes::from_hundredths(605)),
+            pv_power: Some(Watts::from_tenths(2063)),
+            today: Some(WattHours::new(936)),
+            total: Some(WattHours::new(456_172)),
+        },
+        energy: Energy {
+            today: Some(WattHours::new(936)),
+            today_since: Some(now),
+            total: Some(WattHours::new(456_172)),
+        },
     };
-    let inverter = |number| InverterState {
-        serial: InverterSerial::from_bytes([0x11, 0x61, 0xa0, 0, 0, number]),
-        dtu_name: Arc::from("House"),
-        first_seen: now,
-        last_seen: now,
-        timestamp: now,
-        link_status: Some(1),
-        operating_status: Some(3),
-        alarm_code: Some(0),
-        alarm_count: Some(4),
-        grid_voltage: Some(Volts::from_tenths(2334)),
-        grid_frequency: Some(Hertz::from_hundredths(4998)),
-        temperature: Some(Celsius::from_tenths(315)),
-        ac: AcReading::default(),
-        ports: (1..=4).map(|number| (number, port.clone())).collect::<BTreeMap<_, _>>(),
+    let inverter = |number| {
+        let serial = InverterSerial::from_bytes([0x11, 0x61, 0xa0, 0, 0, number]);
+        InverterState {
+            values: InverterValues {
+                link_status: Some(1),
+                operating_status: Some(3),
+                alarm_code: Some(0),
+                alarm_count: Some(4),
+                grid_voltage: Some(Volts::from_tenths(2334)),
+                grid_frequency: Some(Hertz::from_hundredths(4998)),
+                temperature: Some(Celsius::from_tenths(315)),
+                ..InverterValues::default()
+            },
+            ports: (1..=4).map(|number| (number, port(number))).collect(),
+            ..InverterState::new(serial, Arc::from("House"), now)
+        }
     };
-    let inverters: Vec<_> = (0..100).map(inverter).collect();
-    Snapshot {
-        inverters_json: wire::inverters(&inverters, &TimeZone::UTC),
-        meters_json: Bytes::from_static(b"[]"),
-        update_json: Bytes::new(),
-        sequence: 0,
-        stats: wire::Stats::default(),
-        start: hoymiles_bridge::clock::Start::at(now),
-        meters: Vec::new(),
-        dtus: Vec::new(),
-        inverters,
-    }
+    Snapshot::new(Contents { inverters: shared((0..100).map(inverter)), ..Contents::empty(now) })
 }

@@ -74,7 +74,7 @@ async fn latency() -> anyhow::Result<Snapshot> {
         );
         if took.within(99) <= MOST_LATENCY {
             let snapshot = Snapshot::clone(&house.snapshots.latest());
-            let size = (snapshot.inverters.len(), snapshot.port_count());
+            let size = (snapshot.inverters().len(), snapshot.port_count());
             assert_eq!(size, (INVERTERS, INVERTERS * PORTS), "the whole plant");
             house.tasks.shut_down(Duration::from_secs(5)).await;
             return Ok(snapshot);

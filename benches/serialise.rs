@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hoymiles_bridge::clock::Start;
-use hoymiles_bridge::plant::reading::AcReading;
+use hoymiles_bridge::plant::reading::{InverterValues, PortReading};
 use hoymiles_bridge::plant::serial::InverterSerial;
 use hoymiles_bridge::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
-use hoymiles_bridge::snapshot::health::Health;
-use hoymiles_bridge::snapshot::state::{InverterState, PortState};
-use hoymiles_bridge::snapshot::{Snapshot, SnapshotReader, channel, wire};
+use hoymiles_bridge::snapshot::rendered::shared;
+use hoymiles_bridge::snapshot::state::{Energy, InverterState, PortState};
+use hoymiles_bridge::snapshot::{Contents, Snapshot, SnapshotReader, channel, wire};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
@@ -76,57 +75,49 @@ fn time<T>(work: impl FnOnce() -> T) -> Duration {
 
 /// What a target does when it is woken.
 fn take(reader: &mut SnapshotReader) -> Bytes {
-    reader.take_latest().update_json.clone()
+    reader.take_latest().update_json()
 }
 
-/// What the poller does after each poll.
+/// What the poller does after a poll in which all inverters changed.
 fn snapshot(inverters: &[InverterState], zone: &TimeZone) -> Snapshot {
-    let now = Timestamp::UNIX_EPOCH;
-    let start = Start::at(now);
-    let stats = wire::Stats::default();
-    let health = Health::new(&[], &start, now, zone);
-    let plant = wire::Plant::of(inverters, zone);
-    let inverters_json = wire::inverters(inverters, zone);
-    let meters_json = wire::meters(&[], zone);
-    Snapshot {
-        sequence: 0,
-        update_json: wire::update(&health, &stats, &plant, &inverters_json, &meters_json),
-        inverters: inverters.to_vec(),
-        meters: Vec::new(),
-        dtus: Vec::new(),
-        start,
-        inverters_json,
-        meters_json,
-        stats,
-    }
+    Snapshot::new(Contents {
+        inverters: shared(inverters.iter().cloned()),
+        zone: zone.clone(),
+        ..Contents::empty(Timestamp::UNIX_EPOCH)
+    })
 }
 
 fn inverter(nth: u64) -> InverterState {
     let read_at = Timestamp::UNIX_EPOCH + Duration::from_secs(1_782_800_000 + nth);
-    let port = |port: u8| PortState {
-        pv_voltage: Some(Volts::from_tenths(341 + i32::from(port))),
-        pv_current: Some(Amperes::from_hundredths(605)),
-        pv_power: Some(Watts::from_tenths(2_063)),
-        today: Some(WattHours::new(936 + nth)),
-        total: Some(WattHours::new(456_172 + nth)),
-        device_today: Some(WattHours::new(936 + nth)),
-        device_total: Some(WattHours::new(456_172 + nth)),
-        ..PortState::unknown(read_at)
-    };
-    InverterState {
-        serial: InverterSerial::from_u64(0x1161_a000_0000 + nth),
-        dtu_name: Arc::from("DTU"),
-        first_seen: read_at,
-        last_seen: read_at,
+    let port = |number: u8| PortState {
         timestamp: read_at,
-        link_status: Some(1),
-        operating_status: Some(3),
-        alarm_code: Some(0),
-        alarm_count: Some(0),
-        grid_voltage: Some(Volts::from_tenths(2_334)),
-        grid_frequency: Some(Hertz::from_hundredths(4_998)),
-        temperature: Some(Celsius::from_tenths(315)),
-        ac: AcReading::default(),
+        reading: PortReading {
+            number,
+            pv_voltage: Some(Volts::from_tenths(341 + i32::from(number))),
+            pv_current: Some(Amperes::from_hundredths(605)),
+            pv_power: Some(Watts::from_tenths(2_063)),
+            today: Some(WattHours::new(936 + nth)),
+            total: Some(WattHours::new(456_172 + nth)),
+        },
+        energy: Energy {
+            today: Some(WattHours::new(936 + nth)),
+            today_since: None,
+            total: Some(WattHours::new(456_172 + nth)),
+        },
+    };
+    let serial = InverterSerial::from_u64(0x1161_a000_0000 + nth);
+    InverterState {
+        values: InverterValues {
+            link_status: Some(1),
+            operating_status: Some(3),
+            alarm_code: Some(0),
+            alarm_count: Some(0),
+            grid_voltage: Some(Volts::from_tenths(2_334)),
+            grid_frequency: Some(Hertz::from_hundredths(4_998)),
+            temperature: Some(Celsius::from_tenths(315)),
+            ..InverterValues::default()
+        },
         ports: (1..=PORTS).map(|number| (number, port(number))).collect::<BTreeMap<_, _>>(),
+        ..InverterState::new(serial, Arc::from("DTU"), read_at)
     }
 }

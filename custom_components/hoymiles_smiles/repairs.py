@@ -148,7 +148,8 @@ class Issues:
             silence = dtu.get("seconds_since_last_success")
             is_long = not is_number(silence) or silence >= DTU_PATIENCE.total_seconds()
             if dtu.get("status") == "error" and is_long:
-                reason = str(dtu.get("last_error") or "-")
+                parts = (dtu.get("last_error") or "-", dtu.get("last_error_remedy"))
+                reason = "; ".join(str(part) for part in parts if part)
                 alias = self._alias(ref.name)
                 yield f"dtu_silent_{alias}", "dtu_silent", {"dtu": ref.name, "reason": reason}
 

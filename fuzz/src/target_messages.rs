@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hoymiles_bridge::push::outlet::Outlet;
 use hoymiles_bridge::push::session::{Session, Tell};
-use hoymiles_bridge::snapshot::{Snapshot, SnapshotReader, channel, wire};
+use hoymiles_bridge::snapshot::{Contents, Snapshot, SnapshotReader, channel};
 use jiff::Timestamp;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -54,17 +54,8 @@ fn said(script: &mut Script) -> Vec<u8> {
 
 fn snapshots() -> SnapshotReader {
     let update = Bytes::from_static(br#"{"type":"update"}"#);
-    let snapshot = Snapshot {
-        inverters: Vec::new(),
-        meters: Vec::new(),
-        dtus: Vec::new(),
-        start: hoymiles_bridge::clock::Start::at(Timestamp::UNIX_EPOCH),
-        inverters_json: Bytes::new(),
-        meters_json: Bytes::new(),
-        update_json: update,
-        stats: wire::Stats::default(),
-        sequence: 0,
-    };
+    let contents = Contents::empty(Timestamp::UNIX_EPOCH);
+    let snapshot = Snapshot::new(contents).with_update_json(update);
     let (writer, reader) = channel(snapshot.clone());
     writer.publish(snapshot);
     reader

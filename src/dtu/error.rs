@@ -7,6 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::config::Protocol;
+use crate::problem::Problem;
 
 /// Why asking a DTU failed. The texts say the cause and the cure.
 #[derive(Debug, Error)]
@@ -116,6 +117,29 @@ impl DtuError {
             });
         }
         Self::Malformed(text)
+    }
+
+    /// The failure as users see it.
+    pub fn problem(&self) -> Problem {
+        let label = match self {
+            Self::Name { .. } => "name_not_resolved",
+            Self::Unreachable { .. } => "unreachable",
+            Self::ConnectTimeout { .. } => "connect_timeout",
+            Self::Timeout(_) => "no_answer",
+            Self::HalfAnswer { .. } => "half_answer",
+            Self::OtherAnswers { .. } => "other_answers",
+            Self::Closed(_) => "closed",
+            Self::Refused(_) => "refused",
+            Self::NotMapped => "not_mapped",
+            Self::WordAddressed => "word_addressed",
+            Self::Malformed(_) => "malformed",
+            Self::Unauthentic => "not_decrypted",
+        };
+        let text = self.to_string();
+        match text.split_once("; ") {
+            Some((cause, remedy)) => Problem::new(label, cause, remedy.to_owned()),
+            None => Problem::without_remedy(label, text),
+        }
     }
 
     /// Whether nobody answered, as when the DTU has no power, or loses it just now. Its name may be

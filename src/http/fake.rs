@@ -14,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Api, Limits, listen, serve};
 use crate::clock::WallClock;
 use crate::config::{HttpConfig, Protocol, RegistrationConfig};
-use crate::plant::reading::AcReading;
+use crate::plant::reading::{InverterValues, PortReading};
 use crate::plant::serial::InverterSerial;
 use crate::plant::units::{Amperes, Hertz, Volts, WattHours, Watts};
-use crate::snapshot::state::{DtuState, DtuStatus, InverterState, PortState};
-use crate::snapshot::{self, Snapshot, wire};
+use crate::snapshot::rendered::shared;
+use crate::snapshot::state::{DtuState, DtuStatus, Energy, InverterState, PortState};
+use crate::snapshot::{self, Contents, Snapshot, wire};
 use crate::store::Store;
 use crate::targets::Directory;
 use crate::tasks::Tasks;
@@ -43,45 +44,48 @@ pub(super) fn dtu(status: DtuStatus, last_success: Option<Timestamp>) -> DtuStat
 
 /// Inverter `1161a000000N`, of whose ports the first has values.
 pub(super) fn inverter(number: u8, ports: u8) -> InverterState {
-    let with_values = PortState {
-        pv_voltage: Some(Volts::from_tenths(341)),
-        pv_current: Some(Amperes::from_hundredths(605)),
-        pv_power: Some(Watts::from_tenths(2063)),
-        today: Some(WattHours::new(936)),
-        total: Some(WattHours::new(456_172)),
-        ..PortState::unknown(noon())
+    let port = |number| {
+        let unknown = PortState::unknown(number, noon());
+        if number > 1 {
+            return unknown;
+        }
+        PortState {
+            reading: PortReading {
+                pv_voltage: Some(Volts::from_tenths(341)),
+                pv_current: Some(Amperes::from_hundredths(605)),
+                pv_power: Some(Watts::from_tenths(2063)),
+                ..unknown.reading
+            },
+            energy: Energy {
+                today: Some(WattHours::new(936)),
+                today_since: None,
+                total: Some(WattHours::new(456_172)),
+            },
+            ..unknown
+        }
     };
-    let port = |number| if number == 1 { with_values.clone() } else { PortState::unknown(noon()) };
+    let serial = InverterSerial::from_bytes([0x11, 0x61, 0xa0, 0, 0, number]);
     InverterState {
-        serial: InverterSerial::from_bytes([0x11, 0x61, 0xa0, 0, 0, number]),
-        dtu_name: Arc::from("House"),
-        first_seen: noon(),
-        last_seen: noon(),
-        timestamp: noon(),
-        link_status: Some(1),
-        operating_status: Some(3),
-        alarm_code: Some(0),
-        alarm_count: None,
-        grid_voltage: Some(Volts::from_tenths(2334)),
-        grid_frequency: Some(Hertz::from_hundredths(4998)),
-        temperature: None,
-        ac: AcReading::default(),
+        values: InverterValues {
+            link_status: Some(1),
+            operating_status: Some(3),
+            alarm_code: Some(0),
+            grid_voltage: Some(Volts::from_tenths(2334)),
+            grid_frequency: Some(Hertz::from_hundredths(4998)),
+            ..InverterValues::default()
+        },
         ports: (1..=ports).map(|number| (number, port(number))).collect(),
+        ..InverterState::new(serial, Arc::from("House"), noon())
     }
 }
 
 pub(super) fn snapshot(inverters: Vec<InverterState>, dtus: Vec<DtuState>) -> Snapshot {
-    Snapshot {
-        inverters_json: wire::inverters(&inverters, &TimeZone::UTC),
-        meters_json: wire::meters(&[], &TimeZone::UTC),
-        update_json: bytes::Bytes::new(),
+    Snapshot::new(Contents {
         stats: wire::Stats { inverters_count: 2, ..wire::Stats::default() },
-        start: crate::clock::Start::at(noon()),
-        meters: Vec::new(),
-        inverters,
-        dtus,
-        sequence: 0,
-    }
+        inverters: shared(inverters),
+        dtus: dtus.into_iter().map(Arc::new).collect(),
+        ..Contents::empty(noon())
+    })
 }
 
 /// An API over two inverters, one minute after the last answer of their DTU.

@@ -42,8 +42,8 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
 /// `GET /` for a browser.
 pub(super) fn page(api: &Api) -> Response {
     let snapshot = api.snapshot.latest();
-    let dtus = snapshot.dtus.iter().map(|one| dtu(one, &api.zone));
-    let inverters = snapshot.inverters.iter().map(|one| inverter(one, &api.zone));
+    let dtus = snapshot.dtus().map(|one| dtu(one, &api.zone));
+    let inverters = snapshot.inverters().map(|one| inverter(one, &api.zone));
     let page = [
         HEAD,
         concat!("<h1>Hoymiles bridge ", env!("CARGO_PKG_VERSION"), "</h1>\n"),
@@ -59,17 +59,13 @@ pub(super) fn page(api: &Api) -> Response {
 }
 
 fn sums(snapshot: &Snapshot) -> String {
-    let inverters = &snapshot.inverters;
-    let power = inverters.iter().filter_map(InverterState::pv_power).reduce(Watts::saturating_add);
-    let energy = |value: fn(&InverterState) -> Option<WattHours>| {
-        kilowatt_hours(inverters.iter().filter_map(value).reduce(WattHours::saturating_add))
-    };
+    let totals = snapshot.totals();
     format!(
         "<p>{} now, {} today, {} in total, from {} inverters with {} ports</p>\n",
-        watts(power),
-        energy(InverterState::today),
-        energy(InverterState::total),
-        inverters.len(),
+        watts(totals.pv_power),
+        kilowatt_hours(totals.energy.today),
+        kilowatt_hours(totals.energy.total),
+        snapshot.inverters().len(),
         snapshot.port_count()
     )
 }
@@ -88,8 +84,8 @@ fn inverter(inverter: &InverterState, zone: &TimeZone) -> Vec<String> {
         inverter.serial.to_string(),
         inverter.dtu_name.to_string(),
         watts(inverter.pv_power()),
-        kilowatt_hours(inverter.today()),
-        kilowatt_hours(inverter.total()),
+        kilowatt_hours(inverter.energy().today),
+        kilowatt_hours(inverter.energy().total),
         local(inverter.timestamp, zone),
     ]
 }

@@ -14,17 +14,17 @@ use crate::snapshot::wire::{self, Inverter};
 /// `GET /api/plant`.
 pub(super) fn whole(api: &Api) -> Response {
     let snapshot = api.snapshot.latest();
-    respond::object(StatusCode::OK, &wire::Plant::of(&snapshot.inverters, &api.zone))
+    respond::object(StatusCode::OK, &wire::Plant::of(&snapshot.totals(), &api.zone))
 }
 
 /// `GET /api/inverters`: the bytes that were made with the snapshot.
 pub(super) fn inverters(api: &Api) -> Response {
-    respond::json(api.snapshot.latest().inverters_json.clone())
+    respond::json(api.snapshot.latest().inverters_json())
 }
 
 /// `GET /api/meters`: the bytes that were made with the snapshot.
 pub(super) fn meters(api: &Api) -> Response {
-    respond::json(api.snapshot.latest().meters_json.clone())
+    respond::json(api.snapshot.latest().meters_json())
 }
 
 /// `GET /api/inverters/{serial}`.
@@ -46,7 +46,7 @@ pub(super) fn inverter_ports(api: &Api, serial: &str) -> Response {
 /// `GET /api/ports`.
 pub(super) fn ports(api: &Api) -> Response {
     let snapshot = api.snapshot.latest();
-    let inverters = snapshot.inverters.iter();
+    let inverters = snapshot.inverters();
     let ports: Vec<_> = inverters.flat_map(|state| wire::ports(state, &api.zone)).collect();
     respond::object(StatusCode::OK, &ports)
 }
@@ -67,7 +67,7 @@ struct PortEnergy {
 /// `GET /api/production/current`.
 pub(super) fn current_production(api: &Api) -> Response {
     let snapshot = api.snapshot.latest();
-    let inverters = snapshot.inverters.iter();
+    let inverters = snapshot.inverters();
     respond::object(StatusCode::OK, &inverters.flat_map(productions).collect::<Vec<_>>())
 }
 
@@ -75,8 +75,8 @@ fn productions(state: &InverterState) -> impl Iterator<Item = PortEnergy> {
     state.ports.iter().map(|(&port_number, port)| PortEnergy {
         serial_number: state.serial.to_string(),
         port_number,
-        today_production: port.today.map(WattHours::get),
-        total_production: port.total.map(WattHours::get),
+        today_production: port.energy.today.map(WattHours::get),
+        total_production: port.energy.total.map(WattHours::get),
     })
 }
 
@@ -86,7 +86,7 @@ fn find<'snapshot>(
     serial: &str,
 ) -> Result<&'snapshot InverterState, String> {
     let serial: InverterSerial = serial.parse().map_err(|invalid| format!("{invalid}"))?;
-    let found = snapshot.inverters.iter().find(|state| state.serial == serial);
+    let found = snapshot.inverters().find(|state| state.serial == serial);
     found.ok_or_else(|| {
         format!("no inverter {serial} was read so far; /api/inverters lists those that were")
     })

@@ -31,7 +31,7 @@ fn description(route: &Route<'_>) -> Value {
 pub(super) fn health(api: &Api) -> Response {
     let snapshot = api.snapshot.latest();
     let now = api.clock.now();
-    let status = if is_healthy(&snapshot.dtus, now) {
+    let status = if is_healthy(snapshot.dtus(), now) {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
@@ -41,7 +41,7 @@ pub(super) fn health(api: &Api) -> Response {
 
 /// `GET /ready`.
 pub(super) fn ready(api: &Api) -> Response {
-    if is_healthy(&api.snapshot.latest().dtus, api.clock.now()) {
+    if is_healthy(api.snapshot.latest().dtus(), api.clock.now()) {
         respond::text("OK")
     } else {
         let message = "no DTU has answered within its limit; /health says more";
@@ -51,5 +51,5 @@ pub(super) fn ready(api: &Api) -> Response {
 
 /// `GET /stats`.
 pub(super) fn stats(api: &Api) -> Response {
-    respond::object(StatusCode::OK, &api.snapshot.latest().stats)
+    respond::object(StatusCode::OK, api.snapshot.latest().stats())
 }

@@ -14,7 +14,6 @@ use super::leftovers::{Claim, Claims, Verdict, may_return};
 use super::memory::Memory;
 use super::topics::Topics;
 use crate::snapshot::Snapshot;
-use crate::snapshot::state::DtuState;
 use crate::store::{Announced, Place};
 
 /// A retained message.
@@ -111,7 +110,7 @@ impl Board {
     /// order that nobody sees a device before its values, or hears that the bridge is there before
     /// its newest ones.
     pub fn news(&mut self, snapshot: &Snapshot) -> Vec<Message> {
-        let update: Value = serde_json::from_slice(&snapshot.update_json).unwrap_or_default();
+        let update: Value = serde_json::from_slice(&snapshot.update_json()).unwrap_or_default();
         // Without an update nothing is known, which is not the same as that nothing is there.
         let Some(data) = update.get("data") else { return Vec::new() };
         let mut devices = devices(data, &self.topics);
@@ -132,7 +131,7 @@ impl Board {
         self.note(&devices, &documents);
         wanted.append(&mut documents);
         wanted.push(word(self.availability(), "online"));
-        let gone = self.gone(&devices, &wanted, (data, &snapshot.dtus));
+        let gone = self.gone(&devices, &wanted, (data, snapshot));
         wanted.splice(0..0, gone);
         wanted.retain(|message| self.sent.get(&message.topic) != Some(&message.payload));
         let sent = wanted.iter().map(|message| (message.topic.clone(), message.payload.clone()));
@@ -164,7 +163,7 @@ impl Board {
         &mut self,
         devices: &[Device<'_>],
         wanted: &[Message],
-        (data, dtus): (&Value, &[DtuState]),
+        (data, snapshot): (&Value, &Snapshot),
     ) -> Vec<Message> {
         let in_use: BTreeSet<&str> = wanted.iter().map(|message| &*message.topic).collect();
         let is_in_use = |topic: &str| in_use.contains(topic);
@@ -176,7 +175,7 @@ impl Board {
             self.questions.extend(self.claims.questions(asked));
             let id = self.memory.device_at(&place).unwrap_or_default();
             let is_back = devices.iter().any(|device| device.id == id);
-            if !is_back && !self.excluded.contains(&id) && may_return(&place, data, dtus) {
+            if !is_back && !self.excluded.contains(&id) && may_return(&place, data, snapshot) {
                 if self.claims.is_ours(&place, &self.memory.bridge) {
                     gone.push(word(availability, "offline"));
                 }

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -12,7 +11,8 @@ use super::document::Form;
 use super::session::{Gone, Publish};
 use super::topics::Topics;
 use crate::config::MqttConfig;
-use crate::snapshot::{Snapshot, wire};
+use crate::snapshot::state::DtuState;
+use crate::snapshot::{Contents, Snapshot};
 use crate::store::Announced;
 
 /// Ports of the inverter.
@@ -48,17 +48,14 @@ pub(super) fn data(protocol: &str, ports: u8) -> Value {
 
 /// A snapshot whose update has this `data`.
 pub(super) fn snapshot(data: &Value) -> Snapshot {
-    Snapshot {
-        inverters: Vec::new(),
-        meters: Vec::new(),
-        dtus: Vec::new(),
-        start: crate::clock::Start::at(Timestamp::UNIX_EPOCH),
-        inverters_json: Bytes::new(),
-        meters_json: Bytes::new(),
-        update_json: Bytes::from(json!({"type": "update", "data": data}).to_string()),
-        stats: wire::Stats::default(),
-        sequence: 0,
-    }
+    snapshot_with(data, Vec::new())
+}
+
+/// The same, with these DTUs.
+pub(super) fn snapshot_with(data: &Value, dtus: Vec<Arc<DtuState>>) -> Snapshot {
+    let contents = Contents { dtus, ..Contents::empty(Timestamp::UNIX_EPOCH) };
+    let update = json!({"type": "update", "data": data}).to_string();
+    Snapshot::new(contents).with_update_json(update.into())
 }
 
 /// A board with default topics and these inverters excluded.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::snapshot::state::DtuState;
+use crate::snapshot::Snapshot;
 use crate::store::Place;
 
 /// Successful polls after which a DTU has named all its inverters: it takes two to believe in one.
@@ -111,18 +111,18 @@ impl Claims {
     }
 }
 
-/// Whether a device may be an inverter or a meter that one of `dtus` has yet to name.
-pub(super) fn may_return(place: &Place, data: &Value, dtus: &[DtuState]) -> bool {
+/// Whether a device may be an inverter or a meter that one of the DTUs has yet to name.
+pub(super) fn may_return(place: &Place, data: &Value, snapshot: &Snapshot) -> bool {
     let mut parts = place.state.rsplit('/').skip(2);
     let is_read = matches!(parts.next(), Some("inverter" | "meter"));
-    is_read && !has_each_dtu_told(data, dtus)
+    is_read && !has_each_dtu_told(data, snapshot)
 }
 
 /// Whether each DTU has named its inverters and meters in this run, be it that all of them are shown
 /// elsewhere. One that lists none at all may not have found them yet.
-fn has_each_dtu_told(data: &Value, states: &[DtuState]) -> bool {
+fn has_each_dtu_told(data: &Value, snapshot: &Snapshot) -> bool {
     let has_all_elsewhere = |dtu: &str| {
-        let states = states.iter().filter(|state| *state.name == *dtu);
+        let states = snapshot.dtus().filter(|state| *state.name == *dtu);
         states.filter_map(|state| state.listed).any(|listed| listed.is_all_elsewhere)
     };
     let dtus = data.pointer("/health/dtus").and_then(Value::as_object);

@@ -8,7 +8,7 @@ use super::units::{Amperes, MeterVolts, PowerFactor, WattHours, Watts};
 pub const MOST_POWER: Watts = Watts::from_tenths(2_500_000);
 
 /// One energy meter at the house's connection to the mains, as a DTU reads it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeterReading {
     /// Which meter.
     pub serial: MeterSerial,

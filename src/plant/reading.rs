@@ -6,7 +6,7 @@ use super::serial::{DtuSerial, InverterSerial};
 use super::units::{Amperes, Celsius, Hertz, Percent, PowerFactor, Vars, Volts, WattHours, Watts};
 
 /// One poll's worth of readings from one DTU.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DtuReading {
     /// The DTU's own serial number, if it told it.
     pub dtu_serial: Option<DtuSerial>,
@@ -53,10 +53,19 @@ pub fn extent(ports: usize, inverters: usize) -> String {
 }
 
 /// One inverter at one instant.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InverterReading {
     /// Which inverter.
     pub serial: InverterSerial,
+    /// What it measured and reported.
+    pub values: InverterValues,
+    /// By port number, ascending.
+    pub ports: Vec<PortReading>,
+}
+
+/// The values of an inverter, apart from those of its ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InverterValues {
     /// Whether the DTU reaches the inverter: 1 reached, 0 not.
     pub link_status: Option<u16>,
     /// 3 while producing, 0 without data; the others are unknown.
@@ -73,36 +82,23 @@ pub struct InverterReading {
     pub temperature: Option<Celsius>,
     /// Mains side, if the protocol gives it: Modbus does not.
     pub ac: AcReading,
-    /// By port number, ascending.
-    pub ports: Vec<PortReading>,
 }
 
 impl InverterReading {
-    /// An inverter of which nothing is known but its name.
+    /// An inverter of which only the serial number is known.
     pub fn unknown(serial: InverterSerial) -> Self {
-        Self {
-            serial,
-            link_status: None,
-            operating_status: None,
-            alarm_code: None,
-            alarm_count: None,
-            grid_voltage: None,
-            grid_frequency: None,
-            temperature: None,
-            ac: AcReading::default(),
-            ports: Vec::new(),
-        }
+        Self { serial, values: InverterValues::default(), ports: Vec::new() }
     }
 
     /// Whether the DTU has live values of this inverter, rather than only its name and counters.
     pub fn is_live(&self) -> bool {
-        self.link_status.is_some_and(|status| status != 0)
+        self.values.link_status.is_some_and(|status| status != 0)
             || self.ports.iter().any(|port| port.pv_power.is_some())
     }
 }
 
 /// The mains side of an inverter, as far as the protocol gives it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AcReading {
     /// Delivered to the mains.
     pub active_power: Option<Watts>,

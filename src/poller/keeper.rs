@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use tracing::{debug, warn};
 
@@ -12,10 +11,10 @@ use super::restore;
 use crate::clock::Start;
 use crate::dtu::PollError;
 use crate::plant::reading::DtuReading;
-use crate::snapshot::health::Health;
+use crate::snapshot::rendered::shared;
 use crate::snapshot::state::{DtuState, DtuStatus, InverterState};
 use crate::snapshot::warning::Warning;
-use crate::snapshot::{Snapshot, SnapshotReader, SnapshotWriter, channel, wire};
+use crate::snapshot::{Contents, Snapshot, SnapshotReader, SnapshotWriter, channel, wire};
 use crate::store::{SavedPlant, Store};
 
 /// The one writer of the snapshot. Cheap to clone.
@@ -47,8 +46,7 @@ impl Keeper {
     pub fn new(mut book: Book, store: Store, started_at: Timestamp) -> (Self, SnapshotReader) {
         book.roll(started_at);
         let start = Start::at(started_at);
-        let inverters_json = wire::inverters(&book.inverters(), book.zone());
-        let first = render(&book, inverters_json, &store, start, started_at);
+        let first = render(&book, &store, start, started_at);
         let (writer, reader) = channel(first);
         let (book, start) = (Mutex::new(book), Mutex::new(start));
         (Self(Arc::new(Shared { store, writer, book, start })), reader)
@@ -65,7 +63,7 @@ impl Keeper {
         self.enter(now, |book| {
             let was_failing = status_of(book, dtu) == Some(DtuStatus::Error);
             let read_nothing = failure.partial.inverters.is_empty();
-            let doubts = book.failed(dtu, failure.error.to_string(), &failure.partial, now);
+            let doubts = book.failed(dtu, failure.error.problem(), &failure.partial, now);
             let nothing_new = was_failing && read_nothing;
             (doubts, if nothing_new { Audience::WhoAsks } else { Audience::Everyone })
         })
@@ -137,13 +135,12 @@ impl Keeper {
             // Whoever panicked while holding the book stops the daemon anyway.
             let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
             let (doubts, audience) = change(&mut book);
-            let inverters_json = wire::inverters(&book.inverters(), book.zone());
-            let snapshot = render(&book, inverters_json, store, corrected(start, now), now);
+            let snapshot = render(&book, store, corrected(start, now), now);
             let saved = to_save(&book, &snapshot);
             // Still under the lock, so that of two pollers the later one has the last word. None of
             // these waits.
             match audience {
-                Audience::WhoAsks if writer.tells_the_same(&snapshot) => {
+                Audience::WhoAsks if writer.has_same_values(&snapshot) => {
                     writer.replace_quietly(snapshot);
                 }
                 // Old values may have been forgotten, although nothing new was read.
@@ -174,7 +171,7 @@ fn status_of(book: &Book, dtu: &str) -> Option<DtuStatus> {
 }
 
 fn to_save(book: &Book, snapshot: &Snapshot) -> SavedPlant {
-    let snapshot_json = restore::to_store(&snapshot.inverters_json, &snapshot.meters_json);
+    let snapshot_json = restore::to_store(&snapshot.inverters_json(), &snapshot.meters_json());
     let ledgers = book.ledgers().iter().map(|(key, ledger)| (*key, ledger.to_record())).collect();
     let last_success = book
         .dtus()
@@ -184,29 +181,16 @@ fn to_save(book: &Book, snapshot: &Snapshot) -> SavedPlant {
     SavedPlant { ledgers, snapshot_json, last_success }
 }
 
-fn render(
-    book: &Book,
-    inverters_json: Bytes,
-    store: &Store,
-    start: Start,
-    now: Timestamp,
-) -> Snapshot {
-    let stats = stats(book, store);
-    let health = Health::new(book.dtus(), &start, now, book.zone());
-    let plant = wire::Plant::of(&book.inverters(), book.zone());
-    let meters = book.meters();
-    let meters_json = wire::meters(&meters, book.zone());
-    Snapshot {
-        update_json: wire::update(&health, &stats, &plant, &inverters_json, &meters_json),
-        inverters: book.inverters(),
-        meters,
-        dtus: book.dtus().to_vec(),
+fn render(book: &Book, store: &Store, start: Start, now: Timestamp) -> Snapshot {
+    Snapshot::new(Contents {
+        inverters: shared(book.inverters()),
+        meters: shared(book.meters()),
+        dtus: book.dtus().iter().cloned().map(Arc::new).collect(),
+        stats: stats(book, store),
         start,
-        inverters_json,
-        meters_json,
-        stats,
-        sequence: 0,
-    }
+        at: now,
+        zone: book.zone().clone(),
+    })
 }
 
 fn stats(book: &Book, store: &Store) -> wire::Stats {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::plant::reading::{AcReading, InverterReading, PortReading};
+use crate::plant::reading::{AcReading, InverterReading, InverterValues, PortReading};
 use crate::plant::units::Watts;
 use crate::snapshot::state::{InverterState, PortState};
 
@@ -42,20 +42,17 @@ impl Moment {
 pub(super) fn merge(state: &mut InverterState, reading: &InverterReading, moment: Moment) {
     if reading.is_live() {
         state.timestamp = moment.now;
-        state.link_status = reading.link_status;
-        // The ports tell it, and they may be in a packet that did not come.
-        state.operating_status = reading.operating_status.or(state.operating_status);
-        state.alarm_code = reading.alarm_code;
-        state.alarm_count = reading.alarm_count.or(state.alarm_count);
-        state.grid_voltage = reading.grid_voltage;
-        state.grid_frequency = reading.grid_frequency;
-        state.temperature = reading.temperature;
-        let firmware_version = state.ac.firmware_version.take();
-        state.ac = reading.ac.clone();
-        state.ac.firmware_version = state.ac.firmware_version.take().or(firmware_version);
+        let mut values = reading.values.clone();
+        let before = &mut state.values;
+        // These may be in a packet that did not come.
+        values.operating_status = values.operating_status.or(before.operating_status);
+        values.alarm_count = values.alarm_count.or(before.alarm_count);
+        values.ac.firmware_version =
+            values.ac.firmware_version.or_else(|| before.ac.firmware_version.take());
+        state.values = values;
     } else if moment.is_over(state.timestamp) {
-        state.link_status = reading.link_status;
-        state.operating_status = reading.operating_status;
+        state.values.link_status = reading.values.link_status;
+        state.values.operating_status = reading.values.operating_status;
     }
     for port in &reading.ports {
         merge_port(state, port, moment);
@@ -63,15 +60,17 @@ pub(super) fn merge(state: &mut InverterState, reading: &InverterReading, moment
 }
 
 fn merge_port(state: &mut InverterState, reading: &PortReading, moment: Moment) {
-    let port = state.ports.entry(reading.number).or_insert_with(|| PortState::unknown(moment.now));
+    let port = state
+        .ports
+        .entry(reading.number)
+        .or_insert_with(|| PortState::unknown(reading.number, moment.now));
+    let before = port.reading.clone();
     if reading.pv_power.is_some() {
         port.timestamp = moment.now;
-        port.pv_voltage = reading.pv_voltage;
-        port.pv_current = reading.pv_current;
-        port.pv_power = reading.pv_power;
+        port.reading = reading.clone();
     }
-    port.device_today = reading.today.or(port.device_today);
-    port.device_total = reading.total.or(port.device_total);
+    port.reading.today = reading.today.or(before.today);
+    port.reading.total = reading.total.or(before.total);
 }
 
 /// Drops the measurements of which the DTU has said nothing for longer than the hold time, whether
@@ -95,26 +94,24 @@ pub(super) fn darken(state: &mut InverterState) {
 }
 
 fn forget_measurements(state: &mut InverterState, power: Option<Watts>) {
-    state.link_status = None;
-    state.operating_status = None;
-    state.alarm_code = None;
-    state.grid_voltage = None;
-    state.grid_frequency = None;
-    state.temperature = None;
-    let active_power = state.ac.active_power.and(power);
-    let firmware_version = state.ac.firmware_version.take();
-    state.ac = AcReading { active_power, firmware_version, ..AcReading::default() };
+    let before = std::mem::take(&mut state.values);
+    let ac = AcReading {
+        active_power: before.ac.active_power.and(power),
+        firmware_version: before.ac.firmware_version,
+        ..AcReading::default()
+    };
+    state.values =
+        InverterValues { alarm_count: before.alarm_count, ac, ..InverterValues::default() };
 }
 
 fn forget_port(port: &mut PortState, power: Option<Watts>) {
-    port.pv_voltage = None;
-    port.pv_current = None;
-    port.pv_power = power;
+    port.reading.pv_voltage = None;
+    port.reading.pv_current = None;
+    port.reading.pv_power = power;
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use super::*;
@@ -129,9 +126,12 @@ mod tests {
 
     fn live(watts: i32) -> InverterReading {
         InverterReading {
-            link_status: Some(1),
-            operating_status: Some(3),
-            grid_voltage: Some(Volts::from_tenths(2_300)),
+            values: InverterValues {
+                link_status: Some(1),
+                operating_status: Some(3),
+                grid_voltage: Some(Volts::from_tenths(2_300)),
+                ..InverterValues::default()
+            },
             ports: vec![PortReading {
                 pv_voltage: Some(Volts::from_tenths(350)),
                 pv_power: Some(Watts::from_tenths(watts * 10)),
@@ -144,8 +144,11 @@ mod tests {
     /// What a DTU sends of an inverter that it does not reach.
     fn dark() -> InverterReading {
         InverterReading {
-            link_status: Some(0),
-            operating_status: Some(0),
+            values: InverterValues {
+                link_status: Some(0),
+                operating_status: Some(0),
+                ..InverterValues::default()
+            },
             ports: vec![PortReading::unknown(1)],
             ..InverterReading::unknown(serial())
         }
@@ -157,28 +160,13 @@ mod tests {
 
     /// Merges readings at their seconds; the power and the grid voltage that are known at the end.
     fn after(readings: &[(i64, InverterReading)], is_night: bool) -> (Option<f64>, Option<f64>) {
-        let mut state = InverterState {
-            serial: serial(),
-            dtu_name: Arc::from("DTU"),
-            first_seen: at(0),
-            last_seen: at(0),
-            timestamp: at(0),
-            link_status: None,
-            operating_status: None,
-            alarm_code: None,
-            alarm_count: None,
-            grid_voltage: None,
-            grid_frequency: None,
-            temperature: None,
-            ac: AcReading::default(),
-            ports: BTreeMap::new(),
-        };
+        let mut state = InverterState::new(serial(), Arc::from("DTU"), at(0));
         for (second, reading) in readings {
             let moment = Moment { now: at(*second), hold: HOLD, is_night };
             expire(&mut state, moment);
             merge(&mut state, reading, moment);
         }
-        (state.pv_power().map(Watts::as_f64), state.grid_voltage.map(Volts::as_f64))
+        (state.pv_power().map(Watts::as_f64), state.values.grid_voltage.map(Volts::as_f64))
     }
 
     #[test]

@@ -10,12 +10,12 @@ use serde_json::Value;
 use tracing::warn;
 
 use crate::plant::meter::{MeterPhase, MeterReading};
-use crate::plant::reading::AcReading;
+use crate::plant::reading::{AcReading, InverterValues, PortReading};
 use crate::plant::serial::InverterSerial;
 use crate::plant::units::{
     Amperes, Celsius, Hertz, MeterVolts, Percent, PowerFactor, Vars, Volts, WattHours, Watts,
 };
-use crate::snapshot::state::{InverterState, MeterState, PortState};
+use crate::snapshot::state::{Energy, InverterState, MeterState, PortState};
 use crate::snapshot::wire;
 
 /// What of it is lost, and what to do.
@@ -80,12 +80,7 @@ fn inverter(stored: wire::Inverter) -> Option<InverterState> {
         .into_iter()
         .filter_map(|port| Some((port.port_number, port_state(&port)?)))
         .collect();
-    Some(InverterState {
-        serial,
-        dtu_name: Arc::from(stored.dtu_name),
-        first_seen: stored.first_seen.parse().unwrap_or(timestamp),
-        last_seen: stored.last_seen.parse().unwrap_or(timestamp),
-        timestamp,
+    let values = InverterValues {
         link_status: stored.link_status,
         operating_status: stored.operating_status,
         alarm_code: stored.alarm_code,
@@ -94,6 +89,14 @@ fn inverter(stored: wire::Inverter) -> Option<InverterState> {
         grid_frequency: stored.grid_frequency.map(Hertz::nearest),
         temperature: stored.temperature.map(Celsius::nearest),
         ac,
+    };
+    Some(InverterState {
+        serial,
+        dtu_name: Arc::from(stored.dtu_name),
+        first_seen: stored.first_seen.parse().unwrap_or(timestamp),
+        last_seen: stored.last_seen.parse().unwrap_or(timestamp),
+        timestamp,
+        values,
         ports,
     })
 }
@@ -101,14 +104,19 @@ fn inverter(stored: wire::Inverter) -> Option<InverterState> {
 fn port_state(stored: &wire::Port) -> Option<PortState> {
     Some(PortState {
         timestamp: stored.timestamp.parse().ok()?,
-        pv_voltage: stored.pv_voltage.map(Volts::nearest),
-        pv_current: stored.pv_current.map(Amperes::nearest),
-        pv_power: stored.pv_power.map(Watts::nearest),
-        today: stored.today_production.map(WattHours::new),
-        today_since: stored.today_since.as_deref().and_then(|since| since.parse().ok()),
-        total: stored.total_production.map(WattHours::new),
-        device_today: stored.device_today_production.map(WattHours::new),
-        device_total: stored.device_total_production.map(WattHours::new),
+        reading: PortReading {
+            number: stored.port_number,
+            pv_voltage: stored.pv_voltage.map(Volts::nearest),
+            pv_current: stored.pv_current.map(Amperes::nearest),
+            pv_power: stored.pv_power.map(Watts::nearest),
+            today: stored.device_today_production.map(WattHours::new),
+            total: stored.device_total_production.map(WattHours::new),
+        },
+        energy: Energy {
+            today: stored.today_production.map(WattHours::new),
+            today_since: stored.today_since.as_deref().and_then(|since| since.parse().ok()),
+            total: stored.total_production.map(WattHours::new),
+        },
     })
 }
 
@@ -139,6 +147,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::snapshot::rendered::Rendered;
 
     /// A meter whose second phase is not heard any more.
     fn meter_state() -> MeterState {
@@ -172,8 +181,9 @@ mod tests {
 
     #[test]
     fn a_meter_is_as_it_was() {
-        let meters = wire::meters(&[meter_state()], &TimeZone::UTC);
-        let (inverters, meters) = plant(&to_store(&Bytes::from_static(b"[]"), &meters));
+        let meters = Rendered::from(meter_state());
+        let meters = [b"[", &meters.json(&TimeZone::UTC)[..], b"]"].concat();
+        let (inverters, meters) = plant(&to_store(&Bytes::from_static(b"[]"), &meters.into()));
         assert_eq!((inverters.len(), meters), (0, vec![meter_state()]));
     }
 

@@ -180,18 +180,18 @@ async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     sleep(SETTLING).await;
     let first = snapshots.take_latest();
-    let mut last = first.sequence;
+    let mut last = first.sequence();
     let mut next = first.is_something().then_some(first);
     let mut is_asked = false;
     loop {
         if let Some(snapshot) = next.take() {
             tell.sending(&snapshot);
-            let sending = update.send(writer, Bytes::clone(&snapshot.update_json));
+            let sending = update.send(writer, snapshot.update_json());
             if let Err(failure) = within(patience, sending).await {
                 return failure;
             }
-            tell.sent(snapshot.sequence.saturating_sub(last).saturating_sub(1));
-            last = snapshot.sequence;
+            tell.sent(snapshot.sequence().saturating_sub(last).saturating_sub(1));
+            last = snapshot.sequence();
             if !is_asked {
                 // The answer shows that the target reads.
                 is_asked = true;

@@ -75,7 +75,7 @@ impl Tell for Teller<'_> {
         info!(
             "[WebSocket] Sending update to {}: {} inverters, {} ports",
             self.target.name(),
-            snapshot.inverters.len(),
+            snapshot.inverters().len(),
             snapshot.port_count()
         );
     }

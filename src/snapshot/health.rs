@@ -14,8 +14,8 @@ use crate::clock::Start;
 use crate::plant::model;
 
 /// Whether some DTU answered within its limit, or is known to be asleep.
-pub fn is_healthy(dtus: &[DtuState], now: Timestamp) -> bool {
-    dtus.iter().any(|dtu| {
+pub fn is_healthy<'a>(dtus: impl IntoIterator<Item = &'a DtuState>, now: Timestamp) -> bool {
+    dtus.into_iter().any(|dtu| {
         dtu.status == DtuStatus::Asleep
             || dtu.last_success.is_some_and(|at| {
                 // A clock that was set back leaves the last answer in the future: that is recent.
@@ -43,6 +43,8 @@ struct DtuHealth {
     query_count: u64,
     error_count: u64,
     last_error: Option<String>,
+    last_error_cause: Option<&'static str>,
+    last_error_remedy: Option<String>,
     last_error_time: Option<String>,
     failing_since: Option<String>,
     failures_in_a_row: u64,
@@ -59,25 +61,28 @@ struct DtuHealth {
 impl Health {
     /// The health object of `snapshot`, seen at `now`.
     pub fn of(snapshot: &Snapshot, now: Timestamp, zone: &TimeZone) -> Self {
-        Self::new(&snapshot.dtus, &snapshot.start, now, zone)
+        Self::new(snapshot.dtus(), snapshot.start(), now, zone)
     }
 
     /// The health object of these DTUs, seen at `now`.
-    pub fn new(dtus: &[DtuState], start: &Start, now: Timestamp, zone: &TimeZone) -> Self {
+    pub fn new<'a>(
+        dtus: impl Iterator<Item = &'a DtuState> + Clone,
+        start: &Start,
+        now: Timestamp,
+        zone: &TimeZone,
+    ) -> Self {
         Self {
-            healthy: is_healthy(dtus, now),
+            healthy: is_healthy(dtus.clone(), now),
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: start.uptime().as_secs(),
             start_time: time(start.time(now), zone),
-            dtus: dtus
-                .iter()
-                .map(|dtu| (dtu.name.to_string(), dtu_health(dtu, now, zone)))
-                .collect(),
+            dtus: dtus.map(|dtu| (dtu.name.to_string(), dtu_health(dtu, now, zone))).collect(),
         }
     }
 }
 
 fn dtu_health(dtu: &DtuState, now: Timestamp, zone: &TimeZone) -> DtuHealth {
+    let error = dtu.last_error.as_ref();
     DtuHealth {
         status: dtu.status.as_str(),
         protocol: dtu.protocol.to_string(),
@@ -85,7 +90,9 @@ fn dtu_health(dtu: &DtuState, now: Timestamp, zone: &TimeZone) -> DtuHealth {
         seconds_since_last_success: dtu.last_success.map(|at| seconds_between(at, now)),
         query_count: dtu.query_count,
         error_count: dtu.error_count,
-        last_error: dtu.last_error.clone(),
+        last_error: error.map(|error| error.cause.clone()),
+        last_error_cause: error.map(|error| error.label),
+        last_error_remedy: error.and_then(|error| error.remedy.as_deref().map(str::to_owned)),
         last_error_time: dtu.last_error_time.map(|at| time(at, zone)),
         failing_since: dtu.failing.map(|failing| time(failing.since, zone)),
         failures_in_a_row: dtu.failing.map_or(0, |failing| failing.polls),

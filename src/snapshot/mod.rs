@@ -6,49 +6,159 @@ pub mod wire;
 
 pub mod health;
 
+pub mod rendered;
+
 pub mod warning;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
-use self::state::{DtuState, InverterState, MeterState};
+use self::health::Health;
+use self::rendered::Rendered;
+use self::state::{DtuState, InverterState, MeterState, PlantTotals};
 use crate::clock::Start;
 
-/// The plant at one instant, and its JSON, made once for all who send it.
+/// The plant at one instant. Its JSON is made once for all readers.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
+    contents: Contents,
+    /// How many were published before it; the writer counts.
+    sequence: u64,
+    messages: OnceLock<Messages>,
+}
+
+/// What a snapshot is made of.
+#[derive(Clone, Debug)]
+pub struct Contents {
     /// Sorted by serial number.
-    pub inverters: Vec<InverterState>,
+    pub inverters: Vec<Arc<Rendered<InverterState>>>,
     /// Sorted by serial number.
-    pub meters: Vec<MeterState>,
+    pub meters: Vec<Arc<Rendered<MeterState>>>,
     /// In the order of the configuration.
-    pub dtus: Vec<DtuState>,
-    /// When the bridge started.
-    pub start: Start,
-    /// The body of `GET /api/inverters`.
-    pub inverters_json: Bytes,
-    /// The body of `GET /api/meters`.
-    pub meters_json: Bytes,
-    /// The `update` message to WebSocket targets.
-    pub update_json: Bytes,
+    pub dtus: Vec<Arc<DtuState>>,
     /// The numbers of `GET /stats`.
     pub stats: wire::Stats,
-    /// How many were published before it; the writer counts.
-    pub sequence: u64,
+    /// When the bridge started.
+    pub start: Start,
+    /// When the snapshot was taken.
+    pub at: Timestamp,
+    /// The time zone of all times in the JSON.
+    pub zone: TimeZone,
+}
+
+impl Contents {
+    /// A plant of which nothing is known.
+    pub fn empty(at: Timestamp) -> Self {
+        Self {
+            inverters: Vec::new(),
+            meters: Vec::new(),
+            dtus: Vec::new(),
+            stats: wire::Stats::default(),
+            start: Start::at(at),
+            at,
+            zone: TimeZone::UTC,
+        }
+    }
+}
+
+/// JSON that holds the whole plant. All three share one allocation.
+#[derive(Clone, Debug)]
+struct Messages {
+    update: Bytes,
+    inverters: Bytes,
+    meters: Bytes,
 }
 
 impl Snapshot {
+    /// A snapshot of these states.
+    pub fn new(contents: Contents) -> Self {
+        Self { contents, sequence: 0, messages: OnceLock::new() }
+    }
+
+    /// Sorted by serial number.
+    pub fn inverters(&self) -> impl ExactSizeIterator<Item = &InverterState> + Clone {
+        self.contents.inverters.iter().map(|inverter| &***inverter)
+    }
+
+    /// Sorted by serial number.
+    pub fn meters(&self) -> impl ExactSizeIterator<Item = &MeterState> + Clone {
+        self.contents.meters.iter().map(|meter| &***meter)
+    }
+
+    /// In the order of the configuration.
+    pub fn dtus(&self) -> impl ExactSizeIterator<Item = &DtuState> + Clone {
+        self.contents.dtus.iter().map(|dtu| &**dtu)
+    }
+
+    /// The plant as a whole.
+    pub fn totals(&self) -> PlantTotals {
+        PlantTotals::of(self.inverters())
+    }
+
+    /// The numbers of `GET /stats`.
+    pub const fn stats(&self) -> &wire::Stats {
+        &self.contents.stats
+    }
+
+    /// When the bridge started.
+    pub const fn start(&self) -> &Start {
+        &self.contents.start
+    }
+
+    /// How many snapshots were published before it.
+    pub const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The body of `GET /api/inverters`.
+    pub fn inverters_json(&self) -> Bytes {
+        self.messages().inverters.clone()
+    }
+
+    /// The body of `GET /api/meters`.
+    pub fn meters_json(&self) -> Bytes {
+        self.messages().meters.clone()
+    }
+
+    /// The `update` message to WebSocket targets.
+    pub fn update_json(&self) -> Bytes {
+        self.messages().update.clone()
+    }
+
     /// Whether there is something to send: an inverter from now or from before the restart, or the
     /// outcome of a poll.
     pub fn is_something(&self) -> bool {
-        !self.inverters.is_empty() || self.dtus.iter().any(|dtu| dtu.query_count > 0)
+        !self.contents.inverters.is_empty() || self.dtus().any(|dtu| dtu.query_count > 0)
     }
 
     /// How many ports all inverters have together.
     pub fn port_count(&self) -> usize {
-        self.inverters.iter().map(|inverter| inverter.ports.len()).sum()
+        self.inverters().map(|inverter| inverter.ports.len()).sum()
+    }
+
+    /// The same plant with another update message, for tests of its readers.
+    #[must_use]
+    pub fn with_update_json(self, update: Bytes) -> Self {
+        let messages = Messages { update, inverters: Bytes::new(), meters: Bytes::new() };
+        Self { messages: OnceLock::from(messages), ..self }
+    }
+
+    fn messages(&self) -> &Messages {
+        self.messages.get_or_init(|| {
+            let Contents { inverters, meters, stats, start, at, zone, .. } = &self.contents;
+            let health = Health::new(self.dtus(), start, *at, zone);
+            let plant = wire::Plant::of(&self.totals(), zone);
+            let (update, inverters, meters) = wire::update(
+                (&health, stats, &plant),
+                inverters.iter().map(|inverter| inverter.json(zone)),
+                meters.iter().map(|meter| meter.json(zone)),
+            );
+            Messages { inverters: update.slice(inverters), meters: update.slice(meters), update }
+        })
     }
 }
 
@@ -72,10 +182,9 @@ impl SnapshotWriter {
     }
 
     /// Whether the present snapshot has the same inverters and meters, to the last digit.
-    pub fn tells_the_same(&self, snapshot: &Snapshot) -> bool {
-        let present = self.0.borrow();
-        present.inverters_json == snapshot.inverters_json
-            && present.meters_json == snapshot.meters_json
+    pub fn has_same_values(&self, snapshot: &Snapshot) -> bool {
+        let (present, new) = (&self.0.borrow().contents, &snapshot.contents);
+        present.inverters == new.inverters && present.meters == new.meters
     }
 
     /// Replaces the snapshot for who asks, and wakes nobody.

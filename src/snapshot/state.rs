@@ -8,12 +8,13 @@ use jiff::Timestamp;
 
 use crate::config::Protocol;
 use crate::plant::meter::MeterReading;
-use crate::plant::reading::AcReading;
+use crate::plant::reading::{InverterValues, PortReading};
 use crate::plant::serial::{DtuSerial, InverterSerial};
-use crate::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
+use crate::plant::units::{WattHours, Watts};
+use crate::problem::Problem;
 
 /// One inverter: its last good values, and when they were read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InverterState {
     /// Which inverter.
     pub serial: InverterSerial,
@@ -23,100 +24,109 @@ pub struct InverterState {
     pub first_seen: Timestamp,
     /// When its DTU last listed it.
     pub last_seen: Timestamp,
-    /// When the values below were read.
+    /// When the values were read.
     pub timestamp: Timestamp,
-    /// Whether the DTU reaches the inverter: 1 reached, 0 not.
-    pub link_status: Option<u16>,
-    /// 3 while producing, 0 without data.
-    pub operating_status: Option<u16>,
-    /// The present alarm; 0 is none.
-    pub alarm_code: Option<u32>,
-    /// A running count of the inverter's events, alarms or not.
-    pub alarm_count: Option<u32>,
-    /// Mains side.
-    pub grid_voltage: Option<Volts>,
-    /// Mains side.
-    pub grid_frequency: Option<Hertz>,
-    /// Inside the housing.
-    pub temperature: Option<Celsius>,
-    /// Mains side, if the protocol gives it.
-    pub ac: AcReading,
+    /// The last good values.
+    pub values: InverterValues,
     /// By port number.
     pub ports: BTreeMap<u8, PortState>,
 }
 
 impl InverterState {
+    /// An inverter first seen `at` that moment, of which nothing else is known.
+    pub fn new(serial: InverterSerial, dtu_name: Arc<str>, at: Timestamp) -> Self {
+        Self {
+            serial,
+            dtu_name,
+            first_seen: at,
+            last_seen: at,
+            timestamp: at,
+            values: InverterValues::default(),
+            ports: BTreeMap::new(),
+        }
+    }
+
     /// PV side, the sum over the ports whose power is known.
     pub fn pv_power(&self) -> Option<Watts> {
-        self.sum(|port| port.pv_power, Watts::saturating_add)
+        let powers = self.ports.values().filter_map(|port| port.reading.pv_power);
+        powers.reduce(Watts::saturating_add)
     }
 
-    /// Since local midnight, the sum over the ports whose production is known.
-    pub fn today(&self) -> Option<WattHours> {
-        self.sum(|port| port.today, WattHours::saturating_add)
-    }
-
-    /// Since the first reading, the sum over the ports whose production is known; never falls.
-    pub fn total(&self) -> Option<WattHours> {
-        self.sum(|port| port.total, WattHours::saturating_add)
-    }
-
-    /// The local midnight since which `today` counts.
-    pub fn today_since(&self) -> Option<Timestamp> {
-        self.ports.values().filter_map(|port| port.today_since).max()
-    }
-
-    fn sum<T>(
-        &self,
-        value: impl Fn(&PortState) -> Option<T>,
-        add: impl Fn(T, T) -> T,
-    ) -> Option<T> {
-        self.ports.values().filter_map(value).reduce(add)
+    /// The energy of all ports together.
+    pub fn energy(&self) -> Energy {
+        Energy::sum(self.ports.values().map(|port| port.energy))
     }
 }
 
 /// One PV input: its last good values, and when they were read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortState {
-    /// When the values below were read.
+    /// When the values were read.
     pub timestamp: Timestamp,
-    /// PV side.
-    pub pv_voltage: Option<Volts>,
-    /// PV side.
-    pub pv_current: Option<Amperes>,
-    /// PV side.
-    pub pv_power: Option<Watts>,
-    /// Since local midnight, from the ledger.
-    pub today: Option<WattHours>,
-    /// The local midnight since which `today` counts.
-    pub today_since: Option<Timestamp>,
-    /// Lifetime, from the ledger; never falls.
-    pub total: Option<WattHours>,
-    /// The device's own daily counter, as it came.
-    pub device_today: Option<WattHours>,
-    /// The device's own lifetime counter, as it came.
-    pub device_total: Option<WattHours>,
+    /// The last good values; energies are the device's own counters, as they came.
+    pub reading: PortReading,
+    /// From the ledger.
+    pub energy: Energy,
 }
 
 impl PortState {
-    /// A port of which nothing is known yet.
-    pub const fn unknown(timestamp: Timestamp) -> Self {
+    /// A port of which only the number is known.
+    pub const fn unknown(number: u8, timestamp: Timestamp) -> Self {
+        let energy = Energy { today: None, today_since: None, total: None };
+        Self { timestamp, reading: PortReading::unknown(number), energy }
+    }
+}
+
+/// Energy of a port, an inverter or the plant, as published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Energy {
+    /// Since local midnight.
+    pub today: Option<WattHours>,
+    /// The local midnight since which `today` counts.
+    pub today_since: Option<Timestamp>,
+    /// Lifetime; never falls.
+    pub total: Option<WattHours>,
+}
+
+impl Energy {
+    /// The sums of what is known, and the latest midnight.
+    pub fn sum(parts: impl Iterator<Item = Self>) -> Self {
+        fn add(one: Option<WattHours>, other: Option<WattHours>) -> Option<WattHours> {
+            [one, other].into_iter().flatten().reduce(WattHours::saturating_add)
+        }
+        parts.fold(Self::default(), |sum, part| Self {
+            today: add(sum.today, part.today),
+            today_since: sum.today_since.max(part.today_since),
+            total: add(sum.total, part.total),
+        })
+    }
+}
+
+/// The plant as a whole: sums over the last good values of all inverters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlantTotals {
+    /// PV side.
+    pub pv_power: Option<Watts>,
+    /// Mains side; unknown where no protocol gives it.
+    pub active_power: Option<Watts>,
+    /// Of all inverters.
+    pub energy: Energy,
+}
+
+impl PlantTotals {
+    /// The sums over these inverters.
+    pub fn of<'a>(inverters: impl Iterator<Item = &'a InverterState> + Clone) -> Self {
+        let sum = |powers: &mut dyn Iterator<Item = Watts>| powers.reduce(Watts::saturating_add);
         Self {
-            timestamp,
-            pv_voltage: None,
-            pv_current: None,
-            pv_power: None,
-            today: None,
-            today_since: None,
-            total: None,
-            device_today: None,
-            device_total: None,
+            pv_power: sum(&mut inverters.clone().filter_map(InverterState::pv_power)),
+            active_power: sum(&mut inverters.clone().filter_map(|one| one.values.ac.active_power)),
+            energy: Energy::sum(inverters.map(InverterState::energy)),
         }
     }
 }
 
 /// One energy meter: its last values, and when they were read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeterState {
     /// The DTU that reads it, as the configuration names it.
     pub dtu_name: Arc<str>,
@@ -148,7 +158,7 @@ pub struct DtuState {
     /// Failed polls since the bridge started.
     pub error_count: u64,
     /// Why the last failed poll failed.
-    pub last_error: Option<String>,
+    pub last_error: Option<Problem>,
     /// When the last failed poll failed.
     pub last_error_time: Option<Timestamp>,
     /// The failures in a row up to now; `None` if the last poll did not fail.

@@ -77,8 +77,9 @@ pub(super) async fn read(global: &Global, arguments: Arguments) -> ExitCode {
 
     let book = book(&answers, &zone, &clock);
     if arguments.json {
-        let json = wire::inverters(&book.inverters(), &zone);
-        exit::print_json(&String::from_utf8_lossy(&json));
+        let objects: Vec<_> =
+            book.inverters().iter().map(|one| wire::Inverter::of(one, &zone)).collect();
+        exit::print_json(&serde_json::to_string(&objects).unwrap_or_default());
     } else {
         exit::print(&table::render(&answers, &book));
     }

@@ -105,7 +105,9 @@ mod tests {
     fn inverters(reading: &DtuReading) -> BTreeMap<String, (Vec<u8>, Option<u32>)> {
         let ports = |one: &InverterReading| one.ports.iter().map(|port| port.number).collect();
         let inverters = reading.inverters.iter();
-        inverters.map(|one| (one.serial.to_string(), (ports(one), one.alarm_count))).collect()
+        inverters
+            .map(|one| (one.serial.to_string(), (ports(one), one.values.alarm_count)))
+            .collect()
     }
 
     #[tokio::test]

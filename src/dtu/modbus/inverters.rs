@@ -4,7 +4,7 @@
 use super::decode::PortRecord;
 use super::scale::{CurrentScale, Scales};
 use crate::dtu::plausible;
-use crate::plant::reading::{InverterReading, PortReading};
+use crate::plant::reading::{InverterReading, InverterValues, PortReading};
 use crate::plant::units::{Celsius, Hertz, Volts, WattHours, Watts};
 
 /// Groups records by inverter, in the order in which the DTU lists them, ports ascending.
@@ -52,7 +52,7 @@ fn inverter_reading(record: &PortRecord) -> InverterReading {
     let grid_frequency = Hertz::from_hundredths(record.grid_frequency.into());
     let temperature = Celsius::from_tenths(record.temperature.into());
     let live = record.is_live();
-    InverterReading {
+    let values = InverterValues {
         link_status: Some(record.link_status.into()),
         operating_status: Some(record.operating_status),
         alarm_code: Some(record.alarm_code.into()),
@@ -60,8 +60,9 @@ fn inverter_reading(record: &PortRecord) -> InverterReading {
         grid_voltage: plausible::grid_voltage(grid_voltage).filter(|_| live),
         grid_frequency: plausible::frequency(grid_frequency).filter(|_| live),
         temperature: plausible::temperature(temperature).filter(|_| live),
-        ..InverterReading::unknown(record.serial)
-    }
+        ..InverterValues::default()
+    };
+    InverterReading { values, ..InverterReading::unknown(record.serial) }
 }
 
 /// What a record says of its port.
@@ -117,8 +118,8 @@ mod tests {
             assert_eq!(read(&records), read(&[record(1, 1)]));
         }
         let mixed = read(&[asleep(1, 1), record(1, 2)]);
-        assert_eq!(mixed[0].link_status, Some(1));
-        assert_eq!(mixed[0].grid_voltage, Some(Volts::from_tenths(2391)));
+        assert_eq!(mixed[0].values.link_status, Some(1));
+        assert_eq!(mixed[0].values.grid_voltage, Some(Volts::from_tenths(2391)));
         assert_eq!(mixed[0].ports[0].pv_power, None);
     }
 
@@ -126,7 +127,7 @@ mod tests {
     fn a_sleeping_port_has_no_measurements_and_no_zero_energy() {
         let read = read(&[asleep(1, 1)]);
         assert!(!read[0].is_live());
-        assert_eq!(read[0].temperature, None);
+        assert_eq!(read[0].values.temperature, None);
         assert_eq!(read[0].ports, [PortReading::unknown(1)]);
         let kept = PortRecord { today: 5, total: 900, ..asleep(1, 1) };
         let port = &inverters(&[kept], &mut Scales::default())[0].ports[0];
@@ -155,10 +156,10 @@ mod tests {
         };
         let inverter = &read(&[absurd])[0];
         let port = &inverter.ports[0];
-        assert_eq!((inverter.grid_voltage, inverter.grid_frequency), (None, None));
-        assert_eq!(inverter.temperature, None);
+        assert_eq!((inverter.values.grid_voltage, inverter.values.grid_frequency), (None, None));
+        assert_eq!(inverter.values.temperature, None);
         assert_eq!((port.pv_voltage, port.pv_current, port.pv_power), (None, None, None));
         let unsettled = PortRecord { grid_voltage: 0, grid_frequency: 0, ..record(1, 1) };
-        assert_eq!(read(&[unsettled])[0].grid_voltage, None);
+        assert_eq!(read(&[unsettled])[0].values.grid_voltage, None);
     }
 }

@@ -103,9 +103,9 @@ fn check_record(name: &str, data: &[u8], expected: &Value) {
         ("pv_voltage_v", port.pv_voltage.map(Volts::as_f64)),
         ("pv_current_a", port.pv_current.map(Amperes::as_f64)),
         ("pv_power_w", port.pv_power.map(Watts::as_f64)),
-        ("grid_voltage_v", inverter.grid_voltage.map(Volts::as_f64)),
-        ("grid_frequency_hz", inverter.grid_frequency.map(Hertz::as_f64)),
-        ("temperature_c", inverter.temperature.map(Celsius::as_f64)),
+        ("grid_voltage_v", inverter.values.grid_voltage.map(Volts::as_f64)),
+        ("grid_frequency_hz", inverter.values.grid_frequency.map(Hertz::as_f64)),
+        ("temperature_c", inverter.values.temperature.map(Celsius::as_f64)),
     ];
     for (key, value) in found {
         let expected = record.is_live().then(|| expected["scaled"][key].as_f64().unwrap());

@@ -13,17 +13,17 @@ const BRIDGE: [Figure<Snapshot>; 3] = [
     Figure {
         name: "start_time_seconds",
         help: about(Bridge, "start_time"),
-        value: Value::Gauge(|snapshot| Some(seconds(snapshot.start.last_told()))),
+        value: Value::Gauge(|snapshot| Some(seconds(snapshot.start().last_told()))),
     },
     Figure {
         name: "database_size_bytes",
         help: about(Bridge, "database_size_bytes"),
-        value: Value::Gauge(|snapshot| exact(snapshot.stats.database_size_bytes)),
+        value: Value::Gauge(|snapshot| exact(snapshot.stats().database_size_bytes)),
     },
     Figure {
         name: "inverters",
         help: about(Bridge, "inverters_count"),
-        value: Value::Gauge(|snapshot| exact(snapshot.stats.inverters_count)),
+        value: Value::Gauge(|snapshot| exact(snapshot.stats().inverters_count)),
     },
 ];
 
@@ -131,17 +131,17 @@ pub(super) fn write(page: &mut Page<'_>, snapshot: &Snapshot, is_healthy: bool) 
 }
 
 /// Writes how each DTU is.
-pub(super) fn write_dtus(page: &mut Page<'_>, dtus: &[DtuState]) -> fmt::Result {
+pub(super) fn write_dtus(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     let name = |dtu: &DtuState| ("dtu", dtu.name.to_string());
-    page.write(&DTU, &labelled(dtus, |dtu| vec![name(dtu)]))?;
+    page.write(&DTU, &labelled(snapshot.dtus(), |dtu| vec![name(dtu)]))?;
     let status = |dtu: &DtuState| vec![name(dtu), ("status", dtu.status.as_str().to_owned())];
-    page.write(&DTU_STATUS, &labelled(dtus, status))?;
+    page.write(&DTU_STATUS, &labelled(snapshot.dtus(), status))?;
     let info = |dtu: &DtuState| {
         let serial = dtu.serial.map(|serial| ("serial", serial.to_string()));
         let firmware = dtu.firmware.clone().map(|firmware| ("firmware", firmware));
         [Some(name(dtu)), serial, firmware].into_iter().flatten().collect()
     };
-    page.write(&DTU_INFO, &labelled(dtus, info))
+    page.write(&DTU_INFO, &labelled(snapshot.dtus(), info))
 }
 
 /// Writes how each target fares. There are no more than the configuration allows.
@@ -157,8 +157,11 @@ pub(super) fn write_targets(page: &mut Page<'_>, targets: &[TargetStatus]) -> fm
     page.write(&TARGET_FAILURES, &failures.collect::<Vec<_>>())
 }
 
-fn labelled<T>(things: &[T], labels: impl Fn(&T) -> Labels) -> Vec<(Labels, &T)> {
-    things.iter().map(|thing| (labels(thing), thing)).collect()
+fn labelled<'a, T: 'a>(
+    things: impl IntoIterator<Item = &'a T>,
+    labels: impl Fn(&T) -> Labels,
+) -> Vec<(Labels, &'a T)> {
+    things.into_iter().map(|thing| (labels(thing), thing)).collect()
 }
 
 fn few(count: usize) -> Option<f64> {

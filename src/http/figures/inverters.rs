@@ -9,6 +9,7 @@ use crate::plant::model;
 use crate::plant::units::{
     Amperes, Celsius, Hertz, Percent, PowerFactor, Vars, Volts, WattHours, Watts,
 };
+use crate::snapshot::Snapshot;
 use crate::snapshot::state::{InverterState, PortState};
 
 const INFO: [Figure<InverterState>; 1] = [Figure {
@@ -21,32 +22,32 @@ const MAINS: [Figure<InverterState>; 6] = [
     Figure {
         name: "inverter_grid_voltage_volts",
         help: about(Inverter, "grid_voltage"),
-        value: Value::Gauge(|inverter| inverter.grid_voltage.map(Volts::as_f64)),
+        value: Value::Gauge(|inverter| inverter.values.grid_voltage.map(Volts::as_f64)),
     },
     Figure {
         name: "inverter_grid_frequency_hertz",
         help: about(Inverter, "grid_frequency"),
-        value: Value::Gauge(|inverter| inverter.grid_frequency.map(Hertz::as_f64)),
+        value: Value::Gauge(|inverter| inverter.values.grid_frequency.map(Hertz::as_f64)),
     },
     Figure {
         name: "inverter_grid_current_amperes",
         help: about(Inverter, "current"),
-        value: Value::Gauge(|inverter| inverter.ac.current.map(Amperes::as_f64)),
+        value: Value::Gauge(|inverter| inverter.values.ac.current.map(Amperes::as_f64)),
     },
     Figure {
         name: "inverter_active_power_watts",
         help: about(Inverter, "active_power"),
-        value: Value::Gauge(|inverter| inverter.ac.active_power.map(Watts::as_f64)),
+        value: Value::Gauge(|inverter| inverter.values.ac.active_power.map(Watts::as_f64)),
     },
     Figure {
         name: "inverter_reactive_power_vars",
         help: about(Inverter, "reactive_power"),
-        value: Value::Gauge(|inverter| inverter.ac.reactive_power.map(Vars::as_f64)),
+        value: Value::Gauge(|inverter| inverter.values.ac.reactive_power.map(Vars::as_f64)),
     },
     Figure {
         name: "inverter_power_factor_ratio",
         help: about(Inverter, "power_factor"),
-        value: Value::Gauge(|inverter| inverter.ac.power_factor.map(PowerFactor::as_f64)),
+        value: Value::Gauge(|inverter| inverter.values.ac.power_factor.map(PowerFactor::as_f64)),
     },
 ];
 
@@ -54,39 +55,39 @@ const CONDITION: [Figure<InverterState>; 9] = [
     Figure {
         name: "inverter_temperature_celsius",
         help: about(Inverter, "temperature"),
-        value: Value::Gauge(|inverter| inverter.temperature.map(Celsius::as_f64)),
+        value: Value::Gauge(|inverter| inverter.values.temperature.map(Celsius::as_f64)),
     },
     Figure {
         name: "inverter_power_limit_ratio",
         help: about(Inverter, "power_limit"),
         value: Value::Gauge(|inverter| {
-            inverter.ac.power_limit.map(|it| Percent::as_f64(it) / 100.0)
+            inverter.values.ac.power_limit.map(|it| Percent::as_f64(it) / 100.0)
         }),
     },
     Figure {
         name: "inverter_signal_ratio",
         help: about(Inverter, "signal"),
-        value: Value::Gauge(|inverter| inverter.ac.signal.map(|it| f64::from(it) / 100.0)),
+        value: Value::Gauge(|inverter| inverter.values.ac.signal.map(|it| f64::from(it) / 100.0)),
     },
     Figure {
         name: "inverter_link_status",
         help: about(Inverter, "link_status"),
-        value: Value::Gauge(|inverter| inverter.link_status.map(f64::from)),
+        value: Value::Gauge(|inverter| inverter.values.link_status.map(f64::from)),
     },
     Figure {
         name: "inverter_operating_status",
         help: about(Inverter, "operating_status"),
-        value: Value::Gauge(|inverter| inverter.operating_status.map(f64::from)),
+        value: Value::Gauge(|inverter| inverter.values.operating_status.map(f64::from)),
     },
     Figure {
         name: "inverter_alarm_code",
         help: about(Inverter, "alarm_code"),
-        value: Value::Gauge(|inverter| inverter.alarm_code.map(f64::from)),
+        value: Value::Gauge(|inverter| inverter.values.alarm_code.map(f64::from)),
     },
     Figure {
         name: "inverter_alarms",
         help: about(Inverter, "alarm_count"),
-        value: Value::Gauge(|inverter| inverter.alarm_count.map(f64::from)),
+        value: Value::Gauge(|inverter| inverter.values.alarm_count.map(f64::from)),
     },
     Figure {
         name: "inverter_reading_timestamp_seconds",
@@ -104,29 +105,29 @@ const PORT: [Figure<PortState>; 6] = [
     Figure {
         name: "port_pv_voltage_volts",
         help: about(Port, "pv_voltage"),
-        value: Value::Gauge(|port| port.pv_voltage.map(Volts::as_f64)),
+        value: Value::Gauge(|port| port.reading.pv_voltage.map(Volts::as_f64)),
     },
     Figure {
         name: "port_pv_current_amperes",
         help: about(Port, "pv_current"),
-        value: Value::Gauge(|port| port.pv_current.map(Amperes::as_f64)),
+        value: Value::Gauge(|port| port.reading.pv_current.map(Amperes::as_f64)),
     },
     Figure {
         name: "port_pv_power_watts",
         help: about(Port, "pv_power"),
-        value: Value::Gauge(|port| port.pv_power.map(Watts::as_f64)),
+        value: Value::Gauge(|port| port.reading.pv_power.map(Watts::as_f64)),
     },
     Figure {
         name: "port_today_energy_watt_hours",
         help: about(Port, "today_production"),
         value: Value::Gauge(|port| {
-            port.today.and_then(|today| u32::try_from(today.get()).ok()).map(f64::from)
+            port.energy.today.and_then(|today| u32::try_from(today.get()).ok()).map(f64::from)
         }),
     },
     Figure {
         name: "port_energy_watt_hours",
         help: about(Port, "total_production"),
-        value: Value::Counter(|port| port.total.map(WattHours::get)),
+        value: Value::Counter(|port| port.energy.total.map(WattHours::get)),
     },
     Figure {
         name: "port_reading_timestamp_seconds",
@@ -136,18 +137,18 @@ const PORT: [Figure<PortState>; 6] = [
 ];
 
 /// Writes the inverters.
-pub(super) fn write(page: &mut Page<'_>, inverters: &[InverterState]) -> fmt::Result {
-    let info: Vec<_> = inverters.iter().map(|inverter| (info(inverter), inverter)).collect();
+pub(super) fn write(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let info: Vec<_> = snapshot.inverters().map(|inverter| (info(inverter), inverter)).collect();
     page.write(&INFO, &info)?;
     let inverters: Vec<_> =
-        inverters.iter().map(|inverter| (vec![serial(inverter)], inverter)).collect();
+        snapshot.inverters().map(|inverter| (vec![serial(inverter)], inverter)).collect();
     page.write(&MAINS, &inverters)?;
     page.write(&CONDITION, &inverters)
 }
 
 /// Writes their ports.
-pub(super) fn write_ports(page: &mut Page<'_>, inverters: &[InverterState]) -> fmt::Result {
-    let ports = inverters.iter().flat_map(|inverter| {
+pub(super) fn write_ports(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let ports = snapshot.inverters().flat_map(|inverter| {
         let labels = |number: u8| vec![serial(inverter), ("port", number.to_string())];
         inverter.ports.iter().map(move |(&number, port)| (labels(number), port))
     });
@@ -160,7 +161,7 @@ fn serial(inverter: &InverterState) -> (&'static str, String) {
 
 fn info(inverter: &InverterState) -> Labels {
     let model = model::name(inverter.serial, inverter.ports.len());
-    let firmware = inverter.ac.firmware_version.clone();
+    let firmware = inverter.values.ac.firmware_version.clone();
     let known = [Some(serial(inverter)), Some(("dtu", inverter.dtu_name.to_string()))];
     let told = [model.map(|model| ("model", model)), firmware.map(|it| ("firmware", it))];
     known.into_iter().chain(told).flatten().collect()

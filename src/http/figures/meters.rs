@@ -7,6 +7,7 @@ use crate::entities::Subject::Meter;
 use crate::entities::about;
 use crate::plant::meter::MeterPhase;
 use crate::plant::units::{Amperes, MeterVolts, PowerFactor, WattHours, Watts};
+use crate::snapshot::Snapshot;
 use crate::snapshot::state::MeterState;
 
 const METER: [Figure<MeterState>; 5] = [
@@ -59,10 +60,10 @@ const PHASE: [Figure<MeterPhase>; 3] = [
 const PHASES: [&str; 3] = ["A", "B", "C"];
 
 /// Writes the meters.
-pub(super) fn write(page: &mut Page<'_>, meters: &[MeterState]) -> fmt::Result {
-    let things: Vec<_> = meters.iter().map(|meter| (vec![serial(meter)], meter)).collect();
+pub(super) fn write(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let things: Vec<_> = snapshot.meters().map(|meter| (vec![serial(meter)], meter)).collect();
     page.write(&METER, &things)?;
-    let phases = meters.iter().flat_map(|meter| {
+    let phases = snapshot.meters().flat_map(|meter| {
         let phases = PHASES.iter().zip(&meter.reading.phases);
         phases.map(|(name, phase)| (vec![serial(meter), ("phase", (*name).to_owned())], phase))
     });

@@ -42,7 +42,7 @@ pub(super) fn page(api: &Api, format: Format) -> Response {
 fn write(api: &Api, text: &mut String) -> fmt::Result {
     api.metrics.write(text)?;
     let snapshot = api.snapshot.latest();
-    let is_healthy = is_healthy(&snapshot.dtus, api.clock.now());
+    let is_healthy = is_healthy(snapshot.dtus(), api.clock.now());
     let targets = api.targets.statuses();
     let mut registry = Registry::with_prefix(PREFIX);
     registry.register_collector(Box::new(Present { snapshot, is_healthy, targets }));
@@ -62,10 +62,10 @@ impl Collector for Present {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page::new(encoder);
         bridge::write(&mut page, &self.snapshot, self.is_healthy)?;
-        bridge::write_dtus(&mut page, &self.snapshot.dtus)?;
+        bridge::write_dtus(&mut page, &self.snapshot)?;
         bridge::write_targets(&mut page, &self.targets)?;
-        inverters::write(&mut page, &self.snapshot.inverters)?;
-        inverters::write_ports(&mut page, &self.snapshot.inverters)?;
-        meters::write(&mut page, &self.snapshot.meters)
+        inverters::write(&mut page, &self.snapshot)?;
+        inverters::write_ports(&mut page, &self.snapshot)?;
+        meters::write(&mut page, &self.snapshot)
     }
 }

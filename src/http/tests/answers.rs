@@ -114,7 +114,7 @@ async fn the_plant_is_there_as_json() {
 #[tokio::test]
 async fn the_list_of_inverters_is_shared_and_not_copied() {
     let api = api();
-    let shared = api.snapshot.latest().inverters_json.clone();
+    let shared = api.snapshot.latest().inverters_json();
     let response = crate::http::plant::inverters(&api);
     let sent = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(sent.as_ptr(), shared.as_ptr());

@@ -11,7 +11,9 @@ use crate::http::{Api, figures};
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::serial::MeterSerial;
 use crate::plant::units::{Amperes, MeterVolts, PowerFactor, WattHours, Watts};
+use crate::snapshot::rendered::shared;
 use crate::snapshot::state::{DtuState, DtuStatus, Listed, MeterState};
+use crate::snapshot::{Contents, Snapshot};
 
 async fn page(api: &Api) -> String {
     let response = figures::page(api, Format::OpenMetrics);
@@ -121,9 +123,8 @@ async fn meters_are_told_by_phase() {
         phases: vec![phase],
     };
     let meter = MeterState { dtu_name: Arc::from("House"), timestamp: noon(), reading };
-    let mut snapshot = snapshot(Vec::new(), Vec::new());
-    snapshot.meters.push(meter);
-    let page = page(&api_over(snapshot)).await;
+    let contents = Contents { meters: shared([meter]), ..Contents::empty(noon()) };
+    let page = page(&api_over(Snapshot::new(contents))).await;
     check(
         &page,
         &[

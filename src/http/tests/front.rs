@@ -3,6 +3,7 @@
 use super::answers::{Answer, ask_with};
 use crate::http::Api;
 use crate::http::fake::{api, api_over, dtu, inverter, noon, snapshot};
+use crate::problem::Problem;
 use crate::snapshot::state::{DtuState, DtuStatus};
 
 const BROWSER: (&str, &str) =
@@ -44,7 +45,7 @@ async fn it_shows_the_plant_and_how_its_dtus_are() {
 async fn what_a_device_says_cannot_become_markup() {
     let evil = DtuState {
         name: "<b>A & 'B'".into(),
-        last_error: Some("<script src=\"//x\">".to_owned()),
+        last_error: Some(Problem::without_remedy("closed", "<script src=\"//x\">")),
         last_error_time: Some(noon()),
         ..dtu(DtuStatus::Error, None)
     };

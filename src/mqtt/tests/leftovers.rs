@@ -1,6 +1,7 @@
 //! What a bridge finds of itself at the broker after a restart or another configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use super::{INVERTER, at};
 use crate::config::{DtuConfig, MqttConfig, Protocol};
 use crate::mqtt::board::{Board, Message};
-use crate::mqtt::fake::{data, snapshot};
+use crate::mqtt::fake::{data, snapshot, snapshot_with};
 use crate::mqtt::leftovers::Claim;
 use crate::snapshot::Snapshot;
 use crate::snapshot::state::{DtuState, Listed};
@@ -204,8 +205,8 @@ fn a_dtu_whose_inverters_are_all_shown_elsewhere_holds_up_nothing() {
     ] {
         now["health"]["dtus"]["Twin"]["query_count"] = json!(polls + 1);
         let twin = DtuState::unknown("Twin", Protocol::Modbus, Duration::from_secs(300));
-        let dtus = vec![DtuState { listed, ..twin }];
-        broker.settle_at(&mut kept, &mut board, &Snapshot { dtus, ..snapshot(&now) });
+        let dtus = vec![Arc::new(DtuState { listed, ..twin })];
+        broker.settle_at(&mut kept, &mut board, &snapshot_with(&now, dtus));
         assert_eq!(broker.0.contains_key(INVERTER), is_there, "{listed:?} after {polls} polls");
     }
 }

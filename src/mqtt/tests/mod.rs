@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use super::board::{Board, Message};
 use super::document::Form;
 use super::fake::{board, board_of_form, data, port, snapshot};
-use crate::snapshot::Snapshot;
 
 const INVERTER: &str = "homeassistant/device/hoymiles_114172606403/config";
 
@@ -253,7 +252,7 @@ fn a_snapshot_without_an_update_takes_nothing_away() {
     let mut board = board(&[]);
     let with = snapshot(&data("modbus", 1));
     board.news(&with);
-    let without = Snapshot { update_json: bytes::Bytes::new(), ..with };
+    let without = with.with_update_json(bytes::Bytes::new());
     assert!(board.news(&without).is_empty());
 }
 

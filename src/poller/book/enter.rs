@@ -10,7 +10,7 @@ use super::Book;
 use super::doubt::{Doubt, Subject};
 use crate::plant::ledger::{Counters, Verdict};
 use crate::plant::meter::MeterReading;
-use crate::plant::reading::{DtuReading, InverterReading};
+use crate::plant::reading::{DtuReading, InverterReading, InverterValues};
 use crate::plant::serial::InverterSerial;
 use crate::poller::merge::{self, Moment};
 use crate::snapshot::state::InverterState;
@@ -149,20 +149,15 @@ fn without<'a>(
 }
 
 fn newcomer(reading: &InverterReading, dtu: &str, now: Timestamp) -> InverterState {
-    InverterState {
-        serial: reading.serial,
-        dtu_name: Arc::from(dtu),
-        first_seen: now,
-        last_seen: now,
-        timestamp: now,
-        link_status: reading.link_status,
-        operating_status: reading.operating_status,
-        alarm_code: reading.alarm_code,
-        alarm_count: reading.alarm_count,
-        grid_voltage: None,
-        grid_frequency: None,
-        temperature: None,
-        ac: reading.ac.clone(),
-        ports: BTreeMap::new(),
-    }
+    let InverterValues { link_status, operating_status, alarm_code, alarm_count, ac, .. } =
+        reading.values.clone();
+    let values = InverterValues {
+        link_status,
+        operating_status,
+        alarm_code,
+        alarm_count,
+        ac,
+        ..InverterValues::default()
+    };
+    InverterState { values, ..InverterState::new(reading.serial, Arc::from(dtu), now) }
 }

@@ -39,6 +39,7 @@ use crate::plant::ledger::PortLedger;
 use crate::plant::reading::DtuReading;
 use crate::plant::serial::{InverterSerial, MeterSerial};
 use crate::poller::merge::Moment;
+use crate::problem::Problem;
 use crate::snapshot::state::{DtuState, DtuStatus, Failing, InverterState, MeterState, PortState};
 
 /// The midnights of one date lie closer together than this in any two zones that somebody moves
@@ -174,7 +175,7 @@ impl Book {
     pub fn failed(
         &mut self,
         dtu: &str,
-        error: String,
+        error: Problem,
         partial: &DtuReading,
         now: Timestamp,
     ) -> Vec<Doubt> {
@@ -203,10 +204,11 @@ impl Book {
             ledger.roll(now, &self.zone);
             if let Some(port) = port_of(&mut self.inverters, *key) {
                 let since = ledger.today_since(&self.zone);
-                port.today = ledger.today().or(port.today);
-                let began = port.today_since.filter(|_| before == since);
-                port.today_since = day_begin(began, since).or(port.today_since);
-                port.total = ledger.total().or(port.total);
+                let energy = &mut port.energy;
+                energy.today = ledger.today().or(energy.today);
+                let began = energy.today_since.filter(|_| before == since);
+                energy.today_since = day_begin(began, since).or(energy.today_since);
+                energy.total = ledger.total().or(energy.total);
             }
         }
     }

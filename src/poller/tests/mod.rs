@@ -11,7 +11,7 @@ use super::book::Book;
 use super::*;
 use crate::config::Protocol;
 use crate::dtu::DtuError;
-use crate::plant::reading::{InverterReading, PortReading};
+use crate::plant::reading::{InverterReading, InverterValues, PortReading};
 use crate::plant::serial::InverterSerial;
 use crate::plant::units::Watts;
 use crate::snapshot::SnapshotReader;
@@ -61,7 +61,7 @@ struct Outcome {
 
 impl Outcome {
     fn status(&self) -> DtuStatus {
-        self.snapshot.latest().dtus[0].status
+        self.snapshot.latest().dtus().next().unwrap().status
     }
 }
 
@@ -106,7 +106,7 @@ fn delivers(watts: i32) -> Result<DtuReading, DtuError> {
     let power = Some(Watts::from_tenths(watts * 10));
     let port = PortReading { pv_power: power, ..PortReading::unknown(1) };
     let inverter = InverterReading {
-        link_status: Some(1),
+        values: InverterValues { link_status: Some(1), ..InverterValues::default() },
         ports: vec![port],
         ..InverterReading::unknown(serial)
     };
@@ -150,7 +150,7 @@ async fn sleep_is_one_line_when_it_begins_and_one_when_it_ends() {
 async fn a_lost_answer_at_dusk_is_no_sleep_and_costs_no_value() {
     let outcome = run(vec![delivers(3), gone(), gone()]).await;
     assert_eq!(outcome.status(), DtuStatus::Online);
-    let power = outcome.snapshot.latest().inverters[0].pv_power();
+    let power = outcome.snapshot.latest().inverters().next().unwrap().pv_power();
     assert_eq!(power, Some(Watts::from_tenths(30)));
     let outcome = run(vec![delivers(3), gone(), gone(), delivers(4), gone(), gone()]).await;
     assert_eq!(outcome.status(), DtuStatus::Online);
@@ -206,12 +206,12 @@ async fn each_failure_is_told_once_whatever_bytes_came() {
 #[tokio::test(start_paused = true)]
 async fn targets_hear_of_a_failure_when_it_begins_and_when_values_are_forgotten() {
     let outcome = run(vec![delivers(300), gone(), gone(), gone()]).await;
-    assert_eq!(outcome.snapshot.latest().sequence, 2, "a value and a failure");
+    assert_eq!(outcome.snapshot.latest().sequence(), 2, "a value and a failure");
     let mut says = vec![delivers(300)];
     says.extend((0..12).map(|_| gone()));
     let outcome = run(says).await;
-    assert_eq!(outcome.snapshot.latest().inverters[0].pv_power(), None);
-    assert_eq!(outcome.snapshot.latest().sequence, 3, "and that the value is not known any more");
+    assert_eq!(outcome.snapshot.latest().inverters().next().unwrap().pv_power(), None);
+    assert_eq!(outcome.snapshot.latest().sequence(), 3, "and that the value is not known any more");
 }
 
 #[tokio::test(start_paused = true)]
@@ -248,6 +248,6 @@ async fn a_clock_that_jumps_disturbs_no_schedule() {
     assert_eq!(outcome.status(), DtuStatus::Online);
     let snapshot = outcome.snapshot.latest();
     let health =
-        crate::snapshot::health::is_healthy(&snapshot.dtus, time(Duration::from_secs(241)));
+        crate::snapshot::health::is_healthy(snapshot.dtus(), time(Duration::from_secs(241)));
     assert!(health, "the last answer is recent by any clock");
 }

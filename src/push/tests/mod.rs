@@ -20,8 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::Failure;
 use super::outlet::Outlet;
 use super::session::{Session, Tell};
-use crate::snapshot::wire::Stats;
-use crate::snapshot::{self, Snapshot, SnapshotReader, SnapshotWriter};
+use crate::snapshot::{self, Contents, Snapshot, SnapshotReader, SnapshotWriter};
 
 type Stream = WebSocketStream<DuplexStream>;
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -38,17 +37,8 @@ async fn pair(on_the_way: usize) -> (WebSocketStream<Outlet<DuplexStream>>, Stre
 
 /// A snapshot whose update is `text`.
 fn snapshot(text: &str) -> Snapshot {
-    Snapshot {
-        inverters: Vec::new(),
-        meters: Vec::new(),
-        dtus: vec![],
-        start: crate::clock::Start::at(Timestamp::UNIX_EPOCH),
-        inverters_json: Bytes::new(),
-        meters_json: Bytes::new(),
-        update_json: Bytes::from(text.to_owned()),
-        stats: Stats::default(),
-        sequence: 0,
-    }
+    let contents = Contents::empty(Timestamp::UNIX_EPOCH);
+    Snapshot::new(contents).with_update_json(Bytes::from(text.to_owned()))
 }
 
 fn snapshots() -> (SnapshotWriter, SnapshotReader) {

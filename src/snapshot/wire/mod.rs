@@ -11,6 +11,8 @@ mod port;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -21,7 +23,6 @@ pub use self::meter::{Meter, Phase};
 pub use self::plant::Plant;
 pub use self::port::{Port, ports};
 use super::health::Health;
-use super::state::{InverterState, MeterState};
 
 /// RFC 3339 with the offset of `zone`, to the second.
 pub fn time(at: Timestamp, zone: &TimeZone) -> String {
@@ -47,27 +48,13 @@ pub struct Stats {
     pub database_type: &'static str,
 }
 
-/// The body of `GET /api/inverters`.
-pub fn inverters(states: &[InverterState], zone: &TimeZone) -> Bytes {
-    let objects: Vec<_> = states.iter().map(|state| Inverter::of(state, zone)).collect();
-    to_bytes(&objects)
-}
-
-/// The body of `GET /api/meters`.
-pub fn meters(states: &[MeterState], zone: &TimeZone) -> Bytes {
-    let objects: Vec<_> = states.iter().map(|state| Meter::of(state, zone)).collect();
-    to_bytes(&objects)
-}
-
-/// The `update` message, around the JSON of inverters and meters that was made before.
-pub fn update(
-    health: &Health,
-    stats: &Stats,
-    plant: &Plant,
-    inverters: &Bytes,
-    meters: &Bytes,
-) -> Bytes {
-    let mut message = Vec::with_capacity(inverters.len() + meters.len() + 2048);
+/// The `update` message, and where in it the lists of inverters and meters are.
+pub(super) fn update<'a>(
+    (health, stats, plant): (&Health, &Stats, &Plant),
+    inverters: impl Iterator<Item = &'a Bytes>,
+    meters: impl Iterator<Item = &'a Bytes>,
+) -> (Bytes, Range<usize>, Range<usize>) {
+    let mut message = Vec::with_capacity(4096);
     message.extend_from_slice(br#"{"type":"update","data":{"health":"#);
     message.extend_from_slice(&to_bytes(health));
     message.extend_from_slice(br#","stats":"#);
@@ -75,14 +62,27 @@ pub fn update(
     message.extend_from_slice(br#","plant":"#);
     message.extend_from_slice(&to_bytes(plant));
     message.extend_from_slice(br#","inverters":"#);
-    message.extend_from_slice(inverters);
+    let inverters = push_list(&mut message, inverters);
     message.extend_from_slice(br#","meters":"#);
-    message.extend_from_slice(meters);
+    let meters = push_list(&mut message, meters);
     message.extend_from_slice(b"}}");
-    Bytes::from(message)
+    (Bytes::from(message), inverters, meters)
 }
 
-fn to_bytes(value: &impl Serialize) -> Bytes {
+fn push_list<'a>(message: &mut Vec<u8>, objects: impl Iterator<Item = &'a Bytes>) -> Range<usize> {
+    let begin = message.len();
+    message.push(b'[');
+    for (place, object) in objects.enumerate() {
+        if place > 0 {
+            message.push(b',');
+        }
+        message.extend_from_slice(object);
+    }
+    message.push(b']');
+    begin..message.len()
+}
+
+pub(super) fn to_bytes(value: &impl Serialize) -> Bytes {
     // These types have string keys and finite numbers only, so that this cannot fail; if it ever
     // did, null is still JSON.
     serde_json::to_vec(value).map_or_else(|_| Bytes::from_static(b"null"), Bytes::from)

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::time;
 use crate::plant::units::{WattHours, Watts};
-use crate::snapshot::state::InverterState;
+use crate::snapshot::state::PlantTotals;
 
 /// Sums over all inverters. Each takes the last good value of every part of the plant, so that an
 /// inverter that is away tears no hole into an energy; what nobody knows is null.
@@ -24,22 +24,15 @@ pub struct Plant {
 }
 
 impl Plant {
-    /// The sums of these inverters.
-    pub fn of(inverters: &[InverterState], zone: &TimeZone) -> Self {
-        let power = |value: fn(&InverterState) -> Option<Watts>| {
-            inverters.iter().filter_map(value).reduce(Watts::saturating_add).map(Watts::as_f64)
-        };
-        let energy = |value: fn(&InverterState) -> Option<WattHours>| {
-            let known = inverters.iter().filter_map(value);
-            known.reduce(WattHours::saturating_add).map(WattHours::get)
-        };
-        let since = inverters.iter().filter_map(InverterState::today_since).max();
+    /// The object of these totals.
+    pub fn of(totals: &PlantTotals, zone: &TimeZone) -> Self {
+        let PlantTotals { pv_power, active_power, energy } = totals;
         Self {
-            pv_power: power(InverterState::pv_power),
-            active_power: power(|inverter| inverter.ac.active_power),
-            today_production: energy(InverterState::today),
-            today_since: since.map(|at| time(at, zone)),
-            total_production: energy(InverterState::total),
+            pv_power: pv_power.map(Watts::as_f64),
+            active_power: active_power.map(Watts::as_f64),
+            today_production: energy.today.map(WattHours::get),
+            today_since: energy.today_since.map(|at| time(at, zone)),
+            total_production: energy.total.map(WattHours::get),
         }
     }
 }

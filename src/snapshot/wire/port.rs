@@ -48,17 +48,18 @@ pub fn ports(state: &InverterState, zone: &TimeZone) -> Vec<Port> {
 }
 
 fn port_object(serial_number: &str, number: u8, port: &PortState, zone: &TimeZone) -> Port {
+    let PortState { timestamp, reading, energy } = port;
     Port {
         serial_number: serial_number.to_owned(),
         port_number: number,
-        timestamp: time(port.timestamp, zone),
-        pv_voltage: port.pv_voltage.map(Volts::as_f64),
-        pv_current: port.pv_current.map(Amperes::as_f64),
-        pv_power: port.pv_power.map(Watts::as_f64),
-        today_production: port.today.map(WattHours::get),
-        today_since: port.today_since.map(|at| time(at, zone)),
-        total_production: port.total.map(WattHours::get),
-        device_today_production: port.device_today.map(WattHours::get),
-        device_total_production: port.device_total.map(WattHours::get),
+        timestamp: time(*timestamp, zone),
+        pv_voltage: reading.pv_voltage.map(Volts::as_f64),
+        pv_current: reading.pv_current.map(Amperes::as_f64),
+        pv_power: reading.pv_power.map(Watts::as_f64),
+        today_production: energy.today.map(WattHours::get),
+        today_since: energy.today_since.map(|at| time(at, zone)),
+        total_production: energy.total.map(WattHours::get),
+        device_today_production: reading.today.map(WattHours::get),
+        device_total_production: reading.total.map(WattHours::get),
     }
 }

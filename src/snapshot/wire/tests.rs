@@ -7,45 +7,54 @@ use std::time::Duration;
 use super::*;
 use crate::clock::Start;
 use crate::config::Protocol;
-use crate::plant::reading::AcReading;
+use crate::plant::reading::{InverterValues, PortReading};
 use crate::plant::serial::InverterSerial;
 use crate::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
-use crate::snapshot::state::{DtuState, DtuStatus, Listed, PortState};
+use crate::problem::Problem;
+use crate::snapshot::rendered::shared;
+use crate::snapshot::state::{DtuState, DtuStatus, Energy, InverterState, Listed, PortState};
+use crate::snapshot::{Contents, Snapshot};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// Two ports, of which the second has told nothing but its energy.
+/// Two ports, of which only the energy of the second is known.
 fn inverter() -> InverterState {
     let now = at("2026-06-10T10:00:00Z");
     let lit = PortState {
-        pv_voltage: Some(Volts::from_tenths(341)),
-        pv_current: Some(Amperes::from_hundredths(605)),
-        pv_power: Some(Watts::from_tenths(2063)),
-        today: Some(WattHours::new(936)),
-        today_since: Some(at("2026-06-09T22:00:00Z")),
-        total: Some(WattHours::new(456_172)),
-        device_today: Some(WattHours::new(930)),
-        device_total: Some(WattHours::new(456_172)),
-        ..PortState::unknown(now)
-    };
-    let dark = PortState { total: Some(WattHours::new(456_173)), ..PortState::unknown(now) };
-    InverterState {
-        serial: InverterSerial::from_bytes([0x11, 0x41, 0x72, 0x60, 0x64, 0x03]),
-        dtu_name: Arc::from("DTU"),
-        first_seen: at("2026-01-10T10:00:00Z"),
-        last_seen: now,
         timestamp: now,
-        link_status: Some(1),
-        operating_status: Some(3),
-        alarm_code: Some(0),
-        alarm_count: Some(0),
-        grid_voltage: Some(Volts::from_tenths(2334)),
-        grid_frequency: Some(Hertz::from_hundredths(4998)),
-        temperature: Some(Celsius::from_tenths(315)),
-        ac: AcReading::default(),
+        reading: PortReading {
+            number: 1,
+            pv_voltage: Some(Volts::from_tenths(341)),
+            pv_current: Some(Amperes::from_hundredths(605)),
+            pv_power: Some(Watts::from_tenths(2063)),
+            today: Some(WattHours::new(930)),
+            total: Some(WattHours::new(456_172)),
+        },
+        energy: Energy {
+            today: Some(WattHours::new(936)),
+            today_since: Some(at("2026-06-09T22:00:00Z")),
+            total: Some(WattHours::new(456_172)),
+        },
+    };
+    let energy = Energy { total: Some(WattHours::new(456_173)), ..Energy::default() };
+    let dark = PortState { energy, ..PortState::unknown(2, now) };
+    let serial = InverterSerial::from_bytes([0x11, 0x41, 0x72, 0x60, 0x64, 0x03]);
+    InverterState {
+        first_seen: at("2026-01-10T10:00:00Z"),
+        values: InverterValues {
+            link_status: Some(1),
+            operating_status: Some(3),
+            alarm_code: Some(0),
+            alarm_count: Some(0),
+            grid_voltage: Some(Volts::from_tenths(2334)),
+            grid_frequency: Some(Hertz::from_hundredths(4998)),
+            temperature: Some(Celsius::from_tenths(315)),
+            ..InverterValues::default()
+        },
         ports: BTreeMap::from([(1, lit), (2, dark)]),
+        ..InverterState::new(serial, Arc::from("DTU"), now)
     }
 }
 
@@ -77,9 +86,13 @@ const INVERTER: &str = concat!(
 
 #[test]
 fn an_inverter_is_written_as_the_contract_says() {
-    let written = inverters(&[inverter()], &berlin());
-    assert_eq!(std::str::from_utf8(&written).unwrap(), format!("[{INVERTER}]"));
-    assert_eq!(inverters(&[], &berlin()), "[]");
+    let snapshot = |inverters: Vec<InverterState>| {
+        let now = at("2026-06-10T10:00:30Z");
+        let inverters = shared(inverters);
+        Snapshot::new(Contents { inverters, zone: berlin(), ..Contents::empty(now) })
+    };
+    assert_eq!(snapshot(vec![inverter()]).inverters_json(), format!("[{INVERTER}]"));
+    assert_eq!(snapshot(Vec::new()).inverters_json(), "[]");
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,7 +103,7 @@ async fn an_update_holds_what_the_api_serves() {
         last_success: Some(at("2026-06-10T10:00:00Z")),
         query_count: 3,
         error_count: 1,
-        last_error: Some("gone".to_owned()),
+        last_error: Some(Problem::new("closed", "gone", "restart it")),
         last_error_time: Some(at("2026-06-10T09:58:00Z")),
         stale_since: Some(at("2026-06-10T09:50:00Z")),
         listed: Some(Listed { inverters: 19, ports: 37, is_all_elsewhere: false }),
@@ -98,10 +111,14 @@ async fn an_update_holds_what_the_api_serves() {
     };
     let start = Start::at(at("2026-06-10T09:57:00Z"));
     tokio::time::advance(Duration::from_secs(210)).await;
-    let health = Health::new(&[dtu], &start, now, &berlin());
-    let plant = Plant::of(&[inverter()], &berlin());
-    let (inverters, meters) = (inverters(&[inverter()], &berlin()), meters(&[], &berlin()));
-    let update = update(&health, &Stats::default(), &plant, &inverters, &meters);
+    let snapshot = Snapshot::new(Contents {
+        inverters: shared([inverter()]),
+        dtus: vec![Arc::new(dtu)],
+        start,
+        zone: berlin(),
+        ..Contents::empty(now)
+    });
+    let (update, inverters) = (snapshot.update_json(), snapshot.inverters_json());
     let update: serde_json::Value = serde_json::from_slice(&update).unwrap();
     assert_eq!(update["type"], "update");
     let data = &update["data"];
@@ -120,6 +137,8 @@ async fn an_update_holds_what_the_api_serves() {
         ("query_count", serde_json::json!(3)),
         ("error_count", serde_json::json!(1)),
         ("last_error", serde_json::json!("gone")),
+        ("last_error_cause", serde_json::json!("closed")),
+        ("last_error_remedy", serde_json::json!("restart it")),
         ("last_error_time", serde_json::json!("2026-06-10T11:58:00+02:00")),
         ("stale_since", serde_json::json!("2026-06-10T11:50:00+02:00")),
         ("inverters", serde_json::json!(19)),

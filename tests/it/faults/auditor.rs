@@ -53,19 +53,20 @@ impl Auditor {
     /// Looks at the newest snapshot, which is not newer than `now`.
     pub(super) fn audit(&mut self, now: Timestamp) {
         self.learn(now);
-        for inverter in &self.snapshots.latest().inverters {
+        for inverter in self.snapshots.latest().inverters() {
             for (&number, port) in &inverter.ports {
                 let key = (inverter.serial, number);
                 let (powers, totals) = self.truths.get(&key).expect("no port is invented");
-                let PortState { pv_power, total, .. } = port;
+                let PortState { reading, energy, .. } = port;
+                let pv_power = reading.pv_power;
                 assert!(pv_power.is_none_or(|power| powers.contains(&power)), "{key:?}: {port:?}");
-                let Some(total) = total else {
+                let Some(total) = energy.total else {
                     assert!(!self.totals.contains_key(&key), "{key:?} lost its total");
                     continue;
                 };
-                assert!(totals.contains(total), "{key:?}: {port:?}");
-                let last = self.totals.insert(key, *total);
-                assert!(last.is_none_or(|last| last <= *total), "{key:?} fell from {last:?}");
+                assert!(totals.contains(&total), "{key:?}: {port:?}");
+                let last = self.totals.insert(key, total);
+                assert!(last.is_none_or(|last| last <= total), "{key:?} fell from {last:?}");
             }
         }
     }

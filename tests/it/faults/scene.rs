@@ -105,7 +105,7 @@ impl Scene {
             let inverters = if name == "HMT" { 2 } else { 3 };
             let is_fresh = |house: &House| {
                 let snapshot = house.snapshot.latest();
-                let fresh = snapshot.inverters.iter().filter(|inverter| {
+                let fresh = snapshot.inverters().filter(|inverter| {
                     &*inverter.dtu_name == name && {
                         let mut times = inverter.ports.values().map(|port| port.timestamp);
                         inverter.timestamp > since && times.all(|time| time > since)

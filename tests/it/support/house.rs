@@ -123,7 +123,7 @@ impl House {
     /// How asking the DTU of that name went so far.
     pub(crate) fn dtu(&self, name: &str) -> DtuState {
         let snapshot = self.snapshot.latest();
-        snapshot.dtus.iter().find(|dtu| &*dtu.name == name).unwrap().clone()
+        snapshot.dtus().find(|dtu| &*dtu.name == name).unwrap().clone()
     }
 
     /// Ends all tasks.

@@ -2,7 +2,9 @@
 
 use hoymiles_bridge::entities::{Subject, all};
 use hoymiles_bridge::plant::meter::{MeterPhase, MeterReading};
-use hoymiles_bridge::plant::reading::{AcReading, DtuReading, InverterReading, PortReading};
+use hoymiles_bridge::plant::reading::{
+    AcReading, DtuReading, InverterReading, InverterValues, PortReading,
+};
 use hoymiles_bridge::plant::serial::{InverterSerial, MeterSerial};
 use hoymiles_bridge::plant::units::{Amperes, Volts, WattHours};
 use hoymiles_bridge::poller::book::Book;
@@ -26,12 +28,15 @@ fn reading() -> DtuReading {
     };
     DtuReading {
         inverters: vec![InverterReading {
-            ac: AcReading {
-                phase_voltages: vec![Volts::from_tenths(2_300); 3],
-                phase_currents: vec![Amperes::from_hundredths(100); 3],
-                ..AcReading::default()
+            values: InverterValues {
+                ac: AcReading {
+                    phase_voltages: vec![Volts::from_tenths(2_300); 3],
+                    phase_currents: vec![Amperes::from_hundredths(100); 3],
+                    ..AcReading::default()
+                },
+                link_status: Some(1),
+                ..InverterValues::default()
             },
-            link_status: Some(1),
             ports: vec![PortReading::unknown(1)],
             ..InverterReading::unknown(InverterSerial::from_u64(1))
         }],
@@ -55,7 +60,7 @@ fn every_entity_has_a_place_in_an_update() {
     let book = Book::new(TimeZone::UTC, vec![dtu], [], []);
     let (keeper, snapshot) = Keeper::new(book, Store::in_memory(), now);
     keeper.succeeded(DTU, &reading(), now);
-    let update: Value = serde_json::from_slice(&snapshot.latest().update_json).unwrap();
+    let update: Value = serde_json::from_slice(&snapshot.latest().update_json()).unwrap();
     let data = &update["data"];
     for entity in all() {
         let object = match entity.subject {

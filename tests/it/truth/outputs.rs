@@ -12,7 +12,7 @@ use super::scene::Seen;
 
 /// What WebSocket targets receive.
 pub(super) fn update(snapshot: &Snapshot) -> Seen {
-    let update: Value = serde_json::from_slice(&snapshot.update_json).unwrap();
+    let update: Value = serde_json::from_slice(&snapshot.update_json()).unwrap();
     seen(&update["data"]["inverters"][0], &update["data"]["plant"], 1.0)
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hoymiles_bridge::config::Protocol;
-use hoymiles_bridge::plant::reading::{AcReading, InverterReading, PortReading};
+use hoymiles_bridge::plant::reading::{AcReading, InverterReading, InverterValues, PortReading};
 use hoymiles_bridge::plant::serial::InverterSerial;
 use hoymiles_bridge::plant::units::{Celsius, Volts, WattHours, Watts};
 use hoymiles_bridge::snapshot::state::DtuState;
@@ -31,13 +31,16 @@ pub(super) fn live(
     (today, total): (Option<WattHours>, Option<WattHours>),
 ) -> InverterReading {
     InverterReading {
-        link_status: Some(1),
-        operating_status: Some(3),
-        alarm_code: Some(0),
-        alarm_count: Some(0),
-        grid_voltage: Some(Volts::from_tenths(2_334)),
-        temperature: Some(Celsius::from_tenths(315)),
-        ac: AcReading::default(),
+        values: InverterValues {
+            link_status: Some(1),
+            operating_status: Some(3),
+            alarm_code: Some(0),
+            alarm_count: Some(0),
+            grid_voltage: Some(Volts::from_tenths(2_334)),
+            temperature: Some(Celsius::from_tenths(315)),
+            ac: AcReading::default(),
+            ..InverterValues::default()
+        },
         ports: vec![PortReading {
             pv_voltage: Some(Volts::from_tenths(341)),
             pv_power: Some(Watts::from_tenths(watts * 10)),
@@ -52,8 +55,11 @@ pub(super) fn live(
 /// As a DTU lists an inverter that it does not reach: with zeros, which the decoder leaves out.
 pub(super) fn dark(number: u8) -> InverterReading {
     InverterReading {
-        link_status: Some(0),
-        operating_status: Some(0),
+        values: InverterValues {
+            link_status: Some(0),
+            operating_status: Some(0),
+            ..InverterValues::default()
+        },
         ports: vec![PortReading::unknown(1)],
         ..InverterReading::unknown(serial(number))
     }

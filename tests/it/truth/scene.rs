@@ -140,7 +140,7 @@ impl Scene {
 
     /// How often those who listen were told something.
     pub(super) fn sequence(&self) -> u64 {
-        self.snapshot.latest().sequence
+        self.snapshot.latest().sequence()
     }
 
     /// JSON, metrics and MQTT all say this.

@@ -53,6 +53,8 @@ pub(super) struct DtuTold {
     pub(super) error_count: u64,
     pub(super) last_error: Option<String>,
     #[serde(default)]
+    pub(super) last_error_remedy: Option<String>,
+    #[serde(default)]
     pub(super) failing_since: Option<String>,
     #[serde(default)]
     pub(super) failures_in_a_row: u64,

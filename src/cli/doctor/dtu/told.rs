@@ -60,11 +60,11 @@ fn untold(step: Step) -> Told {
 }
 
 fn failing(told: &DtuTold) -> Step {
-    let (cause, cure) = cause_and_cure(told.last_error.as_deref().unwrap_or("no reason given"));
     let DtuTold { failing_since, failures_in_a_row, .. } = told;
+    let cause = told.last_error.as_deref().unwrap_or("no reason given");
     let since = failing_since.as_deref().unwrap_or("its last poll");
     let detail = format!("{cause} (since {since}, {failures_in_a_row} polls in a row)");
-    Step::wrong("bridge", detail, cure)
+    Step::wrong("bridge", detail, told.last_error_remedy.as_deref().unwrap_or_default())
 }
 
 fn online(config: &DtuConfig, told: &DtuTold, daemon: &Daemon) -> Told {

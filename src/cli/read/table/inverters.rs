@@ -60,42 +60,48 @@ fn columns<'a>() -> [Column<Row<'a>>; 17] {
         Column::number("Port", |row| {
             row.port.map(|(number, _)| number.to_string()).unwrap_or_default()
         }),
-        Column::number("PV V", |row| row.of_port(|one| volts(one.pv_voltage))),
+        Column::number("PV V", |row| row.of_port(|one| volts(one.reading.pv_voltage))),
         Column::number("PV A", |row| {
-            row.of_port(|one| decimal(one.pv_current.map(Amperes::as_f64), 2))
+            row.of_port(|one| decimal(one.reading.pv_current.map(Amperes::as_f64), 2))
         }),
         Column::number("PV W", |row| {
-            row.of_either(|one| watts(one.pv_power), |one| watts(one.pv_power()))
+            row.of_either(|one| watts(one.reading.pv_power), |one| watts(one.pv_power()))
         }),
         Column::number("Today kWh", |row| {
-            row.of_either(|one| energy(one.today), |one| energy(one.today()))
+            row.of_either(|one| energy(one.energy.today), |one| energy(one.energy().today))
         }),
         Column::number("Total kWh", |row| {
-            row.of_either(|one| energy(one.total), |one| energy(one.total()))
+            row.of_either(|one| energy(one.energy.total), |one| energy(one.energy().total))
         }),
-        Column::number("AC W", |row: &Row<'_>| row.of_inverter(|one| watts(one.ac.active_power)))
-            .if_known(),
+        Column::number("AC W", |row: &Row<'_>| {
+            row.of_inverter(|one| watts(one.values.ac.active_power))
+        })
+        .if_known(),
         Column::number("Grid V", |row| row.of_inverter(grid_volts)),
         Column::number("Hz", |row| {
-            row.of_inverter(|one| decimal(one.grid_frequency.map(Hertz::as_f64), 2))
+            row.of_inverter(|one| decimal(one.values.grid_frequency.map(Hertz::as_f64), 2))
         }),
         Column::number("°C", |row| {
-            row.of_inverter(|one| decimal(one.temperature.map(Celsius::as_f64), 1))
+            row.of_inverter(|one| decimal(one.values.temperature.map(Celsius::as_f64), 1))
         }),
         Column::number("Limit %", |row: &Row<'_>| {
-            row.of_inverter(|one| decimal(one.ac.power_limit.map(Percent::as_f64), 1))
+            row.of_inverter(|one| decimal(one.values.ac.power_limit.map(Percent::as_f64), 1))
         })
         .if_known(),
         Column::number("Signal %", |row: &Row<'_>| {
-            row.of_inverter(|one| one.ac.signal.map_or_else(missing, |signal| signal.to_string()))
+            row.of_inverter(|one| {
+                one.values.ac.signal.map_or_else(missing, |signal| signal.to_string())
+            })
         })
         .if_known(),
         Column::text("Program", |row: &Row<'_>| {
-            row.of_inverter(|one| one.ac.firmware_version.clone().unwrap_or_default())
+            row.of_inverter(|one| one.values.ac.firmware_version.clone().unwrap_or_default())
         })
         .if_known(),
         Column::number("Events", |row: &Row<'_>| {
-            row.of_inverter(|one| one.alarm_count.map_or_else(missing, |count| count.to_string()))
+            row.of_inverter(|one| {
+                one.values.alarm_count.map_or_else(missing, |count| count.to_string())
+            })
         })
         .if_known(),
         Column::text("Status", |row| row.of_inverter(status)),
@@ -104,18 +110,18 @@ fn columns<'a>() -> [Column<Row<'a>>; 17] {
 
 /// The phases of a three-phase inverter, or the one voltage that there is.
 fn grid_volts(inverter: &InverterState) -> String {
-    if inverter.ac.phase_voltages.is_empty() {
-        return volts(inverter.grid_voltage);
+    if inverter.values.ac.phase_voltages.is_empty() {
+        return volts(inverter.values.grid_voltage);
     }
-    let phases = inverter.ac.phase_voltages.iter();
+    let phases = inverter.values.ac.phase_voltages.iter();
     phases.map(|phase| volts(Some(*phase))).collect::<Vec<_>>().join("/")
 }
 
 fn status(inverter: &InverterState) -> String {
-    match (inverter.alarm_code, inverter.link_status) {
+    match (inverter.values.alarm_code, inverter.values.link_status) {
         (Some(code), _) if code != 0 => format!("ALARM {code}"),
         (_, Some(0)) => codes::link_status(0),
-        _ => inverter.operating_status.map(codes::operating_status).unwrap_or_default(),
+        _ => inverter.values.operating_status.map(codes::operating_status).unwrap_or_default(),
     }
 }
 

@@ -11,10 +11,10 @@ use std::fmt::Write as _;
 use super::Answer;
 use crate::letters::escaped;
 use crate::plant::reading::extent;
-use crate::plant::units::{WattHours, Watts};
+use crate::plant::units::WattHours;
 use crate::plant::{codes, model};
 use crate::poller::book::Book;
-use crate::snapshot::state::{DtuState, InverterState, MeterState};
+use crate::snapshot::state::{DtuState, InverterState, MeterState, PlantTotals};
 
 /// The tables of all DTUs and the totals of the plant.
 pub(super) fn render(answers: &[Answer], book: &Book) -> String {
@@ -66,7 +66,7 @@ fn known(dtu: &DtuState) -> String {
 /// Alarms have long names: a line each, below the table.
 fn push_alarms(text: &mut String, inverters: &[&InverterState]) {
     for inverter in inverters {
-        if let Some(code) = inverter.alarm_code.filter(|&code| code != 0) {
+        if let Some(code) = inverter.values.alarm_code.filter(|&code| code != 0) {
             let (serial, words) = (inverter.serial, codes::alarm(code));
             push_line(text, format_args!("  ALARM {code} of {serial}: {words}"));
         }
@@ -74,15 +74,12 @@ fn push_alarms(text: &mut String, inverters: &[&InverterState]) {
 }
 
 fn push_totals(text: &mut String, inverters: &[InverterState], meters: &[MeterState]) {
-    let power = inverters.iter().filter_map(InverterState::pv_power).reduce(Watts::saturating_add);
-    let ac = inverters.iter().filter_map(|one| one.ac.active_power).reduce(Watts::saturating_add);
-    let today = inverters.iter().filter_map(InverterState::today).reduce(WattHours::saturating_add);
-    let total = inverters.iter().filter_map(InverterState::total).reduce(WattHours::saturating_add);
+    let PlantTotals { pv_power, active_power, energy } = PlantTotals::of(inverters.iter());
     let parts: Vec<String> = [
-        power.map(|power| format!("{:.1} W from the panels", power.as_f64())),
-        ac.map(|power| format!("{:.1} W to the mains", power.as_f64())),
-        today.map(|today| format!("{} kWh today", kilowatt_hours(today))),
-        total.map(|total| format!("{} kWh in total", kilowatt_hours(total))),
+        pv_power.map(|power| format!("{:.1} W from the panels", power.as_f64())),
+        active_power.map(|power| format!("{:.1} W to the mains", power.as_f64())),
+        energy.today.map(|today| format!("{} kWh today", kilowatt_hours(today))),
+        energy.total.map(|total| format!("{} kWh in total", kilowatt_hours(total))),
     ]
     .into_iter()
     .flatten()

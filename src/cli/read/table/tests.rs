@@ -11,9 +11,9 @@ use crate::clock::WallClock;
 use crate::config::{DtuConfig, Protocol};
 use crate::dtu::{DtuError, PollError};
 use crate::plant::meter::{MeterPhase, MeterReading};
-use crate::plant::reading::{AcReading, DtuReading, InverterReading, PortReading};
+use crate::plant::reading::{AcReading, DtuReading, InverterReading, InverterValues, PortReading};
 use crate::plant::serial::{InverterSerial, MeterSerial};
-use crate::plant::units::{Amperes, Celsius, Hertz, MeterVolts, PowerFactor, Volts};
+use crate::plant::units::{Amperes, Celsius, Hertz, MeterVolts, PowerFactor, Volts, Watts};
 
 fn port(number: u8, watts: i32, total: u64) -> PortReading {
     PortReading {
@@ -29,13 +29,16 @@ fn port(number: u8, watts: i32, total: u64) -> PortReading {
 fn inverter(prefix: u16, ports: Vec<PortReading>) -> InverterReading {
     let [high, low] = prefix.to_be_bytes();
     InverterReading {
-        link_status: Some(1),
-        operating_status: Some(3),
-        alarm_code: Some(0),
-        alarm_count: Some(2),
-        grid_voltage: Some(Volts::from_tenths(2301)),
-        grid_frequency: Some(Hertz::from_hundredths(4998)),
-        temperature: Some(Celsius::from_tenths(-35)),
+        values: InverterValues {
+            link_status: Some(1),
+            operating_status: Some(3),
+            alarm_code: Some(0),
+            alarm_count: Some(2),
+            grid_voltage: Some(Volts::from_tenths(2301)),
+            grid_frequency: Some(Hertz::from_hundredths(4998)),
+            temperature: Some(Celsius::from_tenths(-35)),
+            ..InverterValues::default()
+        },
         ports,
         ..InverterReading::unknown(InverterSerial::from_bytes([high, low, 0, 0, 0, 1]))
     }
@@ -57,13 +60,13 @@ fn check(answers: &[Answer], expected: &[&str]) {
 #[test]
 fn inverters_have_a_line_each_with_their_ports_below_and_alarms_in_words() {
     let mut shaded = inverter(0x1141, vec![port(1, 20, 1_000), port(2, 200, 1_234_567)]);
-    shaded.alarm_code = Some(95);
+    shaded.values.alarm_code = Some(95);
     let mut dark = inverter(0x1121, vec![PortReading::unknown(1)]);
-    dark.link_status = Some(0);
+    dark.values.link_status = Some(0);
     dark.ports[0].total = Some(WattHours::new(1_234));
-    dark.grid_voltage = None;
-    dark.grid_frequency = None;
-    dark.temperature = None;
+    dark.values.grid_voltage = None;
+    dark.values.grid_frequency = None;
+    dark.values.temperature = None;
     let reading = DtuReading {
         dtu_serial: Some("10F8A0000001".parse().unwrap()),
         inverters: vec![shaded, dark],
@@ -87,7 +90,7 @@ fn inverters_have_a_line_each_with_their_ports_below_and_alarms_in_words() {
 #[test]
 fn a_meter_and_three_phases_are_told_phase_by_phase() {
     let mut hmt = inverter(0x1382, vec![port(1, 300, 5_000)]);
-    hmt.ac = AcReading {
+    hmt.values.ac = AcReading {
         active_power: Some(Watts::from_tenths(2_850)),
         phase_voltages: [2300, 2302, 2290].map(Volts::from_tenths).to_vec(),
         firmware_version: Some("V01.00.12".to_owned()),

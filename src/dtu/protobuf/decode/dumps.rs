@@ -24,19 +24,19 @@ type Mains = (f64, f64, f64, f64, f64, f64, f64, Option<u8>);
 #[track_caller]
 fn check_mains(message: SgsMo, alarms: u32, expected: Mains) {
     let inverter = single_phase(message);
-    let ac = &inverter.ac;
+    let ac = &inverter.values.ac;
     let got = (
-        inverter.grid_voltage.unwrap().as_f64(),
-        inverter.grid_frequency.unwrap().as_f64(),
+        inverter.values.grid_voltage.unwrap().as_f64(),
+        inverter.values.grid_frequency.unwrap().as_f64(),
         ac.active_power.map(Watts::as_f64).unwrap(),
         ac.reactive_power.map(Vars::as_f64).unwrap(),
         ac.current.map(Amperes::as_f64).unwrap(),
         ac.power_factor.map(PowerFactor::as_f64).unwrap(),
-        inverter.temperature.unwrap().as_f64(),
+        inverter.values.temperature.unwrap().as_f64(),
         ac.signal,
     );
     assert_eq!(got, expected);
-    assert_eq!((inverter.alarm_count, inverter.alarm_code), (Some(alarms), None));
+    assert_eq!((inverter.values.alarm_count, inverter.values.alarm_code), (Some(alarms), None));
     assert!(inverter.is_live());
 }
 
@@ -97,16 +97,17 @@ fn a_three_phase_inverter_that_does_not_deliver() {
     }];
     let data = RealDataNewReq { three_phase, ..RealDataNewReq::default() };
     let inverter = read(&data).inverters.remove(0);
-    let volts: Vec<f64> = inverter.ac.phase_voltages.iter().map(|volts| volts.as_f64()).collect();
+    let volts: Vec<f64> =
+        inverter.values.ac.phase_voltages.iter().map(|volts| volts.as_f64()).collect();
     assert_eq!(volts, [230.0, 230.2, 229.0]);
-    assert_eq!(inverter.grid_frequency.map(Hertz::as_f64), Some(49.99));
-    assert_eq!(inverter.temperature.map(Celsius::as_f64), Some(25.2));
+    assert_eq!(inverter.values.grid_frequency.map(Hertz::as_f64), Some(49.99));
+    assert_eq!(inverter.values.temperature.map(Celsius::as_f64), Some(25.2));
     assert_eq!(
-        inverter.ac.active_power.map(Watts::as_f64),
+        inverter.values.ac.active_power.map(Watts::as_f64),
         Some(0.0),
         "it is linked: 0 is a value"
     );
-    assert_eq!((inverter.alarm_count, inverter.ac.signal), (Some(3), Some(100)));
+    assert_eq!((inverter.values.alarm_count, inverter.values.ac.signal), (Some(3), Some(100)));
 }
 
 #[test]
@@ -209,5 +210,5 @@ fn a_dtu_that_froze_after_its_restart_gives_counters_and_no_power() {
         assert_eq!(port.today.map(WattHours::get), given(today));
     }
     let none: [Option<Volts>; 3] = [None; 3];
-    assert_eq!([0, 1, 2].map(|index: usize| read.inverters[index].grid_voltage), none);
+    assert_eq!([0, 1, 2].map(|index: usize| read.inverters[index].values.grid_voltage), none);
 }

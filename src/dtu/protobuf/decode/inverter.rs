@@ -23,10 +23,10 @@ pub(super) fn single_phase(message: &SgsMo) -> Option<InverterReading> {
         signal: message.signal,
     };
     let mut inverter = common.inverter()?;
-    inverter.grid_voltage = inverter.grid_voltage.and_then(plausible::grid_voltage);
+    inverter.values.grid_voltage = inverter.values.grid_voltage.and_then(plausible::grid_voltage);
     if common.is_on_the_mains() {
-        inverter.ac.current = plausible::current(Amperes::from_hundredths(message.current));
-        inverter.ac.power_limit = power_limit(message.power_limit);
+        inverter.values.ac.current = plausible::current(Amperes::from_hundredths(message.current));
+        inverter.values.ac.power_limit = power_limit(message.power_limit);
     }
     Some(inverter)
 }
@@ -50,9 +50,9 @@ pub(super) fn three_phase(message: &TgsMo) -> Option<InverterReading> {
     let mut inverter = common.inverter()?;
     if common.is_on_the_mains() {
         let currents = [message.current_a, message.current_b, message.current_c];
-        inverter.ac.phase_voltages =
+        inverter.values.ac.phase_voltages =
             all(voltages.map(|raw| plausible::voltage(Volts::from_tenths(raw))));
-        inverter.ac.phase_currents =
+        inverter.values.ac.phase_currents =
             all(currents.map(|raw| plausible::current(Amperes::from_hundredths(raw))));
     }
     Some(inverter)
@@ -77,23 +77,25 @@ struct Common {
 impl Common {
     fn inverter(&self) -> Option<InverterReading> {
         let mut inverter = InverterReading::unknown(inverter_serial(self.serial)?);
-        inverter.link_status = u16::try_from(self.link_status).ok();
+        inverter.values.link_status = u16::try_from(self.link_status).ok();
         if !is_linked(self.link_status) {
             return Some(inverter);
         }
-        inverter.alarm_count = u32::try_from(self.warning_number).ok();
-        inverter.ac.signal = signal::percent(self.signal);
+        inverter.values.alarm_count = u32::try_from(self.warning_number).ok();
+        inverter.values.ac.signal = signal::percent(self.signal);
         if !self.is_on_the_mains() {
             return Some(inverter);
         }
-        inverter.grid_voltage = plausible::voltage(Volts::from_tenths(self.voltage));
-        inverter.grid_frequency = plausible::frequency(Hertz::from_hundredths(self.frequency));
-        inverter.temperature = plausible::temperature(Celsius::from_tenths(self.temperature));
-        inverter.ac = AcReading {
+        inverter.values.grid_voltage = plausible::voltage(Volts::from_tenths(self.voltage));
+        inverter.values.grid_frequency =
+            plausible::frequency(Hertz::from_hundredths(self.frequency));
+        inverter.values.temperature =
+            plausible::temperature(Celsius::from_tenths(self.temperature));
+        inverter.values.ac = AcReading {
             active_power: plausible::active_power(Watts::from_tenths(self.active_power)),
             reactive_power: plausible::reactive_power(Vars::from_tenths(self.reactive_power)),
             power_factor: plausible::power_factor(power_factor(self.power_factor)),
-            ..inverter.ac
+            ..inverter.values.ac
         };
         Some(inverter)
     }

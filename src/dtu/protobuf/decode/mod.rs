@@ -36,9 +36,9 @@ pub fn reading(data: &RealDataNewReq, info: &AppInfo) -> DtuReading {
         let Some(serial) = app_info::inverter_serial(message.serial) else { continue };
         let Some(number) = port::number(message) else { continue };
         let inverter = inverters.get(serial);
-        let is_linked = inverter.link_status.is_some_and(|status| status != 0);
+        let is_linked = inverter.values.link_status.is_some_and(|status| status != 0);
         inverter.ports.push(port::port(number, message, is_linked));
-        port::merge_status(&mut inverter.operating_status, message.error_code);
+        port::merge_status(&mut inverter.values.operating_status, message.error_code);
     }
     DtuReading {
         dtu_serial: app_info::dtu_serial(&data.dtu_serial).or(info.serial),
@@ -86,7 +86,8 @@ impl Inverters {
         let mut inverters: Vec<_> =
             self.order.iter().filter_map(|serial| self.by_serial.remove(serial)).collect();
         for inverter in &mut inverters {
-            inverter.ac.firmware_version = info.inverter_firmware.get(&inverter.serial).cloned();
+            inverter.values.ac.firmware_version =
+                info.inverter_firmware.get(&inverter.serial).cloned();
             inverter.ports.sort_by_key(|port| port.number);
             inverter.ports.dedup_by_key(|port: &mut PortReading| port.number);
         }

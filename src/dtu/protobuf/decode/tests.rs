@@ -35,12 +35,12 @@ fn check_ports(inverter: &InverterReading, expected: &[Port]) {
 /// Voltage, frequency, temperature, power, reactive power and power factor.
 fn mains(inverter: &InverterReading) -> Vec<f64> {
     vec![
-        inverter.grid_voltage.unwrap().as_f64(),
-        inverter.grid_frequency.unwrap().as_f64(),
-        inverter.temperature.unwrap().as_f64(),
-        inverter.ac.active_power.unwrap().as_f64(),
-        inverter.ac.reactive_power.unwrap().as_f64(),
-        inverter.ac.power_factor.unwrap().as_f64(),
+        inverter.values.grid_voltage.unwrap().as_f64(),
+        inverter.values.grid_frequency.unwrap().as_f64(),
+        inverter.values.temperature.unwrap().as_f64(),
+        inverter.values.ac.active_power.unwrap().as_f64(),
+        inverter.values.ac.reactive_power.unwrap().as_f64(),
+        inverter.values.ac.power_factor.unwrap().as_f64(),
     ]
 }
 
@@ -54,17 +54,21 @@ fn the_captured_answer_of_three_inverters_reads_as_it_was_published() {
     assert_eq!(mains(one), [240.6, 50.0, 8.6, 73.8, 22.5, 0.956]);
     assert_eq!(mains(two), [240.3, 50.0, 9.8, 107.8, 22.5, 0.979]);
     assert_eq!(mains(three), [240.5, 50.0, 11.8, 103.3, 22.6, 0.977]);
-    let currents = [one, two, three].map(|inverter| inverter.ac.current.unwrap().as_f64());
+    let currents = [one, two, three].map(|inverter| inverter.values.ac.current.unwrap().as_f64());
     assert_eq!(currents.to_vec(), [0.31, 0.45, 0.43]);
     assert_eq!(
-        [one, two, three].map(|inverter| inverter.ac.signal),
+        [one, two, three].map(|inverter| inverter.values.ac.signal),
         [Some(100), Some(95), Some(99)]
     );
     for inverter in [one, two, three] {
-        let codes = (inverter.link_status, inverter.operating_status, inverter.alarm_count);
+        let codes = (
+            inverter.values.link_status,
+            inverter.values.operating_status,
+            inverter.values.alarm_count,
+        );
         assert_eq!(codes, (Some(1), Some(3), Some(2)));
         // Nothing in this answer is an alarm code, whatever the counter's name says.
-        assert_eq!((inverter.alarm_code, inverter.ac.power_limit), (None, None));
+        assert_eq!((inverter.values.alarm_code, inverter.values.ac.power_limit), (None, None));
     }
     check_ports(
         one,
@@ -100,12 +104,14 @@ fn a_three_phase_inverter_has_voltages_and_currents_per_phase() {
     let reading = read("realdata_new_reply_3phase_with_meter");
     let [inverter] = reading.inverters.as_slice() else { panic!("{reading:?}") };
     assert_eq!(mains(inverter), [230.0, 50.02, -3.5, 942.0, -5.3, 0.999]);
-    let volts: Vec<f64> = inverter.ac.phase_voltages.iter().map(|volts| volts.as_f64()).collect();
-    let amperes: Vec<f64> = inverter.ac.phase_currents.iter().map(|one| one.as_f64()).collect();
+    let volts: Vec<f64> =
+        inverter.values.ac.phase_voltages.iter().map(|volts| volts.as_f64()).collect();
+    let amperes: Vec<f64> =
+        inverter.values.ac.phase_currents.iter().map(|one| one.as_f64()).collect();
     assert_eq!((volts, amperes), (vec![230.0, 230.2, 229.0], vec![1.37, 1.36, 1.38]));
-    assert_eq!((inverter.ac.current, inverter.ports.len()), (None, 6));
+    assert_eq!((inverter.values.ac.current, inverter.ports.len()), (None, 6));
     // Power is the sum of voltage times current, which tells phases from lines.
-    let phases = inverter.ac.phase_voltages.iter().zip(&inverter.ac.phase_currents);
+    let phases = inverter.values.ac.phase_voltages.iter().zip(&inverter.values.ac.phase_currents);
     let product: f64 = phases.map(|(volts, amperes)| volts.as_f64() * amperes.as_f64()).sum();
     assert!((product - 942.0).abs() < 3.0, "{product}");
 }
@@ -140,8 +146,16 @@ fn at_night_there_are_counters_or_nothing_but_never_a_zero() {
         let reading = read(name);
         let [inverter] = reading.inverters.as_slice() else { panic!("{reading:?}") };
         assert!(!inverter.is_live(), "{name}");
-        assert_eq!((inverter.link_status, inverter.operating_status), (Some(0), Some(0)), "{name}");
-        assert_eq!((inverter.grid_voltage, inverter.temperature), (None, None), "{name}");
+        assert_eq!(
+            (inverter.values.link_status, inverter.values.operating_status),
+            (Some(0), Some(0)),
+            "{name}"
+        );
+        assert_eq!(
+            (inverter.values.grid_voltage, inverter.values.temperature),
+            (None, None),
+            "{name}"
+        );
         assert_eq!(inverter.ports.len(), 4, "{name}");
         let port = &inverter.ports[0];
         assert_eq!((port.pv_power, port.today), (None, None), "{name}");
@@ -192,14 +206,22 @@ fn an_inverter_that_is_linked_but_not_heard_of_yet_has_no_mains_side() {
     let [single, no_voltage, three, heard] = inverters.as_slice() else { panic!("{inverters:?}") };
     for inverter in [single, three] {
         let ac = AcReading { signal: Some(100), ..AcReading::default() };
-        assert_eq!((inverter.link_status, &inverter.ac), (Some(1), &ac));
-        let values = (inverter.grid_voltage, inverter.grid_frequency, inverter.temperature);
+        assert_eq!((inverter.values.link_status, &inverter.values.ac), (Some(1), &ac));
+        let values = (
+            inverter.values.grid_voltage,
+            inverter.values.grid_frequency,
+            inverter.values.temperature,
+        );
         assert_eq!(values, (None, None, None));
     }
-    assert_eq!(no_voltage.grid_voltage, None, "0 V is no voltage of the mains");
-    assert_eq!(no_voltage.temperature.map(Celsius::as_f64), Some(9.1));
-    let volts: Vec<f64> = heard.ac.phase_voltages.iter().map(|volts| volts.as_f64()).collect();
-    assert_eq!((volts, heard.ac.active_power), (vec![0.0, 230.1, 0.0], Some(Watts::default())));
+    assert_eq!(no_voltage.values.grid_voltage, None, "0 V is no voltage of the mains");
+    assert_eq!(no_voltage.values.temperature.map(Celsius::as_f64), Some(9.1));
+    let volts: Vec<f64> =
+        heard.values.ac.phase_voltages.iter().map(|volts| volts.as_f64()).collect();
+    assert_eq!(
+        (volts, heard.values.ac.active_power),
+        (vec![0.0, 230.1, 0.0], Some(Watts::default()))
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::*;
 
 /// Of each inverter, whether its program is known.
 fn programs(reading: &DtuReading) -> Vec<bool> {
-    reading.inverters.iter().map(|one| one.ac.firmware_version.is_some()).collect()
+    reading.inverters.iter().map(|one| one.values.ac.firmware_version.is_some()).collect()
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,7 +75,7 @@ impl Pair {
 }
 
 fn power(reading: &DtuReading) -> Vec<f64> {
-    reading.inverters.iter().filter_map(|one| Some(one.ac.active_power?.as_f64())).collect()
+    reading.inverters.iter().filter_map(|one| Some(one.values.ac.active_power?.as_f64())).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,7 +83,7 @@ async fn app_info_is_asked_for_once_and_real_data_at_each_poll() {
     let mut pair = Pair::new(&ONE);
     let reading = pair.poll().await.unwrap();
     assert_eq!(power(&reading), [402.1]);
-    assert_eq!(reading.inverters[0].ac.firmware_version.as_deref(), Some("V01.00.12"));
+    assert_eq!(reading.inverters[0].values.ac.firmware_version.as_deref(), Some("V01.00.12"));
     assert_eq!(reading.dtu_firmware.as_deref(), Some("V01.01.01"));
     pair.poll().await.unwrap();
     assert_eq!(pair.commands(), ["A301", "A311", "A311"]);

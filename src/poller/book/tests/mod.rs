@@ -10,7 +10,7 @@ mod watch;
 
 use super::*;
 use crate::config::Protocol;
-use crate::plant::reading::{InverterReading, PortReading};
+use crate::plant::reading::{InverterReading, InverterValues, PortReading};
 use crate::plant::units::{WattHours, Watts};
 
 const HOLD: Duration = Duration::from_secs(300);
@@ -38,8 +38,11 @@ fn live(number: u8, ports: &[u8], watts: i32) -> InverterReading {
         ..PortReading::unknown(number)
     };
     InverterReading {
-        link_status: Some(1),
-        operating_status: Some(3),
+        values: InverterValues {
+            link_status: Some(1),
+            operating_status: Some(3),
+            ..InverterValues::default()
+        },
         ports: ports.iter().map(port).collect(),
         ..InverterReading::unknown(serial(number))
     }
@@ -48,11 +51,18 @@ fn live(number: u8, ports: &[u8], watts: i32) -> InverterReading {
 /// An inverter that the DTU lists without reaching it.
 fn dark(number: u8) -> InverterReading {
     InverterReading {
-        link_status: Some(0),
-        operating_status: Some(0),
+        values: InverterValues {
+            link_status: Some(0),
+            operating_status: Some(0),
+            ..InverterValues::default()
+        },
         ports: vec![PortReading::unknown(1), PortReading::unknown(2)],
         ..InverterReading::unknown(serial(number))
     }
+}
+
+fn problem() -> Problem {
+    Problem::without_remedy("gone", "gone")
 }
 
 fn reading(inverters: Vec<InverterReading>) -> DtuReading {
@@ -62,7 +72,7 @@ fn reading(inverters: Vec<InverterReading>) -> DtuReading {
 /// The power of each port that is known of, in W.
 fn powers(book: &Book) -> Vec<Option<f64>> {
     let ports = book.inverters.values().flat_map(|inverter| inverter.ports.values());
-    ports.map(|port| port.pv_power.map(Watts::as_f64)).collect()
+    ports.map(|port| port.reading.pv_power.map(Watts::as_f64)).collect()
 }
 
 #[test]
@@ -74,10 +84,13 @@ fn a_dtu_that_faded_and_went_is_asleep_and_nothing_but_its_power_changes() {
     assert!(book.fell_asleep("Roof", at(1)));
     let after = &book.inverters()[0];
     assert_eq!(powers(&book), [Some(0.0), Some(0.0)]);
-    assert_eq!((after.today(), after.total()), (before.today(), before.total()));
+    assert_eq!(
+        (after.energy().today, after.energy().total),
+        (before.energy().today, before.energy().total)
+    );
     assert_eq!((after.timestamp, after.last_seen), (at(0), at(0)));
     assert_eq!(after.ports[&1].timestamp, at(0));
-    assert_eq!((after.operating_status, after.link_status), (None, None));
+    assert_eq!((after.values.operating_status, after.values.link_status), (None, None));
     let dtu = &book.dtus()[0];
     assert_eq!((dtu.status, dtu.error_count, dtu.query_count), (DtuStatus::Asleep, 0, 3));
     assert_eq!((dtu.last_success, &dtu.last_error), (Some(at(0)), &None));
@@ -88,9 +101,9 @@ fn a_dtu_that_went_in_the_midst_of_production_is_not_asleep() {
     let mut book = new_book();
     book.succeeded("Roof", &reading(vec![live(1, &[1, 2], 300)]), at(0));
     assert!(!book.fell_asleep("Roof", at(1)));
-    book.failed("Roof", "gone".to_owned(), &DtuReading::default(), at(1));
+    book.failed("Roof", problem(), &DtuReading::default(), at(1));
     assert_eq!(powers(&book), [Some(300.0), Some(300.0)], "for a while the last values stand");
-    book.failed("Roof", "gone".to_owned(), &DtuReading::default(), at(6));
+    book.failed("Roof", problem(), &DtuReading::default(), at(6));
     assert_eq!(powers(&book), [None, None]);
 }
 
@@ -98,7 +111,7 @@ fn a_dtu_that_went_in_the_midst_of_production_is_not_asleep() {
 fn failures_in_a_row_are_counted_from_the_first_until_an_answer() {
     let mut book = new_book();
     let fail = |book: &mut Book, minute| {
-        book.failed("Roof", "gone".to_owned(), &DtuReading::default(), at(minute));
+        book.failed("Roof", problem(), &DtuReading::default(), at(minute));
         book.dtus()[0].failing
     };
     assert_eq!(fail(&mut book, 1), Some(Failing { since: at(1), polls: 1 }));
@@ -118,9 +131,12 @@ fn inverters_that_are_not_reached_deliver_nothing_if_they_had_faded() {
         }
         assert_eq!(powers(&book), [expected, expected], "after {watts} W");
         let inverter = &book.inverters()[0];
-        assert_eq!((inverter.link_status, inverter.operating_status), (Some(0), Some(0)));
+        assert_eq!(
+            (inverter.values.link_status, inverter.values.operating_status),
+            (Some(0), Some(0))
+        );
         assert_eq!((inverter.timestamp, inverter.last_seen), (at(0), at(10)));
-        assert_eq!(inverter.total(), Some(WattHours::new(2000)));
+        assert_eq!(inverter.energy().total, Some(WattHours::new(2000)));
         assert!(!book.fell_asleep("Roof", at(11)) || watts < 5, "{watts} W was no fading");
     }
 }
@@ -137,7 +153,7 @@ fn what_the_dtu_leaves_out_is_not_reported_for_ever() {
     assert_eq!(powers(&book), [Some(310.0), Some(300.0), Some(300.0), Some(300.0)]);
     book.succeeded("Roof", &half, at(6));
     assert_eq!(powers(&book), [Some(310.0), None, None, None]);
-    let totals: Vec<_> = book.inverters.values().map(InverterState::total).collect();
+    let totals: Vec<_> = book.inverters.values().map(|one| one.energy().total).collect();
     assert_eq!(totals, [Some(WattHours::new(2000)); 2], "energies stand");
     book.succeeded("Roof", &reading(Vec::new()), at(20));
     assert_eq!(powers(&book), [None; 4], "an empty list by day is not darkness");
@@ -154,7 +170,7 @@ fn values_that_are_repeated_keep_their_times_and_are_forgotten_in_the_end() {
     assert_eq!((inverter.timestamp, inverter.last_seen), (at(0), at(5)));
     assert_eq!(powers(&book), [Some(300.0)]);
     // Half of an old answer is as old as all of it.
-    book.failed("Roof", "cut".to_owned(), &stale, at(6));
+    book.failed("Roof", problem(), &stale, at(6));
     assert_eq!(powers(&book), [None]);
     assert_eq!(book.inverters()[0].timestamp, at(0));
 }
@@ -173,14 +189,15 @@ fn an_inverter_of_which_only_old_values_are_known_is_not_taken_in() {
 fn half_an_answer_takes_nothing_away() {
     let mut book = new_book();
     let mut whole = live(1, &[1, 2], 300);
-    whole.alarm_count = Some(2);
-    whole.ac.firmware_version = Some("V01.00.12".to_owned());
+    whole.values.alarm_count = Some(2);
+    whole.values.ac.firmware_version = Some("V01.00.12".to_owned());
     book.succeeded("Roof", &reading(vec![whole]), at(0));
-    let half = InverterReading { operating_status: None, ..live(1, &[1], 310) };
-    book.failed("Roof", "cut".to_owned(), &reading(vec![half]), at(1));
+    let mut half = live(1, &[1], 310);
+    half.values.operating_status = None;
+    book.failed("Roof", problem(), &reading(vec![half]), at(1));
     let inverter = &book.inverters()[0];
-    assert_eq!((inverter.operating_status, inverter.alarm_count), (Some(3), Some(2)));
-    assert_eq!(inverter.ac.firmware_version.as_deref(), Some("V01.00.12"));
+    assert_eq!((inverter.values.operating_status, inverter.values.alarm_count), (Some(3), Some(2)));
+    assert_eq!(inverter.values.ac.firmware_version.as_deref(), Some("V01.00.12"));
     assert_eq!(powers(&book), [Some(310.0), Some(300.0)]);
 }
 
@@ -213,7 +230,7 @@ fn a_dtu_cannot_name_inverters_without_bound() {
 fn values_of_a_dtu_that_fails_do_not_outlive_their_time_between_two_polls() {
     let mut book = new_book();
     book.succeeded("Roof", &reading(vec![live(1, &[1], 400)]), at(0));
-    book.failed("Roof", "gone".to_owned(), &DtuReading::default(), at(1));
+    book.failed("Roof", problem(), &DtuReading::default(), at(1));
     assert!(!book.expire_failing(at(5)));
     assert_eq!(powers(&book), [Some(400.0)]);
     assert!(book.expire_failing(at(6)));

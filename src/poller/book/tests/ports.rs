@@ -4,7 +4,12 @@ use super::*;
 
 /// What the plant has counted in all, and how many ports are known.
 fn known(book: &Book) -> (u64, usize) {
-    let total = book.inverters().iter().filter_map(InverterState::total).map(WattHours::get).sum();
+    let total = book
+        .inverters()
+        .iter()
+        .filter_map(|one: &InverterState| one.energy().total)
+        .map(WattHours::get)
+        .sum();
     (total, book.inverters().iter().map(|inverter| inverter.ports.len()).sum())
 }
 
@@ -57,7 +62,7 @@ fn a_poll_that_brings_nothing_new_neither_confirms_a_port_nor_refutes_it() {
     let new = reading(vec![live(1, &[1, 2], 100)]);
     book.succeeded("Roof", &new, at(1));
     book.succeeded("Roof", &DtuReading { stale: true, ..new.clone() }, at(2));
-    book.failed("Roof", "gone".to_owned(), &DtuReading::default(), at(3));
+    book.failed("Roof", problem(), &DtuReading::default(), at(3));
     assert_eq!(known(&book), (1000, 1));
     assert_eq!(book.succeeded("Roof", &new, at(4)), []);
     assert_eq!(known(&book), (2000, 2));
@@ -84,7 +89,7 @@ fn a_day_goes_on_in_another_zone_until_its_next_midnight() {
     say(&mut book, &[1], 1);
     let day = |book: &Book| {
         let port = &book.inverters()[0].ports[&1];
-        (port.today.unwrap().get(), port.today_since.unwrap().to_string())
+        (port.energy.today.unwrap().get(), port.energy.today_since.unwrap().to_string())
     };
     let before = day(&book);
     assert_eq!(before, (100, "2023-11-16T00:00:00Z".to_owned()));

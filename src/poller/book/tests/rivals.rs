@@ -35,7 +35,7 @@ fn an_inverter_stays_with_the_dtu_that_reads_it() {
         say(&mut book, "E", None, minute);
         assert_eq!(owner(&book), is("M", 100.0), "minute {minute}");
     }
-    let total = book.inverters()[0].total();
+    let total = book.inverters()[0].energy().total;
     assert_eq!((total, book.ledgers().len()), (Some(WattHours::new(1000)), 1));
 }
 
@@ -62,13 +62,13 @@ fn when_one_falls_silent_the_other_takes_over_and_keeps_it() {
     say(&mut book, "M", Some(100), 0);
     for minute in 0..=5 {
         say(&mut book, "E", Some(200), minute);
-        book.failed("M", "gone".to_owned(), &DtuReading::default(), at(minute));
+        book.failed("M", problem(), &DtuReading::default(), at(minute));
     }
     assert_eq!(owner(&book), is("M", 100.0));
-    let before = book.inverters()[0].total();
+    let before = book.inverters()[0].energy().total;
     say(&mut book, "E", Some(200), 6);
     assert_eq!(owner(&book), is("E", 200.0));
-    assert_eq!(book.inverters()[0].total(), before, "nothing was produced twice");
+    assert_eq!(book.inverters()[0].energy().total, before, "nothing was produced twice");
     say(&mut book, "M", Some(100), 7);
     assert_eq!(owner(&book), is("E", 200.0));
 }

@@ -72,8 +72,11 @@ async fn at_night_counters_are_kept_or_lost() {
         pair.simulation.faults().set(fault);
         let reading = pair.poll().await.unwrap();
         for inverter in &reading.inverters {
-            assert_eq!((inverter.link_status, inverter.operating_status), (Some(0), Some(0)));
-            assert_eq!((inverter.ac.active_power, inverter.is_live()), (None, false));
+            assert_eq!(
+                (inverter.values.link_status, inverter.values.operating_status),
+                (Some(0), Some(0))
+            );
+            assert_eq!((inverter.values.ac.active_power, inverter.is_live()), (None, false));
             for port in &inverter.ports {
                 assert_eq!(
                     (port.pv_power, port.total.is_some()),

@@ -98,13 +98,13 @@ fn check_same(reading: &DtuReading, truth: &PlantMoment, what: &str) {
     assert!(!reading.stale, "{what}");
     assert_eq!(reading.inverters.len(), truth.inverters.len(), "{what}");
     for (got, truth) in reading.inverters.iter().zip(&truth.inverters) {
-        assert_eq!((got.serial, got.link_status), (truth.serial, Some(1)), "{what}");
-        assert_eq!(got.operating_status, Some(3), "{what}");
-        assert_eq!(got.alarm_count, Some(truth.alarm_count.into()), "{what}");
-        assert_eq!(got.grid_voltage, Some(truth.grid_voltage), "{what}");
-        assert_eq!(got.grid_frequency, Some(truth.grid_frequency), "{what}");
-        assert_eq!(got.temperature, Some(truth.temperature), "{what}");
-        assert_eq!(got.ac.firmware_version.as_deref(), Some("V01.00.12"), "{what}");
+        assert_eq!((got.serial, got.values.link_status), (truth.serial, Some(1)), "{what}");
+        assert_eq!(got.values.operating_status, Some(3), "{what}");
+        assert_eq!(got.values.alarm_count, Some(truth.alarm_count.into()), "{what}");
+        assert_eq!(got.values.grid_voltage, Some(truth.grid_voltage), "{what}");
+        assert_eq!(got.values.grid_frequency, Some(truth.grid_frequency), "{what}");
+        assert_eq!(got.values.temperature, Some(truth.temperature), "{what}");
+        assert_eq!(got.values.ac.firmware_version.as_deref(), Some("V01.00.12"), "{what}");
         check_ports(got, truth, what);
         check_ac(got, truth, what);
     }
@@ -126,14 +126,14 @@ fn check_ports(got: &InverterReading, truth: &InverterMoment, what: &str) {
 #[track_caller]
 fn check_ac(got: &InverterReading, truth: &InverterMoment, what: &str) {
     let pv_power: f64 = truth.ports.iter().map(|port| port.pv_power.as_f64()).sum();
-    let power = got.ac.active_power.unwrap().as_f64();
+    let power = got.values.ac.active_power.unwrap().as_f64();
     assert!((0.9 * pv_power..pv_power).contains(&power), "{what}: {power} W of {pv_power} W");
-    let phases = got.ac.phase_voltages.iter().zip(&got.ac.phase_currents);
-    let product: f64 = match got.ac.current {
-        Some(current) => got.grid_voltage.unwrap().as_f64() * current.as_f64(),
+    let phases = got.values.ac.phase_voltages.iter().zip(&got.values.ac.phase_currents);
+    let product: f64 = match got.values.ac.current {
+        Some(current) => got.values.grid_voltage.unwrap().as_f64() * current.as_f64(),
         None => phases.map(|(volts, amperes)| volts.as_f64() * amperes.as_f64()).sum(),
     };
-    let factor = got.ac.power_factor.unwrap().as_f64();
+    let factor = got.values.ac.power_factor.unwrap().as_f64();
     assert!((product * factor - power).abs() < 8.0, "{what}: {product} VA, {power} W");
 }
 
@@ -161,7 +161,7 @@ async fn a_client_reads_the_truth_from_every_kind_of_dtu() {
 async fn a_six_port_inverter_has_three_phases() {
     let mut pair = Pair::new(plant(1, 6), Kind::default()).await;
     let reading = pair.poll().await.unwrap();
-    let ac = &reading.inverters[0].ac;
+    let ac = &reading.inverters[0].values.ac;
     assert_eq!((ac.phase_voltages.len(), ac.phase_currents.len(), ac.current), (3, 3, None));
 }
 
