@@ -1,5 +1,4 @@
-//! What `entities.json` and README.md say about entities is true and complete, and the table itself
-//! is one that Home Assistant takes.
+//! `entities.json` is current, and the table is one that Home Assistant accepts.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::StateClass::{Measurement, TotalIncreasing, TotalSinceMidnight};
-use super::{Entity, Given, Kind, On, StateClass, Subject, all};
+use super::{Entity, Kind, On, StateClass, Subject, all};
 
 fn read(path: &str) -> String {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -69,27 +68,6 @@ fn table() -> String {
     )
 }
 
-/// The rows of README.md's list.
-fn list() -> String {
-    let rows: Vec<String> = all()
-        .map(|entity| {
-            let unit = entity.number().and_then(|number| number.unit).unwrap_or("–");
-            let mut notes = vec![entity.about.to_owned()];
-            notes.extend(match entity.given {
-                Given::Always => None,
-                Given::OverModbus => Some("Modbus only.".to_owned()),
-                Given::OverProtobuf => Some("protobuf only.".to_owned()),
-                Given::OnceSeen => Some("Appears with its first value.".to_owned()),
-            });
-            notes.extend((!entity.is_enabled).then(|| "Off by default.".to_owned()));
-            let name = entity.name.replace("{port}", "*n*");
-            let subject = entity.subject.as_str();
-            format!("| {subject} | `{}` | {name} | {unit} | {} |\n", entity.key, notes.join(" "))
-        })
-        .collect();
-    rows.concat()
-}
-
 #[test]
 fn the_table_for_other_programs_is_current() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/entities/entities.json");
@@ -102,19 +80,6 @@ fn the_table_for_other_programs_is_current() {
         read("src/entities/entities.json") == table(),
         "entities.json is old: RENEW=1 cargo test --lib entities"
     );
-}
-
-#[test]
-fn the_readme_lists_exactly_these_entities() {
-    let text = read("README.md");
-    let (_, rest) = text.split_once("| of | key | name | unit | what it is |\n").unwrap();
-    let rows: String = rest
-        .lines()
-        .skip(1)
-        .take_while(|line| line.starts_with('|'))
-        .flat_map(|line| [line, "\n"])
-        .collect();
-    assert!(rows == list(), "the list in README.md shall be:\n{}", list());
 }
 
 #[test]

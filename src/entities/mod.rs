@@ -1,7 +1,7 @@
 //! The one table of what the bridge shows of a plant: each entity's key, name, unit and classes,
 //! and where its value stands in the bridge's own JSON.
 //!
-//! MQTT documents, help texts of `/metrics`, headings of `read` and the README's list are made
+//! MQTT documents, help texts of `/metrics`, headings of `read` and docs/entities.md are made
 //! from it or tested against it; `entities.json`, beside this file, is the same table for the
 //! Home Assistant integration, whose own is tested against that.
 

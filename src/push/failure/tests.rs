@@ -1,4 +1,4 @@
-//! Every failure has its words, its label, its patience, and its place in the README.
+//! Every failure has its words, its label, its patience, and its place in docs/troubleshooting.md.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -8,7 +8,8 @@ use jiff::SignedDuration;
 use super::*;
 use crate::link::state::Patience;
 
-const README: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+const DOCUMENT: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md"));
 
 fn all() -> Vec<Failure> {
     let text = |words: &str| words.to_owned();
@@ -83,7 +84,7 @@ fn redirections() -> Vec<Failure> {
     [endless, ended].concat()
 }
 
-/// What of a cause is always the same, and so what users search the README for.
+/// What of a cause is always the same, and so what users search for.
 fn fixed_words(failure: &Failure) -> String {
     let words = match failure {
         Failure::NameUnknown { .. } => "does not resolve",
@@ -135,12 +136,12 @@ fn fixed_words(failure: &Failure) -> String {
 }
 
 #[test]
-fn every_cause_stands_in_the_readme() {
+fn every_cause_stands_in_the_document() {
     for failure in all() {
         let (cause, words) = (failure.cause(), fixed_words(&failure));
         assert!(cause.contains(&words), "{words:?} is not in {cause:?}");
-        let is_there = README.lines().any(|line| line.starts_with('|') && line.contains(&words));
-        assert!(is_there, "README.md has no row about {words:?}");
+        let is_there = DOCUMENT.lines().any(|line| line.starts_with('|') && line.contains(&words));
+        assert!(is_there, "the document has no row about {words:?}");
     }
 }
 

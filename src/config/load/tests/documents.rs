@@ -1,4 +1,4 @@
-//! What README.md and `config/` say about keys is true and complete.
+//! What the documents and `config/` say about keys is true and complete.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -104,8 +104,8 @@ fn what_the_annotated_file_has_commented_out_is_valid_too() {
 }
 
 #[test]
-fn the_readme_names_exactly_the_keys_that_exist() {
-    let text = read("README.md");
+fn the_document_names_exactly_the_keys_that_exist() {
+    let text = read("docs/configuration.md");
     let (_, table) = text.split_once("| key | default | meaning |").unwrap();
     let (mut section, mut named) = (String::new(), BTreeSet::new());
     for line in table.lines().skip(1).take_while(|line| line.starts_with('|')) {
@@ -118,8 +118,9 @@ fn the_readme_names_exactly_the_keys_that_exist() {
 }
 
 #[test]
-fn every_toml_block_of_the_readme_loads() {
-    for block in read("README.md").split("```toml\n").skip(1) {
+fn every_toml_block_of_the_documents_loads() {
+    let documents = ["README.md", "docs/configuration.md", "docs/mqtt.md"].map(read).concat();
+    for block in documents.split("```toml\n").skip(1) {
         let toml = block.split("```").next().unwrap();
         let toml =
             if toml.contains("[[dtu]]") { toml.to_owned() } else { format!("{toml}\n{DTU}") };
@@ -129,9 +130,13 @@ fn every_toml_block_of_the_readme_loads() {
 
 #[test]
 fn variables_that_the_documents_name_exist() {
-    for path in
-        ["README.md", "config/hoymiles-bridge.example.toml", "docker-compose.yml", "Dockerfile"]
-    {
+    for path in [
+        "docs/configuration.md",
+        "docs/getting-started.md",
+        "docs/troubleshooting.md",
+        "config/hoymiles-bridge.example.toml",
+        "docker-compose.yml",
+    ] {
         for rest in read(path).split("HOYMILES__").skip(1) {
             let is_part = |c: char| c.is_ascii_uppercase() || c == '_';
             let name: String = rest.chars().take_while(|&c| is_part(c)).collect();
