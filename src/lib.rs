@@ -10,7 +10,7 @@ pub mod problem;
 pub mod clock;
 pub mod config;
 pub mod entities;
-pub mod link;
+pub mod net;
 pub mod plant;
 pub mod tasks;
 pub mod telemetry;

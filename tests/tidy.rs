@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// may use each other are listed below.
 const FLOORS: [&[&str]; 6] = [
     &["files", "letters", "problem", "sanitize"],
-    &["clock", "config", "link", "net", "plant", "tasks", "telemetry"],
+    &["clock", "config", "net", "plant", "tasks", "telemetry"],
     &["addon", "dtu", "entities", "snapshot", "store", "targets"],
     &["http", "mqtt", "poller", "push", "sim"],
     &["app"],

@@ -34,7 +34,7 @@ pub fn run(data: &[u8]) {
             let mut session = Session::accept(socket, HEARTBEAT).await.ok()?;
             let stop = CancellationToken::new();
             let failure = session.run(snapshots(), HEARTBEAT, &Printable, &stop).await;
-            Some(failure.map(|failure| failure.to_string()))
+            Some(failure.map(|failure| failure.problem().to_string()))
         };
         drop(tokio::time::timeout(DAY, life).await.expect("it hangs up in the end"));
     });

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::{LIMIT, Refusal, ask};
 use crate::config::MqttConfig;
 use crate::config::load::OfferedBroker;
-use crate::link::backoff::wait_after;
+use crate::net::reconnect::wait_after;
 
 /// Who asks the Supervisor, and tells each new cause once why it does not answer.
 #[derive(Debug)]

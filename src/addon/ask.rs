@@ -3,14 +3,14 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::Refusal;
 use crate::config::MqttConfig;
 use crate::config::load::OfferedBroker;
+use crate::net;
+use crate::net::http::BodyError;
 
 /// An answer has some 200 bytes.
 const LONGEST: usize = 64 << 10;
@@ -35,10 +35,7 @@ struct Service {
 
 /// Asks once, at most for `limit`.
 pub async fn ask(offered: &OfferedBroker, limit: Duration) -> Result<MqttConfig, Refusal> {
-    // The library wants to know how TLS would be spoken; an error means that it knows already.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    // A proxy of the environment has no business between an add-on and its Supervisor.
-    let client = Client::builder().no_proxy().redirect(Policy::none()).timeout(limit).build();
+    let client = net::http::client(limit).build();
     let url = &offered.supervisor.url;
     let failed = |error: reqwest::Error| {
         if error.is_timeout() {
@@ -50,9 +47,13 @@ pub async fn ask(offered: &OfferedBroker, limit: Duration) -> Result<MqttConfig,
         .map_err(failed)?
         .get(format!("{url}/services/mqtt"))
         .bearer_auth(offered.supervisor.token.expose_secret());
-    let mut response = request.send().await.map_err(failed)?;
+    let response = request.send().await.map_err(failed)?;
     let status = response.status().as_u16();
-    let body = body(&mut response).await.map_err(failed)?;
+    let body = match net::http::read_body(response, LONGEST).await {
+        Ok(body) => body,
+        Err(BodyError::TooLong(_)) => Vec::new(),
+        Err(BodyError::Broken(error)) => return Err(failed(error)),
+    };
     // What serde says of a wrong value has the value in it, which may be the password.
     let answer = serde_json::from_slice::<Answer>(&body).ok();
     match (status, answer) {
@@ -62,18 +63,6 @@ pub async fn ask(offered: &OfferedBroker, limit: Duration) -> Result<MqttConfig,
         (401 | 403, _) => Err(Refusal::NotAllowed(status)),
         (_, _) => Err(Refusal::Status(status)),
     }
-}
-
-/// The body as far as it may be one.
-async fn body(response: &mut Response) -> reqwest::Result<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LONGEST {
-            break;
-        }
-    }
-    Ok(body)
 }
 
 /// The configuration of the service.

@@ -73,8 +73,6 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     for warning in warnings {
         warn!("{warning}");
     }
-    // An error means that a provider is installed already, which is as good.
-    drop(rustls::crypto::ring::default_provider().install_default());
     let listener = http::listen(http.listen)?;
 
     let clock = WallClock::system();

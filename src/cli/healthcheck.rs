@@ -14,8 +14,6 @@ pub async fn healthcheck(listen: SocketAddr) -> anyhow::Result<bool> {
              state_dir"
         );
     }
-    // The library wants to know how TLS would be spoken; an error means that it knows already.
-    drop(rustls::crypto::ring::default_provider().install_default());
     let client = neighbour::client()?;
     let mut refused = anyhow!("cannot ask the bridge on {listen}");
     for address in reachable(listen) {

@@ -1,5 +1,6 @@
 //! Why asking a DTU failed, sorted by what the caller does about it.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io;
 use std::time::Duration;
@@ -7,38 +8,19 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::config::Protocol;
+use crate::net::error::ConnectError;
 use crate::problem::Problem;
 
 /// Why asking a DTU failed. The texts say the cause and the cure.
 #[derive(Debug, Error)]
 pub enum DtuError {
-    /// The host name has no address: the link is dialled again.
-    #[error("the name {host} could not be resolved ({source}); check `host` and the DNS server")]
-    Name {
-        /// As configured.
-        host: String,
-        /// What the resolver said.
-        source: io::Error,
-    },
-    /// Nobody home: the link is dropped and dialled again.
-    #[error("{address} cannot be reached ({source}); {cure}")]
+    /// No connection: the link is dialled again.
+    #[error("{}; {remedy}", .error.problem().cause)]
     Unreachable {
-        /// Host and port.
-        address: String,
-        /// What the operating system said.
-        source: io::Error,
-        /// What to look at.
-        cure: &'static str,
-    },
-    /// Connecting took too long: the link is dialled again.
-    #[error(
-        "{address} did not accept a connection within {limit:?}; is it switched on and in this network?"
-    )]
-    ConnectTimeout {
-        /// Host and port.
-        address: String,
-        /// The time limit.
-        limit: Duration,
+        /// Why.
+        error: ConnectError,
+        /// What to do about it.
+        remedy: Cow<'static, str>,
     },
     /// No answer in time: the link is dropped, since the next answer may belong to this request.
     #[error(
@@ -122,14 +104,12 @@ impl DtuError {
     /// The failure as users see it.
     pub fn problem(&self) -> Problem {
         let label = match self {
-            Self::Name { .. } => "name_not_resolved",
-            Self::Unreachable { .. } => "unreachable",
-            Self::ConnectTimeout { .. } => "connect_timeout",
+            Self::Unreachable { error, .. } => error.problem().label,
             Self::Timeout(_) => "no_answer",
             Self::HalfAnswer { .. } => "half_answer",
             Self::OtherAnswers { .. } => "other_answers",
             Self::Closed(_) => "closed",
-            Self::Refused(_) => "refused",
+            Self::Refused(_) => "request_refused",
             Self::NotMapped => "not_mapped",
             Self::WordAddressed => "word_addressed",
             Self::Malformed(_) => "malformed",
@@ -146,9 +126,7 @@ impl DtuError {
     /// gone as well: routers forget the names of devices that are off.
     pub const fn is_silence(&self) -> bool {
         match self {
-            Self::Name { .. }
-            | Self::Unreachable { .. }
-            | Self::ConnectTimeout { .. }
+            Self::Unreachable { .. }
             | Self::Timeout(_)
             | Self::HalfAnswer { .. }
             | Self::Closed(_) => true,

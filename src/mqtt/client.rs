@@ -17,9 +17,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::board::Message;
 use super::connect::{Stream, connect};
-use super::failure::{Failure, LIMIT, Reason, Stage};
+use super::failure::{Failure, LIMIT, Reason};
 use super::session::Gone;
 use crate::config::MqttConfig;
+use crate::net::dial::Attempt;
 
 /// Messages that wait for the broker; whoever publishes more waits himself.
 const WAITING: usize = 16;
@@ -56,9 +57,9 @@ pub(super) async fn open(
     config: &MqttConfig,
     will: Option<String>,
 ) -> Result<(Sender, Listener), Failure> {
-    let until = Instant::now() + LIMIT;
-    let stream = connect(config, until).await?;
-    log_in(config, stream, will, until).await
+    let attempt = Attempt::new(config.host.as_str(), config.port(), LIMIT);
+    let stream = connect(config, &attempt).await.map_err(Failure::Connect)?;
+    log_in(config, Box::new(stream), will, attempt.deadline()).await
 }
 
 /// Logs in over an open connection, until `until`.
@@ -80,7 +81,7 @@ pub(super) async fn log_in(
     let mut listener = Listener { events, has_login: config.username.is_some() };
     match timeout_at(until, listener.accepted()).await {
         Ok(accepted) => accepted.map(|()| (Sender { client, qos }, listener)),
-        Err(_) => Err(Failure::TimedOut { stage: Stage::Login, limit: LIMIT }),
+        Err(_) => Err(Failure::LoginTimedOut),
     }
 }
 

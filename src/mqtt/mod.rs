@@ -45,7 +45,7 @@ use self::peer::BrokerPeer;
 use self::topics::Topics;
 use crate::addon::Adviser;
 use crate::config::{DtuConfig, MqttConfig};
-use crate::link::keep_up::keep_up;
+use crate::net::reconnect::keep_connected;
 use crate::snapshot::SnapshotReader;
 use crate::store::{Announced, Store};
 use crate::tasks::Tasks;
@@ -75,7 +75,7 @@ impl Announcer {
         let board = board(config, &dtus, announced);
         let broker = KnownBroker::new(config.clone(), adviser, figures);
         let peer = BrokerPeer::new(broker, board, snapshots, store);
-        tasks.spawn("mqtt", keep_up(peer, tasks.stop()));
+        tasks.spawn("mqtt", keep_connected(peer, tasks.stop()));
     }
 }
 

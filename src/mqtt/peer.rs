@@ -15,8 +15,7 @@ use super::failure::Failure;
 use super::known::KnownBroker;
 use super::leftovers::Claim;
 use super::session::{Births, Ears, Gone, LONGEST_DELAY, Publish, Tell, talk};
-use crate::link::keep_up::{Peer, Served};
-use crate::link::state::{LinkState, Patience};
+use crate::net::reconnect::{ConnectionState, Peer, RetryDelay, SessionEnd};
 use crate::snapshot::SnapshotReader;
 use crate::store::{Place, Store};
 use crate::telemetry::metrics::BrokerFigures;
@@ -66,7 +65,7 @@ impl Publish for Counting<'_> {
 impl Peer for BrokerPeer {
     type Session = (Sender, Listener);
 
-    async fn dial(&mut self, attempt: u32) -> Result<Self::Session, Patience> {
+    async fn dial(&mut self, attempt: u32) -> Result<Self::Session, RetryDelay> {
         self.broker.look_for_news().await;
         let config = self.broker.config();
         let place = config.place();
@@ -82,7 +81,7 @@ impl Peer for BrokerPeer {
                 let told = failure.told(self.broker.source());
                 warn!("[MQTT] Connection failed for {place}: {told} (attempt {attempt})");
                 self.broker.failed(&failure);
-                Err(Patience::Usual)
+                Err(RetryDelay::Usual)
             }
         }
     }
@@ -97,7 +96,7 @@ impl Peer for BrokerPeer {
         &mut self,
         (sender, mut listener): Self::Session,
         stop: &CancellationToken,
-    ) -> Served {
+    ) -> SessionEnd {
         let place = self.broker.config().place();
         let mut teller = Teller { place: &place, has_delivered: false, store: &self.store };
         let (claims, answers) = mpsc::channel(WAITING);
@@ -124,11 +123,11 @@ impl Peer for BrokerPeer {
         if failure == Failure::Stopping {
             sender.leave_with(&mut listener, self.board.farewell()).await;
         }
-        Served { has_delivered: teller.has_delivered, patience: Patience::Usual }
+        SessionEnd { has_delivered: teller.has_delivered, delay: RetryDelay::Usual }
     }
 
-    fn waits(&mut self, waiting: LinkState) {
-        if let LinkState::Waiting { delay, .. } = waiting {
+    fn waits(&mut self, waiting: ConnectionState) {
+        if let ConnectionState::Waiting { delay, .. } = waiting {
             let (place, attempt) = (self.broker.config().place(), waiting.attempt());
             info!(
                 "[MQTT] Reconnecting to {place} in {} seconds (attempt {attempt})...",

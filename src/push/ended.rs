@@ -24,7 +24,7 @@ pub(super) fn received(
 
 fn closed(code_and_reason: Option<(u16, String)>) -> Failure {
     match code_and_reason {
-        Some((code, reason)) => Failure::closed(code, quoted(&reason)),
+        Some((code, reason)) => Failure::Closed { code, reason: quoted(&reason) },
         None => Failure::Closed { code: 1005, reason: String::new() },
     }
 }
@@ -42,7 +42,7 @@ pub(super) fn broken(error: Error) -> Failure {
         Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             Failure::Broken("the target hung up".to_owned())
         }
-        Error::Io(error) if Endless::is_in(&error) => Failure::Endless(MOST_FRAMES),
+        Error::Io(error) if Endless::is_in(&error) => Failure::TooManyParts(MOST_FRAMES),
         Error::Io(error) => Failure::Broken(error.to_string()),
         Error::Protocol(error) => Failure::Protocol(error.to_string()),
         Error::WriteBufferFull(_) => Failure::Broken("it has not read for long".to_owned()),

@@ -33,11 +33,10 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use self::connect::tls::Tls;
 use self::pace::{PAUSE, Pace};
 use self::peer::{Parts, TargetPeer};
 use crate::clock::WallClock;
-use crate::link::keep_up::keep_up;
+use crate::net::reconnect::keep_connected;
 use crate::snapshot::SnapshotReader;
 use crate::targets::Directory;
 use crate::targets::target::Target;
@@ -46,7 +45,7 @@ use crate::tasks::Tasks;
 /// Starts to serve all targets, those that come later included, until `tasks` end.
 pub fn start(tasks: &Tasks, directory: Directory, snapshots: SnapshotReader, clock: WallClock) {
     let house = tasks.stop();
-    let parts = Parts { directory, snapshots, clock, tls: Tls::default(), house };
+    let parts = Parts { directory, snapshots, clock, house };
     tasks.spawn("push", supervise(tasks.clone(), parts));
 }
 
@@ -90,7 +89,7 @@ async fn serve(target: Target, parts: Parts) {
             }
             life.cancel();
         };
-        let ((), ()) = tokio::join!(keep_up(peer, life.clone()), async {
+        let ((), ()) = tokio::join!(keep_connected(peer, life.clone()), async {
             tokio::select! {
                 () = replaced => {}
                 () = life.cancelled() => {}

@@ -8,14 +8,13 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::connect::tls::Tls;
-use super::connect::{Line, Socket, connect};
+use super::connect::{Socket, connect};
 use super::failure::Failure;
 use super::session::Session;
 use super::teller::Teller;
 use crate::clock::WallClock;
-use crate::link::keep_up::{Peer, Served};
-use crate::link::state::{LinkState, Patience};
+use crate::net::dial::Stream;
+use crate::net::reconnect::{ConnectionState, Peer, RetryDelay, SessionEnd};
 use crate::snapshot::SnapshotReader;
 use crate::targets::Directory;
 use crate::targets::endpoint::Endpoint;
@@ -30,7 +29,6 @@ pub(super) struct Parts {
     pub(super) directory: Directory,
     pub(super) snapshots: SnapshotReader,
     pub(super) clock: WallClock,
-    pub(super) tls: Tls,
     /// Cancelled when the bridge stops.
     pub(super) house: CancellationToken,
 }
@@ -50,17 +48,17 @@ impl TargetPeer {
         Self { parts, target, endpoint, is_told: true }
     }
 
-    async fn attempt(&self) -> Result<Session<Line>, Failure> {
+    async fn attempt(&self) -> Result<Session<Stream>, Failure> {
         let settings = self.target.settings();
         // What a TLS handshake needs on its way is large, and no target shall keep room for it.
-        let connecting = Box::pin(connect(&self.endpoint, settings, &self.parts.tls));
+        let connecting = Box::pin(connect(&self.endpoint, settings));
         let socket: Socket = connecting.await?;
         Session::accept(socket, settings.connect_timeout).await
     }
 
     fn failed(&mut self, failure: &Failure, attempt: u32) {
         let name = self.target.name();
-        let reason = self.endpoint.redacted(&failure.to_string());
+        let reason = self.endpoint.redacted(&failure.problem().to_string());
         warn!("[WebSocket] Connection failed for {name}: {reason} (attempt {attempt})");
         self.lost(failure, &reason);
         self.is_told = true;
@@ -68,11 +66,11 @@ impl TargetPeer {
 
     fn lost(&self, failure: &Failure, reason: &str) {
         let now = self.parts.clock.now();
-        self.target.lost(reason, failure.label(), failure.is_rejection(), now);
+        self.target.lost(reason, failure.problem().label, failure.is_rejection(), now);
     }
 
-    fn patience(&self, failure: &Failure) -> Patience {
-        failure.patience(self.target.is_registered(), self.parts.clock.now())
+    fn patience(&self, failure: &Failure) -> RetryDelay {
+        failure.retry(self.target.is_registered())
     }
 
     /// Why we leave.
@@ -89,9 +87,9 @@ impl TargetPeer {
 }
 
 impl Peer for TargetPeer {
-    type Session = Session<Line>;
+    type Session = Session<Stream>;
 
-    async fn dial(&mut self, attempt: u32) -> Result<Self::Session, Patience> {
+    async fn dial(&mut self, attempt: u32) -> Result<Self::Session, RetryDelay> {
         self.is_told = false;
         let name = self.target.name();
         info!("[WebSocket] Connecting to {name} ({})", self.endpoint.place());
@@ -121,14 +119,14 @@ impl Peer for TargetPeer {
         }
     }
 
-    async fn serve(&mut self, mut session: Self::Session, stop: &CancellationToken) -> Served {
+    async fn serve(&mut self, mut session: Self::Session, stop: &CancellationToken) -> SessionEnd {
         let teller = Teller::new(&self.target, &self.endpoint, &self.parts.clock);
         let snapshots = self.parts.snapshots.clone();
         let heartbeat = self.target.settings().heartbeat;
         let ended = session.run(snapshots, heartbeat, &teller, stop).await;
         let failure = ended.unwrap_or_else(|| self.leaving());
         let has_delivered = teller.has_delivered(&failure);
-        let reason = self.endpoint.redacted(&failure.to_string());
+        let reason = self.endpoint.redacted(&failure.problem().to_string());
         info!("[WebSocket] Disconnected from {}: {reason}", self.target.name());
         self.lost(&failure, &reason);
         if let Some((code, reason)) = good_bye(&failure) {
@@ -143,13 +141,13 @@ impl Peer for TargetPeer {
         if failure.is_rejection() {
             self.parts.directory.note_refused_token(&self.target).await;
         }
-        Served { has_delivered, patience: self.patience(&failure) }
+        SessionEnd { has_delivered, delay: self.patience(&failure) }
     }
 
-    fn waits(&mut self, waiting: LinkState) {
+    fn waits(&mut self, waiting: ConnectionState) {
         // One that was forgotten or replaced meanwhile is not dialled again at this place.
         let is_current = self.target.is_at(&self.endpoint);
-        if let LinkState::Waiting { delay, .. } = waiting
+        if let ConnectionState::Waiting { delay, .. } = waiting
             && is_current
         {
             let (name, attempt) = (self.target.name(), waiting.attempt());
@@ -166,7 +164,7 @@ impl Peer for TargetPeer {
 const fn good_bye(failure: &Failure) -> Option<(CloseCode, &'static str)> {
     match failure {
         Failure::Stopping => Some((CloseCode::Away, "the bridge stops")),
-        Failure::TooBig(_) | Failure::Endless(_) => Some((CloseCode::Size, "")),
+        Failure::TooBig(_) | Failure::TooManyParts(_) => Some((CloseCode::Size, "")),
         Failure::Protocol(_) => Some((CloseCode::Protocol, "")),
         Failure::Broken(_) | Failure::Silent(_) | Failure::NotReading(_) => None,
         _ => Some((CloseCode::Normal, "")),

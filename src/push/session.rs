@@ -139,11 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             () = stop.cancelled() => None,
             failure = &mut listening => Some(failure),
             failure = sending => match timeout(LAST_WORDS, listening).await {
-                Ok(
-                    closed @ (Failure::Closed { .. }
-                    | Failure::ClosedBadly { .. }
-                    | Failure::TokenRefused(_)),
-                ) => Some(closed),
+                Ok(closed @ (Failure::Closed { .. } | Failure::TokenRefused(_))) => Some(closed),
                 Ok(_) | Err(_) => Some(failure),
             },
         }
@@ -246,7 +242,7 @@ async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
         let message = match received(next, overheard) {
             Ok(message) => message,
             // Some take longer than a second to find out that they do not want us.
-            Err(closed @ (Failure::Closed { .. } | Failure::ClosedBadly { .. })) => {
+            Err(closed @ Failure::Closed { .. }) => {
                 return objection.map_or(closed, Failure::TokenRefused);
             }
             Err(failure) => return failure,

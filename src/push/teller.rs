@@ -61,11 +61,9 @@ fn has_delivered(ended: &Failure, lasted: Duration, is_read: bool) -> bool {
         // It says good-bye in order, as after a restart.
         Failure::Closed { code: 1000 | 1001 | 1005 | 1012..=1014, .. } => true,
         // It went, or does not take what it got.
-        Failure::Broken(_) | Failure::Closed { .. } | Failure::ClosedBadly { .. } => {
-            lasted >= SURELY_READ
-        }
+        Failure::Broken(_) | Failure::Closed { .. } => lasted >= SURELY_READ,
         // It breaks the connection by what it sends.
-        Failure::TooBig(_) | Failure::Endless(_) | Failure::Protocol(_) => lasted >= LASTED,
+        Failure::TooBig(_) | Failure::TooManyParts(_) | Failure::Protocol(_) => lasted >= LASTED,
         _ => true,
     }
 }
@@ -133,9 +131,8 @@ mod tests {
             (closed(1009), 1_000, 1_000),
             (closed(1011), 1_000, 1_000),
             (closed(4000), 1_000, 1_000),
-            (Failure::ClosedBadly { code: 999, reason: String::new() }, 1_000, 1_000),
             (Failure::TooBig(1), 5_000, 5_000),
-            (Failure::Endless(1), 5_000, 5_000),
+            (Failure::TooManyParts(1), 5_000, 5_000),
             (Failure::Protocol(text("masked")), 5_000, 5_000),
             (Failure::Silent(minute), 0, never),
             (Failure::NotReading(minute), 0, never),

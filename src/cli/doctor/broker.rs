@@ -25,7 +25,7 @@ pub(super) async fn look(config: &MqttConfig, source: Source) -> Subject {
     let mut steps: Vec<Step> =
         taken.map(|stage| Step::fine(stage.as_str(), passed(stage, &config))).collect();
     if let Err(failure) = &outcome {
-        let cure = failure.cure(source).unwrap_or("look at the broker's own log");
+        let cure = failure.cure(source).unwrap_or("look at the broker's own log".into());
         steps.push(Step::wrong(failure.stage().as_str(), failure.cause(), cure));
     }
     // They are one attempt, whose time is told at its end.

@@ -28,7 +28,6 @@ use crate::clock::WallClock;
 use crate::config::LogFormat;
 use crate::config::load::{ConfigError, Loaded, file_exists};
 use crate::mqtt::Source;
-use crate::push::connect::tls::Tls;
 use crate::tasks::Tasks;
 use crate::telemetry::logging;
 
@@ -45,8 +44,6 @@ pub(super) struct Arguments {
 
 /// Looks at everything; 0 if all is well, 1 if something is wrong, 2 for a bad configuration.
 pub(super) async fn doctor(global: &Global, arguments: Arguments) -> ExitCode {
-    // The library wants to know how TLS would be spoken; an error means that it knows already.
-    drop(rustls::crypto::ring::default_provider().install_default());
     let scene = match scene(global).await {
         Ok(found) => found,
         Err(error) => return bad_configuration(&error, arguments.json),
@@ -123,7 +120,6 @@ async fn look(scene: &Scene, arguments: &Arguments, tasks: &Tasks) -> Vec<Subjec
         zone: loaded.zone.clone(),
         tasks,
     };
-    let tls = Tls::default();
     let (patients, of_all) = patients::gather(config, at_port, arguments.force);
     let mut looking: FuturesOrdered<BoxFuture<'_, Subject>> = FuturesOrdered::new();
     looking.push_back(Box::pin(async {
@@ -135,7 +131,7 @@ async fn look(scene: &Scene, arguments: &Arguments, tasks: &Tasks) -> Vec<Subjec
         looking.push_back(Box::pin(dtu::look(dtu, &means)));
     }
     for patient in &patients {
-        looking.push_back(Box::pin(target::look(patient, &tls)));
+        looking.push_back(Box::pin(target::look(patient)));
     }
     if let Some(mqtt) = &config.mqtt {
         looking.push_back(Box::pin(broker::look(mqtt, Source::Owner)));

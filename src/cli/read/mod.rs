@@ -2,6 +2,7 @@
 
 mod table;
 
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::config::{DtuConfig, LogFormat, Protocol};
 use crate::dtu::any::AnyDtu;
 use crate::dtu::{Dtu as _, DtuError, PollError};
 use crate::letters::escaped;
+use crate::net::error::ConnectError;
 use crate::plant::reading::DtuReading;
 use crate::poller::book::Book;
 use crate::snapshot::state::DtuState;
@@ -121,8 +123,8 @@ async fn ask(tasks: &Tasks, dtu: DtuConfig, clock: WallClock, zone: TimeZone) ->
             (dtu.poll().await, dtu.pauses())
         }
         Err(source) => {
-            let (address, cure) = ("the simulated DTU".to_owned(), "is loopback up?");
-            let error = DtuError::Unreachable { address, source, cure };
+            let error = ConnectError::tcp((Ipv4Addr::LOCALHOST, dtu.port()).into(), &source);
+            let error = DtuError::Unreachable { error, remedy: "is loopback up?".into() };
             (Err(PollError::from(error)), Duration::ZERO)
         }
     };

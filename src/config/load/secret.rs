@@ -3,13 +3,12 @@
 
 use std::path::Path;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::fault::Faults;
 use crate::config::{Config, MqttConfig};
-use crate::files::{self, LARGEST_PEM, LARGEST_SECRET};
+use crate::files::{self, LARGEST_SECRET};
+use crate::net::tls;
 
 /// Puts what each `token_file` holds into `token`; checks that each `ca_file` can be used.
 pub(super) fn read_files(config: &mut Config, faults: &mut Faults) {
@@ -80,28 +79,11 @@ fn text(file: &Path, what: &str) -> Result<SecretString, String> {
 }
 
 fn key(file: &Path) -> Result<(), String> {
-    let name = file.display();
     let expected = "expected a private key in PEM form (-----BEGIN PRIVATE KEY-----)";
-    let pem =
-        files::read(file, LARGEST_PEM).map_err(|error| format!("{name} {error}; {expected}"))?;
-    match PrivateKeyDer::from_pem_slice(&pem) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(format!("{name} holds no private key; {expected}")),
-    }
+    tls::private_key(file).map(drop).map_err(|error| format!("{error}; {expected}"))
 }
 
 fn certificates(file: &Path) -> Result<(), String> {
-    let name = file.display();
     let expected = "expected a certificate in PEM form (-----BEGIN CERTIFICATE-----)";
-    let pem =
-        files::read(file, LARGEST_PEM).map_err(|error| format!("{name} {error}; {expected}"))?;
-    let mut count = 0_usize;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        certificate.map_err(|_| format!("{name} is damaged; {expected}"))?;
-        count += 1;
-    }
-    if count == 0 {
-        return Err(format!("{name} holds no certificate; {expected}"));
-    }
-    Ok(())
+    tls::certificates(file).map(drop).map_err(|error| format!("{error}; {expected}"))
 }

@@ -160,9 +160,7 @@ impl<D: Dial> ModbusDtu<D> {
             | DtuError::HalfAnswer { .. }
             | DtuError::Closed(_)
             | DtuError::Malformed(_) => matches!(self.batch, Batch::Unproven(_)),
-            DtuError::Name { .. }
-            | DtuError::Unreachable { .. }
-            | DtuError::ConnectTimeout { .. }
+            DtuError::Unreachable { .. }
             | DtuError::OtherAnswers { .. }
             | DtuError::NotMapped
             | DtuError::WordAddressed

@@ -6,12 +6,12 @@ use tokio::time::Instant;
 
 use crate::config::MqttConfig;
 use crate::mqtt::client::log_in;
-use crate::mqtt::failure::{LIMIT, Source, Stage};
+use crate::mqtt::failure::{LIMIT, Source};
 use crate::mqtt::{Failure, try_out};
+use crate::net::error::{ConnectError, Stage};
 
 /// The failure against a listener that reads a little, answers this and hangs up.
 async fn failure(answer: &'static [u8], tls: bool) -> Failure {
-    drop(rustls::crypto::ring::default_provider().install_default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let stranger = async {
@@ -45,11 +45,11 @@ async fn whoever_answers_something_else_is_told_apart() {
     let http = failure(b"HTTP/1.1 400 Bad Request\r\n\r\n", false).await;
     check(&http, &Failure::NotMqtt, "check mqtt.port");
     let silent = failure(b"", false).await;
-    check(&silent, &Failure::HungUp(Stage::Login), "set mqtt.tls = true");
+    check(&silent, &Failure::HungUp, "set mqtt.tls = true");
     let plain = failure(b"HTTP/1.1 400 Bad Request\r\n\r\n", true).await;
-    check(&plain, &Failure::NotTls, "set mqtt.tls = false");
+    check(&plain, &Failure::Connect(ConnectError::NotTls), "`tls = false`");
     let gone = failure(b"", true).await;
-    check(&gone, &Failure::HungUp(Stage::Tls), "set mqtt.tls = false");
+    check(&gone, &Failure::Connect(ConnectError::HungUp), "`tls = false`");
 }
 
 #[tokio::test]
@@ -72,29 +72,30 @@ async fn a_broker_that_hangs_at_the_login_is_told_as_such() {
     let (began, config) = (Instant::now(), MqttConfig::default());
     let login = log_in(&config, Box::new(ours), None, began + LIMIT);
     let failure = login.await.err().unwrap();
-    check(&failure, &Failure::TimedOut { stage: Stage::Login, limit: LIMIT }, "the broker hangs");
+    check(&failure, &Failure::LoginTimedOut, "the broker hangs");
     assert_eq!(began.elapsed(), LIMIT);
     drop(theirs);
 }
 
 #[test]
 fn the_cure_for_a_broker_of_the_supervisor_names_no_option() {
-    let limit = LIMIT;
-    let late = [Stage::Name, Stage::Tcp, Stage::Tls, Stage::Login];
+    let timed_out = |stage| {
+        Failure::Connect(ConnectError::TimedOut { stage, limit: LIMIT, place: String::new() })
+    };
     let failures = [
-        Failure::NameUnknown { host: "core-mosquitto".to_owned(), detail: String::new() },
-        Failure::Refused("127.0.0.1:1883".parse().unwrap()),
-        Failure::UnknownIssuer,
-        Failure::NotTls,
-        Failure::HungUp(Stage::Tls),
-        Failure::HungUp(Stage::Login),
+        timed_out(Stage::Name),
+        timed_out(Stage::Tcp),
+        timed_out(Stage::Tls),
+        Failure::Connect(ConnectError::Refused("127.0.0.1:1883".parse().unwrap())),
+        Failure::Connect(ConnectError::UnknownIssuer),
+        Failure::LoginTimedOut,
+        Failure::HungUp,
         Failure::LoginRefused { has_login: true },
         Failure::LoginRefused { has_login: false },
         Failure::NotMqtt,
         Failure::Closed,
     ];
-    for failure in failures.into_iter().chain(late.map(|stage| Failure::TimedOut { stage, limit }))
-    {
+    for failure in failures {
         let cure = failure.cure(Source::Supervisor).unwrap();
         assert!(!cure.contains("mqtt."), "{failure:?}: {cure}");
         let is_known = cure.contains("Mosquitto broker") || failure == Failure::Closed;
@@ -113,5 +114,5 @@ async fn a_port_where_nobody_listens_is_refused() {
         ..MqttConfig::default()
     };
     let failure = try_out(&config).await.unwrap_err();
-    check(&failure, &Failure::Refused(address), "listens at another port");
+    check(&failure, &Failure::Connect(ConnectError::Refused(address)), "correct host and port");
 }

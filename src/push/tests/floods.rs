@@ -33,7 +33,7 @@ async fn flooded(first: &[u8], again: &[u8]) -> (Option<Failure>, u64, u64) {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_in_parts_without_an_end_is_told_from_silence() {
-    let endless = Some(Failure::Endless(3_000));
+    let endless = Some(Failure::TooManyParts(3_000));
     assert_eq!(flooded(&[1, 0], &[0, 0]).await, (endless.clone(), 1, 1));
     assert_eq!(flooded(&[1, 0], &[0, 1, b'x']).await, (endless.clone(), 2, 1));
     // What may come between the parts of a message does not make it a new one.

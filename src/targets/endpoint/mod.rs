@@ -1,6 +1,5 @@
 //! Where a target is: its URL, which may carry a token and is as secret as one.
 
-mod redirect;
 mod secrecy;
 
 use ::secrecy::{ExposeSecret as _, SecretString};

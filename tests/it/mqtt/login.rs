@@ -174,19 +174,20 @@ async fn tls_works_and_a_wrong_authority_is_told() {
     let theirs = pair(&file("cert2", &stranger.cert), &file("key2", &stranger.key));
     let (ours, theirs) = (format!("{ca}{ours}"), format!("{ca}{theirs}"));
     let issuer = "the certificate's issuer is not trusted here; name the certificate of the";
-    let refused =
-        [FAILED, "refused the bridge's certificate", "set mqtt.client_cert and mqtt.client_key"];
+    let remedy = "set mqtt.client_cert and mqtt.client_key";
+    let required = [FAILED, "the server requires a client certificate", remedy];
+    let refused = [FAILED, "the server refused the bridge's certificate", remedy];
     check(&[
         (&open, &ca, &[CONNECTED]),
         (&open, &other, &[FAILED, issuer]),
         (
             &own,
             &ca,
-            &[FAILED, "the certificate is an authority's, not a broker's; give the broker"],
+            &[FAILED, "the certificate is an authority's, not a server's; give the server"],
         ),
         (&open, "tls = false\n", &[FAILED, "set mqtt.tls = true"]),
         (&strict, &ours, &[CONNECTED]),
-        (&strict, &ca, &refused),
+        (&strict, &ca, &required),
         (&strict, &theirs, &refused),
     ])
     .await;

@@ -24,8 +24,7 @@ pub(crate) async fn within_guard<T>(what: &str, event: impl Future<Output = T>) 
 
 /// An HTTP client. `http://` needs no TLS, but the library wants to know how it would be spoken.
 pub(crate) fn client() -> reqwest::Client {
-    // An error means that it knows already.
-    drop(rustls::crypto::ring::default_provider().install_default());
+    hoymiles_bridge::net::tls::install_provider();
     reqwest::Client::new()
 }
 

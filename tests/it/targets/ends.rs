@@ -118,7 +118,7 @@ async fn a_trust_root_that_is_repaired_is_used_at_the_next_attempt() {
     std::fs::remove_file(&root).unwrap();
     bridge.logged(&failed(" cannot be read: ")).await;
     std::fs::write(&root, "no certificate").unwrap();
-    bridge.logged(&failed(": it holds no certificate; name a readable PEM file")).await;
+    bridge.logged(&failed(" holds no certificate; name a readable PEM file")).await;
     std::fs::write(&root, &authorities.root_pem).unwrap();
     bridge.logged("✓ Connected to: Target").await;
     bridge.stop().await;

@@ -7,6 +7,7 @@ use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::HttpConfig;
 use hoymiles_bridge::dtu::{DtuError, PollError};
 use hoymiles_bridge::http::{self, Api, Limits};
+use hoymiles_bridge::net::error::ConnectError;
 use hoymiles_bridge::plant::ledger::PortLedger;
 use hoymiles_bridge::plant::reading::{DtuReading, InverterReading};
 use hoymiles_bridge::plant::units::WattHours;
@@ -120,9 +121,8 @@ impl Scene {
     fn is_silent(&self) {
         if !self.keeper.fell_asleep(DTU, self.now) {
             let error = DtuError::Unreachable {
-                address: "10.0.0.1:502".to_owned(),
-                source: std::io::ErrorKind::ConnectionRefused.into(),
-                cure: "is it on?",
+                error: ConnectError::Refused(([10, 0, 0, 1], 502).into()),
+                remedy: "is it on?".into(),
             };
             self.keeper.failed(DTU, &PollError::from(error), self.now);
         }

@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::Response;
 use reqwest::header::{DATE, HeaderName, LOCATION, SERVER};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
 use rustls::ClientConfig;
 use tokio::time::Instant;
 
 use super::super::report::Step;
 use super::super::words;
 use crate::clock::WallClock;
+use crate::net;
 use crate::push::connect::shown_place;
 use crate::push::failure::Failure;
 use crate::targets::endpoint::Endpoint;
 
-/// No more of a page is read than this, in bytes, to find out whose it is.
-const ENOUGH: usize = 64 << 10;
+/// A larger page, in bytes, is not looked at to find out whose it is.
+const LARGEST_PAGE: usize = 1 << 20;
 /// A clock that is off by less does no harm.
 const CLOCK_OFF: i64 = 120;
 /// What the page of Home Assistant calls itself.
@@ -50,8 +50,8 @@ pub(super) async fn ask(base: Base<'_>) -> Step {
             "the port is open, but is it the target's? If it is, the target hangs: restart it",
         ),
         Err(_) => {
-            let failure = Failure::NotHttp;
-            Step::wrong("http", failure.cause(), failure.cure().unwrap_or_default())
+            let problem = Failure::NotHttp.problem();
+            Step::wrong("http", problem.cause, problem.remedy.unwrap_or_default())
         }
     };
     step.taking(began.elapsed())
@@ -59,17 +59,14 @@ pub(super) async fn ask(base: Base<'_>) -> Step {
 
 async fn get(base: &Base<'_>) -> reqwest::Result<Response> {
     let scheme = if base.endpoint.is_tls() { "https" } else { "http" };
-    let client = Client::builder()
-        .no_proxy()
-        .redirect(Policy::none())
-        .timeout(base.limit)
+    let client = net::http::client(base.limit)
         .resolve(&base.endpoint.host(), base.peer)
         .tls_backend_preconfigured(base.tls.clone())
         .build()?;
     client.get(format!("{scheme}://{}/", base.endpoint.authority())).send().await
 }
 
-async fn judge(mut response: Response, is_websocket: bool) -> Step {
+async fn judge(response: Response, is_websocket: bool) -> Step {
     let status = response.status().as_u16();
     let header = |name: HeaderName| {
         let value = response.headers().get(name)?.to_str().ok()?;
@@ -79,29 +76,20 @@ async fn judge(mut response: Response, is_websocket: bool) -> Step {
     let clock = header(DATE).and_then(|date| clock_hint(&date, WallClock::system().now()));
     let location = header(LOCATION).filter(|_| (300..400).contains(&status));
     let failure = Failure::Http { status, location: None, retry_after: None };
-    let who = if is_home_assistant(&mut response).await { ", Home Assistant" } else { "" };
+    let who = if is_home_assistant(response).await { ", Home Assistant" } else { "" };
     let to = location.map(|to| format!(", pointing to {}", shown_place(&to))).unwrap_or_default();
     let detail = format!("HTTP {status}{server}{who}{to}");
     let is_refusal = matches!(status, 400 | 403 | 500..);
     match (is_refusal && !is_websocket, clock) {
-        (true, _) => Step::wrong("http", detail, failure.cure().unwrap_or_default()),
+        (true, _) => Step::wrong("http", detail, failure.problem().remedy.unwrap_or_default()),
         (false, Some(hint)) => Step::fine("http", detail).hinting(hint),
         (false, None) => Step::fine("http", detail),
     }
 }
 
-async fn is_home_assistant(response: &mut Response) -> bool {
-    let mut page = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        page.extend_from_slice(&chunk);
-        if page.windows(HOME_ASSISTANT.len()).any(|part| part == HOME_ASSISTANT) {
-            return true;
-        }
-        if page.len() > ENOUGH {
-            break;
-        }
-    }
-    false
+async fn is_home_assistant(response: Response) -> bool {
+    let page = net::http::read_body(response, LARGEST_PAGE).await.unwrap_or_default();
+    page.windows(HOME_ASSISTANT.len()).any(|part| part == HOME_ASSISTANT)
 }
 
 /// What to think of when the other machine's clock and ours disagree.

@@ -7,7 +7,6 @@ mod told;
 
 use super::daemon::TargetTold;
 use super::report::{Kind, Subject};
-use crate::push::connect::tls::Tls;
 use crate::targets::endpoint::Endpoint;
 use crate::targets::target::Settings;
 
@@ -34,12 +33,12 @@ pub(super) enum Depth {
 }
 
 /// Looks at one target.
-pub(super) async fn look(patient: &Patient, tls: &Tls) -> Subject {
+pub(super) async fn look(patient: &Patient) -> Subject {
     let mut steps = Vec::new();
     if let Some(told) = &patient.told {
         steps.push(told::step(told));
     }
-    steps.extend(probe::probe(patient, tls).await);
+    steps.extend(probe::probe(patient).await);
     // The target may quote what it was asked, and what is printed here is shown to others.
     for step in &mut steps {
         step.detail = patient.endpoint.redacted(&step.detail);

@@ -1,26 +1,26 @@
 //! Connects to a target as the bridge does, and writes down how far it comes.
 
+use std::borrow::Cow;
+
 use tokio::time::Instant;
 
 use super::super::report::Step;
 use super::base::{self, Base};
 use super::stages::Stages;
 use super::{Depth, Patient};
-use crate::push::connect::tls::Tls;
-use crate::push::connect::{Socket, connect_telling, reach};
+use crate::net::tls::{TlsFiles, client_config};
+use crate::problem::Problem;
+use crate::push::connect::{Socket, attempt, reach, upgrade};
 use crate::push::failure::Failure;
 use crate::push::session::Session;
 
 /// All steps up to the one that fails.
-pub(super) async fn probe(patient: &Patient, tls: &Tls) -> Vec<Step> {
+pub(super) async fn probe(patient: &Patient) -> Vec<Step> {
     let Patient { endpoint, settings, depth, .. } = patient;
     let mut stages = Stages::new(endpoint.is_tls());
-    let opened: Result<Option<Socket>, Failure> = match depth {
-        Depth::Token => connect_telling(endpoint, settings, tls, &mut stages).await.map(Some),
-        Depth::Http(_) => reach(endpoint, settings, tls, &mut stages).await.map(|()| None),
-    };
+    let opened = open(patient, &mut stages).await;
     if let Err(failure) = &opened {
-        stages.failed(failure);
+        stages.failed(failure.problem());
     }
     let mut steps = stages.steps;
     let may_be_connected = match (&patient.told, depth) {
@@ -32,7 +32,8 @@ pub(super) async fn probe(patient: &Patient, tls: &Tls) -> Vec<Step> {
     let is_websocket = may_be_connected || matches!(opened, Ok(Some(_)));
     if let Some(at) = place_of_http(&steps, endpoint.is_tls()) {
         // It names the same file as the attempt before, which has just been read.
-        let client = tls.client_config(settings.ca_file.as_deref()).await;
+        let files = TlsFiles { ca_file: settings.ca_file.clone(), client: None };
+        let client = client_config(&files).await;
         if let (Ok(tls), Some(peer)) = (client, stages.peer) {
             let limit = settings.connect_timeout;
             steps.insert(at, base::ask(Base { endpoint, peer, tls, limit, is_websocket }).await);
@@ -44,6 +45,19 @@ pub(super) async fn probe(patient: &Patient, tls: &Tls) -> Vec<Step> {
         (Ok(None), Depth::Token) | (Err(_), _) => {}
     }
     steps
+}
+
+/// Opens a WebSocket as far as the depth says.
+async fn open(patient: &Patient, stages: &mut Stages) -> Result<Option<Socket>, Failure> {
+    let Patient { endpoint, settings, depth, .. } = patient;
+    let attempt = attempt(endpoint, settings);
+    let stream = reach(endpoint, settings, &attempt, stages).await?;
+    if matches!(depth, Depth::Http(_)) {
+        return Ok(None);
+    }
+    let socket = upgrade(endpoint, settings, &attempt, stream).await?;
+    stages.upgraded();
+    Ok(Some(socket))
 }
 
 /// Behind the last stage below HTTP, if that was passed.
@@ -70,21 +84,22 @@ async fn greet(patient: &Patient, socket: Socket) -> Vec<Step> {
         }
         Err(failure @ Failure::TokenRefused(_)) => vec![
             Step::fine("message", "it answers").taking(took),
-            Step::wrong("token", failure.cause(), token_cure(patient, &failure)),
+            wrong("token", failure.problem(), token_cure(patient)),
         ],
         Err(failure) => {
-            let cure = failure.cure().unwrap_or("look at the target's own log");
-            vec![Step::wrong("message", failure.cause(), cure).taking(took)]
+            vec![wrong("message", failure.problem(), None).taking(took)]
         }
     }
 }
 
-fn token_cure(patient: &Patient, failure: &Failure) -> String {
-    if patient.is_registered {
+fn wrong(step: &'static str, problem: Problem, remedy: Option<&'static str>) -> Step {
+    let remedy = remedy.map(Cow::Borrowed).or(problem.remedy).unwrap_or_default();
+    Step::wrong(step, problem.cause, remedy)
+}
+
+fn token_cure(patient: &Patient) -> Option<&'static str> {
+    patient.is_registered.then_some(
         "Home Assistant makes a new token at each start: once the bridge runs, reload the \
-         integration's entry there, and it registers the new one"
-            .to_owned()
-    } else {
-        failure.cure().unwrap_or_default().to_owned()
-    }
+         integration's entry there, and it registers the new one",
+    )
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::report::Step;
-use crate::push::connect::progress::{Passed, Progress};
-use crate::push::failure::Failure;
+use crate::net::dial::Observer;
+use crate::problem::Problem;
 
 /// The steps of one attempt so far.
 #[derive(Debug)]
@@ -27,10 +27,14 @@ impl Stages {
     }
 
     /// Writes down the stage that the attempt did not pass.
-    pub(super) fn failed(&mut self, failure: &Failure) {
-        let cure = failure.cure().unwrap_or("look at the target's own log");
-        let step = Step::wrong(self.next, failure.cause(), cure);
+    pub(super) fn failed(&mut self, problem: Problem) {
+        let step = Step::wrong(self.next, problem.cause, problem.remedy.unwrap_or_default());
         self.steps.push(step.taking(self.since.elapsed()));
+    }
+
+    /// The other side speaks WebSocket.
+    pub(super) fn upgraded(&mut self) {
+        self.push(Step::fine("upgrade", "it speaks WebSocket"), self.since.elapsed(), "message");
     }
 
     fn push(&mut self, step: Step, took: Duration, next: &'static str) {
@@ -40,34 +44,20 @@ impl Stages {
     }
 }
 
-impl Progress for Stages {
-    fn passed(&mut self, stage: Passed<'_>, took: Duration) {
-        match stage {
-            Passed::Name(addresses) => {
-                let addresses: Vec<String> =
-                    addresses.iter().map(|address| address.ip().to_string()).collect();
-                self.push(Step::fine("name", addresses.join(", ")), took, "tcp");
-            }
-            Passed::Tcp(peer) => {
-                self.peer = Some(peer);
-                let next = if self.is_tls { "tls" } else { "upgrade" };
-                self.push(Step::fine("tcp", format!("{peer} accepts connections")), took, next);
-            }
-            Passed::Tls => {
-                self.push(Step::fine("tls", "the certificate is trusted"), took, "upgrade");
-            }
-            Passed::Upgrade => {
-                self.push(Step::fine("upgrade", "it speaks WebSocket"), took, "message");
-            }
-            Passed::Redirected(to) => {
-                self.is_tls = to.starts_with("wss:");
-                let step = Step::fine("redirection", format!("it sends us to {to}"));
-                self.push(
-                    step.hinting("use that address in the URL"),
-                    self.since.elapsed(),
-                    "name",
-                );
-            }
-        }
+impl Observer for Stages {
+    fn resolved(&mut self, addresses: &[SocketAddr], took: Duration) {
+        let addresses: Vec<String> =
+            addresses.iter().map(|address| address.ip().to_string()).collect();
+        self.push(Step::fine("name", addresses.join(", ")), took, "tcp");
+    }
+
+    fn connected(&mut self, peer: SocketAddr, took: Duration) {
+        self.peer = Some(peer);
+        let next = if self.is_tls { "tls" } else { "upgrade" };
+        self.push(Step::fine("tcp", format!("{peer} accepts connections")), took, next);
+    }
+
+    fn secured(&mut self, took: Duration) {
+        self.push(Step::fine("tls", "the certificate is trusted"), took, "upgrade");
     }
 }

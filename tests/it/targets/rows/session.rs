@@ -111,7 +111,7 @@ fn broken_connections() -> Vec<Row> {
 /// What is no WebSocket, or more than a target has to say.
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn broken_protocol() -> Vec<Row> {
-    let invalid = |code: &str| format!("closed by the target with the invalid code {code}");
+    let invalid = |code: &str| format!("closed by the target with code {code} (its own meaning)");
     let too_big = "the target sent a message of more than 1048576 bytes";
     let broke = |why: &str| format!("the target broke the WebSocket protocol: {why}");
     macro_rules! both {
@@ -134,8 +134,8 @@ fn broken_protocol() -> Vec<Row> {
     let endless = Row::breaks(
         "in-endless-parts",
         &[Step::Upgrade, Step::Welcome, Step::Frame(0x01, 0), Step::Flood(0, 0, 100_000_000)],
-        "endless",
-        "the target sent a message in more than 3000 frames",
+        "too_many_parts",
+        "the target sent a message in more than 3000 parts",
     );
     let both = [
         both!("too-big", Step::Frame(0x82, (1 << 20) + 1), "too_big", too_big),

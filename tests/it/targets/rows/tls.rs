@@ -17,7 +17,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row::breaks(name, script, "broken", cause).showing(Shows::Good)
     };
     let untrusted = "TLS: the certificate's issuer is not trusted here";
-    let wants_ours = "TLS: the server wants a certificate of its clients, and the bridge has none";
+    let wants_ours = "TLS: the server requires a client certificate";
     let in_the_clear = |name: &str, script| {
         let cause = "HTTP 400 from a port that speaks TLS, to a URL that begins with ws://";
         Row::fails(name, script, "wants_tls", cause)
@@ -88,7 +88,7 @@ pub(super) fn rows() -> Vec<Row> {
             "tls-go-asked-without",
             GO_IN_THE_CLEAR,
             "old_http",
-            "the answer is HTTP/1.0, which knows no WebSocket",
+            "the answer is HTTP/1.0, which has no WebSockets",
         ),
         late("tls-then-hangs-up", HANGS_UP, "the connection broke (1006): the target hung up"),
         late("tls-then-cut", CUTS, "the connection broke (1006): the target hung up"),
