@@ -40,7 +40,7 @@ async fn a_broker_that_refuses_is_told_with_its_cure() {
     let found = with(&broker.section("tls = true\n")).await;
     assert_eq!(found.marks("MQTT"), ["name+", "tcp+", "tls-"]);
     let said = found.said("MQTT", "tls");
-    assert!(said.contains("set mqtt.tls = false"), "{said}");
+    assert!(said.contains("`tls = false`"), "{said}");
 }
 
 #[tokio::test]

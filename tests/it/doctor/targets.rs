@@ -94,7 +94,7 @@ async fn each_fault_of_a_target_fails_its_step_with_cause_and_cure() {
             &["name+", "tcp+", "http?", "upgrade+", "message+", "token-"],
             "Invalid authentication token",
         ),
-        (plain_tls, &["name+", "tcp+", "tls-"], "use ws://"),
+        (plain_tls, &["name+", "tcp+", "tls-"], "ws:// instead of wss://"),
         (
             format!("ws://{}/ws", banned.address),
             &["name+", "tcp+", "http-", "upgrade-"],
@@ -103,7 +103,7 @@ async fn each_fault_of_a_target_fails_its_step_with_cause_and_cure() {
         (
             format!("ws://{}/ws", unloaded.address),
             &["name+", "tcp+", "http+", "upgrade-"],
-            "component is not loaded",
+            "add the Hoymiles Smiles integration",
         ),
         (
             format!("ws://{}/ws", garbage.address),

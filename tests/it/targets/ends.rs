@@ -28,7 +28,7 @@ async fn an_attempt_that_is_broken_off_has_its_outcome_too() {
     bridge.logged(connecting).await;
     register(&bridge, &url("second")).await;
     let line = bridge.logged("Connection failed for Target: ").await;
-    assert!(line.ends_with("replaced: the target was registered anew or deleted (attempt 1)"));
+    assert!(line.ends_with("replaced: the target was registered again or deleted (attempt 1)"));
     bridge.logged_times(connecting, 2).await;
     let (_, log) = bridge.stop().await;
     let outcomes: Vec<&String> =

@@ -111,7 +111,9 @@ fn broken_connections() -> Vec<Row> {
 /// What is no WebSocket, or more than a target has to say.
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn broken_protocol() -> Vec<Row> {
-    let invalid = |code: &str| format!("closed by the target with code {code} (its own meaning)");
+    let invalid = |code: u16, reason: &str| {
+        format!("closed by the target with code {code} (its own meaning){reason}")
+    };
     let too_big = "the target sent a message of more than 1048576 bytes";
     let broke = |why: &str| format!("the target broke the WebSocket protocol: {why}");
     macro_rules! both {
@@ -199,12 +201,11 @@ fn broken_protocol() -> Vec<Row> {
             "protocol",
             broke("Invalid close sequence")
         ),
-        both!("close-0", Step::Close(0, ""), "closed_badly", invalid("0")),
-        both!("close-999", Step::Close(999, "so long"), "closed_badly", invalid("999: so long")),
-        both!("close-1005", Step::Close(1005, ""), "closed_badly", invalid("1005")),
-        both!("close-1006", Step::Close(1006, ""), "closed_badly", invalid("1006")),
-        both!("close-2999", Step::Close(2999, ""), "closed_badly", invalid("2999")),
-        both!("close-65535", Step::Close(65_535, ""), "closed_badly", invalid("65535")),
+        both!("close-0", Step::Close(0, ""), "closed_other", invalid(0, "")),
+        both!("close-999", Step::Close(999, "so long"), "closed_other", invalid(999, ": so long")),
+        both!("close-1006", Step::Close(1006, ""), "closed_other", invalid(1006, "")),
+        both!("close-2999", Step::Close(2999, ""), "closed_other", invalid(2999, "")),
+        both!("close-65535", Step::Close(65_535, ""), "closed_other", invalid(65535, "")),
     ];
     [both.concat(), vec![limited, endless]].concat()
 }
