@@ -9,10 +9,10 @@ use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::DtuConfig;
 use hoymiles_bridge::dtu::Dtu;
 use hoymiles_bridge::dtu::modbus::ModbusDtu;
+use hoymiles_bridge::sim::Simulation;
 use hoymiles_bridge::sim::modbus::Modbus;
 use hoymiles_bridge::sim::plant::{PlantShape, SimulatedPlant};
 use hoymiles_bridge::sim::server::serve;
-use hoymiles_bridge::sim::simulation::Simulation;
 use hoymiles_bridge::tasks::Tasks;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -46,7 +46,7 @@ async fn polls(records_per_read: u8) -> anyhow::Result<Duration> {
         total_ports: Some(PORTS),
         ..PlantShape::default()
     };
-    let plant = SimulatedPlant::new(&shape).where_it_is_always_day();
+    let plant = SimulatedPlant::new(&shape).with_endless_day();
     let simulation = Simulation::new(plant, WallClock::system()).with_latency(LATENCY);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
@@ -60,13 +60,13 @@ async fn polls(records_per_read: u8) -> anyhow::Result<Duration> {
     let mut dtu = ModbusDtu::new(&config);
     let mut took = Duration::MAX;
     for nth in 1..=POLLS {
-        let requests_before = simulation.observed().counts().requests;
+        let requests_before = simulation.stats().counts().requests;
         let begun = Instant::now();
         let reading = dtu.poll().await.map_err(|failure| failure.error).context("a poll")?;
         took = begun.elapsed();
         let ports: usize = reading.inverters.iter().map(|inverter| inverter.ports.len()).sum();
         assert_eq!((reading.inverters.len(), ports), (INVERTERS, PORTS), "the whole plant");
-        let requests = u32::try_from(simulation.observed().counts().requests - requests_before)?;
+        let requests = u32::try_from(simulation.stats().counts().requests - requests_before)?;
         let overhead = took.as_secs_f64() / (LATENCY * requests).as_secs_f64();
         println!(
             "records_per_read = {records_per_read}, poll {nth}: {requests} requests, {took:.2?}, \

@@ -21,10 +21,10 @@ use hoymiles_bridge::poller::Poller;
 use hoymiles_bridge::poller::book::Book;
 use hoymiles_bridge::poller::keeper::Keeper;
 use hoymiles_bridge::push;
-use hoymiles_bridge::sim::conversation::{Language, NotARequest};
+use hoymiles_bridge::sim::Simulation;
 use hoymiles_bridge::sim::faults::ActiveFaults;
 use hoymiles_bridge::sim::modbus::Modbus;
-use hoymiles_bridge::sim::simulation::Simulation;
+use hoymiles_bridge::sim::server::{NotARequest, WireProtocol};
 use hoymiles_bridge::snapshot::state::DtuState;
 use hoymiles_bridge::snapshot::{Snapshot, SnapshotReader, channel};
 use hoymiles_bridge::store::Store;
@@ -234,7 +234,7 @@ impl Stamping {
     }
 }
 
-impl Language for Stamping {
+impl WireProtocol for Stamping {
     fn request_length(&self, begun: &[u8]) -> Result<Option<usize>, NotARequest> {
         self.modbus.request_length(begun)
     }

@@ -4,10 +4,10 @@ use std::net::Ipv4Addr;
 
 use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::{DtuConfig, Protocol};
-use hoymiles_bridge::sim::conversation::Language;
+use hoymiles_bridge::sim::Simulation;
 use hoymiles_bridge::sim::plant::{PlantShape, SimulatedPlant};
+use hoymiles_bridge::sim::server::WireProtocol;
 use hoymiles_bridge::sim::server::serve;
-use hoymiles_bridge::sim::simulation::Simulation;
 use hoymiles_bridge::tasks::Tasks;
 use tokio::net::TcpListener;
 
@@ -18,7 +18,7 @@ const DTUS: usize = 5;
 /// Serves the plant until `tasks` end; how to ask each of its DTUs.
 pub(crate) async fn start(
     tasks: &Tasks,
-    language: impl Language + Clone,
+    language: impl WireProtocol + Clone,
 ) -> std::io::Result<Vec<DtuConfig>> {
     let mut dtus = Vec::new();
     for dtu_index in 0..DTUS {
@@ -28,7 +28,7 @@ pub(crate) async fn start(
             dtu_index,
             ..PlantShape::default()
         };
-        let plant = SimulatedPlant::new(&shape).where_it_is_always_day();
+        let plant = SimulatedPlant::new(&shape).with_endless_day();
         let simulation = Simulation::new(plant, WallClock::system());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();

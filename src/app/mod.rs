@@ -205,7 +205,7 @@ async fn is_told_to_end(
 /// that a demonstration shows the bridge at its real work.
 pub async fn with_simulated_plant(tasks: &Tasks, mut dtu: DtuConfig) -> io::Result<DtuConfig> {
     if dtu.protocol == Protocol::Simulated {
-        let address = sim::builtin::start(tasks, &dtu.name).await?;
+        let address = sim::start_builtin(tasks, &dtu.name).await?;
         info!("{}: a simulated plant, asked over Modbus-TCP on {address}", dtu.name);
         dtu.protocol = Protocol::Modbus;
         dtu.host = address.ip().to_string();

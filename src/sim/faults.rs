@@ -1,15 +1,289 @@
-//! The switchboard of faults: whoever holds it can break a running simulation and mend it again.
+//! What a simulated DTU can do wrong, by name, and which faults are active. Each has been seen on a
+//! real DTU, or is what a bad network makes of a good one.
 
 use std::mem::discriminant;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use thiserror::Error;
 
-use super::fault::{Fault, PlannedFault};
 use crate::clock::WallClock;
+use crate::config::Protocol;
 
-/// The faults of one simulation. Cheap to clone; all clones are the same switchboard.
+/// One way to misbehave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// Modbus: replies state a wrong length of their data.
+    WrongByteCount(u8),
+    /// Modbus: the end of the list has 80 bytes.
+    LongNullRecord,
+    /// No inverter in the list.
+    EmptyList,
+    /// Modbus: replies without data, as before the list is built.
+    NotMapped,
+    /// Modbus: every request is answered with an exception.
+    Exception(u8),
+    /// Requests are read and never answered.
+    Silence,
+    /// Connections are closed as soon as they are accepted.
+    Close,
+    /// The connection closes in the middle of each reply.
+    CloseMidFrame,
+    /// The connection is reset when a request comes.
+    Reset,
+    /// The second half of each reply is delayed.
+    HalfAnswer(Duration),
+    /// Each request is answered with the reply to the previous one.
+    LateAnswer,
+    /// Replies are delayed.
+    Slow(Duration),
+    /// Replies arrive byte by byte, with this pause.
+    OneByteAtATime(Duration),
+    /// One client at a time, others are closed.
+    RefuseSecondClient,
+    /// Random bytes instead of the protocol.
+    Garbage,
+    /// All inverters but one read zero at each quarter of an hour.
+    ZeroQuarterHours(Duration),
+    /// Inverters sleep, all counters read zero.
+    Night,
+    /// Inverters sleep, today's counters read zero.
+    NightTotalsKept,
+    /// The list ends after this many inverters.
+    OnlyInverters(usize),
+    /// Modbus: addresses count registers, as with `OpenDTU`.
+    WordAddressed,
+    /// Inverters of the MI series: current in steps of 0.1 A.
+    MiScale,
+    /// Counters start again from 0, as after an exchange.
+    EnergyReset,
+    /// Lifetime counters read less.
+    TotalDip(u64),
+    /// Every second port is missing from the list.
+    HalfThePorts,
+    /// The DTU is off while all inverters sleep.
+    PanelPowered,
+    /// Protobuf: replies with a wrong checksum.
+    BadCrc,
+    /// Protobuf: replies state a wrong length.
+    WrongLength(u16),
+    /// Protobuf: replies carry another command.
+    WrongCommand,
+    /// Protobuf: each reply comes after the previous one.
+    OldReply,
+    /// Protobuf: unsolicited frames before each reply.
+    Unsolicited,
+    /// Protobuf: unsolicited frames after each reply, in one segment.
+    SeveralFrames,
+    /// Protobuf: replies of 8 KiB.
+    BigReply,
+    /// Protobuf: ten zero bytes instead of each reply.
+    ZeroBytes,
+    /// Protobuf: the DTU restarts with another key, then and at its end.
+    NewKey,
+    /// Protobuf: no encryption any more, as after a downgrade.
+    PlainText,
+    /// Protobuf: the DTU's clock starts at 0.
+    ClockAtZero,
+}
+
+/// A row of [`FAULTS`].
+#[derive(Clone, Copy, Debug)]
+pub struct FaultHelp {
+    /// The name on the command line.
+    pub name: &'static str,
+    /// The fault with its default value.
+    pub fault: Fault,
+    /// What the value behind `=` is; empty if the fault takes none.
+    pub value: &'static str,
+    /// What the DTU then does.
+    pub effect: &'static str,
+}
+
+const fn row(
+    name: &'static str,
+    fault: Fault,
+    value: &'static str,
+    effect: &'static str,
+) -> FaultHelp {
+    FaultHelp { name, fault, value, effect }
+}
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Every fault.
+#[rustfmt::skip]
+pub const FAULTS: &[FaultHelp] = &[
+    row("wrong-byte-count", Fault::WrongByteCount(255), "BYTE", "Modbus: replies state a wrong length of their data"),
+    row("long-null-record", Fault::LongNullRecord, "", "Modbus: the end of the list has 80 bytes"),
+    row("empty-list", Fault::EmptyList, "", "no inverter in the list"),
+    row("not-mapped", Fault::NotMapped, "", "Modbus: replies without data, as before the list is built"),
+    row("exception", Fault::Exception(1), "CODE", "Modbus: every request is answered with an exception"),
+    row("silence", Fault::Silence, "", "requests are read and never answered"),
+    row("close", Fault::Close, "", "connections are closed as soon as they are accepted"),
+    row("close-mid-frame", Fault::CloseMidFrame, "", "the connection closes in the middle of each reply"),
+    row("reset", Fault::Reset, "", "the connection is reset when a request comes"),
+    row("half-answer", Fault::HalfAnswer(millis(500)), "MS", "the second half of each reply is delayed"),
+    row("late-answer", Fault::LateAnswer, "", "each request is answered with the reply to the previous one"),
+    row("slow", Fault::Slow(millis(1000)), "MS", "replies are delayed"),
+    row("one-byte-at-a-time", Fault::OneByteAtATime(millis(1)), "MS", "replies arrive byte by byte, with this pause"),
+    row("refuse-second-client", Fault::RefuseSecondClient, "", "one client at a time, others are closed"),
+    row("garbage", Fault::Garbage, "", "random bytes instead of the protocol"),
+    row("zero-quarter-hours", Fault::ZeroQuarterHours(millis(60_000)), "SECONDS", "all inverters but one read zero at each quarter of an hour"),
+    row("night", Fault::Night, "", "inverters sleep, all counters read zero"),
+    row("night-totals-kept", Fault::NightTotalsKept, "", "inverters sleep, today's counters read zero"),
+    row("only-inverters", Fault::OnlyInverters(1), "COUNT", "the list ends after this many inverters"),
+    row("word-addressed", Fault::WordAddressed, "", "Modbus: addresses count registers, as with OpenDTU"),
+    row("mi-scale", Fault::MiScale, "", "inverters of the MI series: current in steps of 0.1 A"),
+    row("energy-reset", Fault::EnergyReset, "", "counters start again from 0, as after an exchange"),
+    row("total-dip", Fault::TotalDip(400_000), "WH", "lifetime counters read less"),
+    row("half-the-ports", Fault::HalfThePorts, "", "every second port is missing from the list"),
+    row("panel-powered", Fault::PanelPowered, "", "the DTU is off while all inverters sleep"),
+    row("bad-crc", Fault::BadCrc, "", "protobuf: replies with a wrong checksum"),
+    row("wrong-length", Fault::WrongLength(u16::MAX), "BYTES", "protobuf: replies state a wrong length"),
+    row("wrong-command", Fault::WrongCommand, "", "protobuf: replies carry another command"),
+    row("old-reply", Fault::OldReply, "", "protobuf: each reply comes after the previous one"),
+    row("unsolicited", Fault::Unsolicited, "", "protobuf: unsolicited frames before each reply"),
+    row("several-frames", Fault::SeveralFrames, "", "protobuf: unsolicited frames after each reply, in one segment"),
+    row("big-reply", Fault::BigReply, "", "protobuf: replies of 8 KiB"),
+    row("zero-bytes", Fault::ZeroBytes, "", "protobuf: ten zero bytes instead of each reply"),
+    row("new-key", Fault::NewKey, "", "protobuf: the DTU restarts with another key, then and at its end"),
+    row("plain-text", Fault::PlainText, "", "protobuf: no encryption any more, as after a downgrade"),
+    row("clock-at-zero", Fault::ClockAtZero, "", "protobuf: the DTU's clock starts at 0"),
+];
+
+impl FaultHelp {
+    /// The only protocol that shows the fault; `None`: both do.
+    pub fn protocol(&self) -> Option<Protocol> {
+        match self.effect.split_once(':') {
+            Some(("Modbus", _)) => Some(Protocol::Modbus),
+            Some(("protobuf", _)) => Some(Protocol::Protobuf),
+            _ => None,
+        }
+    }
+}
+
+impl Fault {
+    /// Its row in [`FAULTS`], where every fault is.
+    pub fn help(self) -> Option<&'static FaultHelp> {
+        FAULTS.iter().find(|row| discriminant(&row.fault) == discriminant(&self))
+    }
+
+    /// The name on the command line, without a value.
+    pub fn name(self) -> &'static str {
+        self.help().map_or("", |row| row.name)
+    }
+
+    /// The same fault with another value; `None` if it takes no such value.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most faults take no value")]
+    fn with_value(self, text: &str) -> Option<Self> {
+        fn number<T: FromStr>(text: &str) -> Option<T> {
+            text.parse().ok()
+        }
+        match self {
+            Self::WrongByteCount(_) => number(text).map(Self::WrongByteCount),
+            Self::Exception(_) => number(text).map(Self::Exception),
+            Self::HalfAnswer(_) => number(text).map(millis).map(Self::HalfAnswer),
+            Self::Slow(_) => number(text).map(millis).map(Self::Slow),
+            Self::OneByteAtATime(_) => number(text).map(millis).map(Self::OneByteAtATime),
+            Self::ZeroQuarterHours(_) => {
+                number(text).map(Duration::from_secs).map(Self::ZeroQuarterHours)
+            }
+            Self::OnlyInverters(_) => number(text).map(Self::OnlyInverters),
+            Self::TotalDip(_) => number(text).map(Self::TotalDip),
+            Self::WrongLength(_) => number(text).map(Self::WrongLength),
+            _ => None,
+        }
+    }
+}
+
+/// A fault and when it is active, as on the command line: `name[=value][@from..to]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedFault {
+    /// The fault.
+    pub fault: Fault,
+    /// When it begins, from when it is planned.
+    pub from: Duration,
+    /// When it ends, from when it is planned; `None`: when it is cleared.
+    pub to: Option<Duration>,
+}
+
+impl From<Fault> for PlannedFault {
+    fn from(fault: Fault) -> Self {
+        Self { fault, from: Duration::ZERO, to: None }
+    }
+}
+
+/// Why a text is not a fault.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum InvalidFault {
+    /// No fault of that name.
+    #[error("no fault is called `{0}`; there are: {names}", names = names())]
+    Name(String),
+    /// The fault takes another value.
+    #[error("`{name}` takes {expected}, not `{given}`")]
+    Value {
+        /// The fault.
+        name: &'static str,
+        /// The placeholder of its value.
+        expected: &'static str,
+        /// The value given.
+        given: String,
+    },
+    /// What follows the `@` is not a time span.
+    #[error(
+        "`{0}` is not a time span: expected FROM..TO in seconds, either of which may be missing"
+    )]
+    Span(String),
+}
+
+fn names() -> String {
+    FAULTS.iter().map(|row| row.name).collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for PlannedFault {
+    type Err = InvalidFault;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFault> {
+        let (fault, span) = match text.split_once('@') {
+            Some((fault, span)) => (fault, Some(span)),
+            None => (text, None),
+        };
+        let (name, value) = match fault.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (fault, None),
+        };
+        let row = FAULTS.iter().find(|row| row.name == name);
+        let row = row.ok_or_else(|| InvalidFault::Name(name.to_owned()))?;
+        let fault = match value {
+            None => row.fault,
+            Some(given) => row.fault.with_value(given).ok_or_else(|| InvalidFault::Value {
+                name: row.name,
+                expected: if row.value.is_empty() { "no value" } else { row.value },
+                given: given.to_owned(),
+            })?,
+        };
+        let Some(span) = span else { return Ok(fault.into()) };
+        let invalid = || InvalidFault::Span(span.to_owned());
+        let (from, to) = span.split_once("..").ok_or_else(invalid)?;
+        let seconds = |text: &str| match text {
+            "" => Ok(None),
+            text => text.parse().map(|seconds| Some(Duration::from_secs(seconds))),
+        };
+        let from = seconds(from).map_err(|_| invalid())?.unwrap_or_default();
+        let to = seconds(to).map_err(|_| invalid())?;
+        if to.is_some_and(|to| to <= from) {
+            return Err(invalid());
+        }
+        Ok(Self { fault, from, to })
+    }
+}
+
+/// The faults of one simulation. Cheap to clone; all clones share the same faults.
 #[derive(Clone, Debug)]
 pub struct Faults {
     clock: WallClock,
@@ -18,43 +292,42 @@ pub struct Faults {
 
 #[derive(Clone, Copy, Debug)]
 struct Planned {
-    fault: PlannedFault,
+    fault: Fault,
     begins: Timestamp,
     ends: Option<Timestamp>,
 }
 
 impl Faults {
-    /// No fault yet. The clock tells when planned ones begin and end.
+    /// No fault yet. Planned ones follow `clock`.
     pub fn new(clock: WallClock) -> Self {
         Self { clock, planned: Arc::default() }
     }
 
-    /// Something goes wrong from now on, or, with a [`PlannedFault`], at its time. It takes the
-    /// place of one of the same name.
+    /// Adds a fault, from now on or at the time of a [`PlannedFault`], in place of one of the same
+    /// name.
     pub fn set(&self, fault: impl Into<PlannedFault>) {
-        let fault = fault.into();
+        let PlannedFault { fault, from, to } = fault.into();
         let now = self.clock.now();
         let after = |span: Duration| {
             let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
             now.saturating_add(span).unwrap_or(Timestamp::MAX)
         };
-        let (begins, ends) = (after(fault.from), fault.to.map(after));
-        let mut planned = self.lock();
-        planned.retain(|other| discriminant(&other.fault.fault) != discriminant(&fault.fault));
-        planned.push(Planned { fault, begins, ends });
+        let (begins, ends) = (after(from), to.map(after));
+        self.clear(fault);
+        self.lock().push(Planned { fault, begins, ends });
     }
 
-    /// Mends what goes wrong under this name, whatever its value.
+    /// Removes the fault of that name, whatever its value.
     pub fn clear(&self, fault: Fault) {
-        self.lock().retain(|other| discriminant(&other.fault.fault) != discriminant(&fault));
+        self.lock().retain(|other| discriminant(&other.fault) != discriminant(&fault));
     }
 
-    /// Mends everything.
+    /// Removes all faults.
     pub fn clear_all(&self) {
         self.lock().clear();
     }
 
-    /// What goes wrong at this moment.
+    /// The faults that are active now.
     pub fn active(&self) -> ActiveFaults {
         let now = self.clock.now();
         let is_active = |planned: &&Planned| {
@@ -62,7 +335,7 @@ impl Faults {
         };
         let planned = self.lock();
         let active = planned.iter().filter(is_active);
-        ActiveFaults(active.map(|planned| (planned.fault.fault, planned.begins)).collect())
+        ActiveFaults(active.map(|planned| (planned.fault, planned.begins)).collect())
     }
 
     /// A panic of another thread leaves the list whole, for it is changed in single steps.
@@ -71,26 +344,37 @@ impl Faults {
     }
 }
 
-/// What goes wrong at one moment, and since when.
+/// The faults that are active at one moment, and since when.
 #[derive(Clone, Debug, Default)]
 pub struct ActiveFaults(Vec<(Fault, Timestamp)>);
 
 impl ActiveFaults {
-    /// Whether exactly this goes wrong.
+    /// Whether exactly this fault is active.
     pub fn has(&self, fault: Fault) -> bool {
-        self.0.iter().any(|(active, _)| *active == fault)
+        self.since(fault).is_some()
     }
 
-    /// The value of a fault that carries one: `value(|fault| if let Fault::Slow(by) = fault ...)`.
-    pub fn value<T>(&self, of: impl Fn(Fault) -> Option<T>) -> Option<T> {
-        self.0.iter().find_map(|(active, _)| of(*active))
-    }
-
-    /// Since when exactly this goes wrong.
+    /// When exactly this fault began.
     pub fn since(&self, fault: Fault) -> Option<Timestamp> {
         self.0.iter().find(|(active, _)| *active == fault).map(|(_, since)| *since)
     }
+
+    /// The active faults.
+    pub fn iter(&self) -> impl Iterator<Item = Fault> {
+        self.0.iter().map(|(fault, _)| *fault)
+    }
 }
+
+/// The value of a fault, if it is active: `fault_value!(faults, Slow)`.
+macro_rules! fault_value {
+    ($faults:expr, $variant:ident) => {
+        $faults.iter().find_map(|fault| match fault {
+            $crate::sim::faults::Fault::$variant(value) => Some(value),
+            _ => None,
+        })
+    };
+}
+pub(super) use fault_value;
 
 #[cfg(test)]
 mod tests {
@@ -98,8 +382,50 @@ mod tests {
 
     use super::*;
 
+    #[track_caller]
+    fn check(text: &str, fault: Fault, from: u64, to: Option<u64>) {
+        let (from, to) = (Duration::from_secs(from), to.map(Duration::from_secs));
+        assert_eq!(text.parse(), Ok(PlannedFault { fault, from, to }), "{text}");
+    }
+
     #[test]
-    fn a_fault_shows_in_its_span_and_until_it_is_cleared() {
+    fn reads_name_value_and_time_span() {
+        check("silence", Fault::Silence, 0, None);
+        check("slow", Fault::Slow(Duration::from_secs(1)), 0, None);
+        check("slow=250", Fault::Slow(Duration::from_millis(250)), 0, None);
+        check("exception=4@30..90", Fault::Exception(4), 30, Some(90));
+        check("night@..5", Fault::Night, 0, Some(5));
+        check("close@5..", Fault::Close, 5, None);
+    }
+
+    #[test]
+    fn every_fault_of_the_table_can_be_written() {
+        for row in FAULTS {
+            let planned: PlannedFault = row.name.parse().unwrap();
+            assert_eq!((planned.fault, planned.fault.name()), (row.fault, row.name));
+            let with_value = format!("{}=7", row.name).parse::<PlannedFault>();
+            assert_eq!(with_value.is_ok(), !row.value.is_empty(), "{}", row.name);
+        }
+    }
+
+    #[track_caller]
+    fn check_refused(text: &str, says: &str) {
+        let error = text.parse::<PlannedFault>().unwrap_err().to_string();
+        assert!(error.contains(says), "{text}: {error}");
+    }
+
+    #[test]
+    fn refuses_other_texts_and_says_what_is_expected() {
+        check_refused("sloth", "no fault is called `sloth`; there are: wrong-byte-count, ");
+        check_refused("slow=fast", "`slow` takes MS, not `fast`");
+        check_refused("exception=256", "`exception` takes CODE, not `256`");
+        check_refused("night=1", "`night` takes no value, not `1`");
+        check_refused("night@5", "`5` is not a time span");
+        check_refused("night@9..9", "`9..9` is not a time span");
+    }
+
+    #[test]
+    fn a_fault_is_active_in_its_span_and_until_it_is_cleared() {
         let seconds = Arc::new(AtomicI64::new(1000));
         let faults = Faults::new(WallClock::from_fn({
             let seconds = Arc::clone(&seconds);
@@ -111,9 +437,7 @@ mod tests {
         let shows = |second| {
             seconds.store(second, Ordering::Relaxed);
             let active = faults.active();
-            let slow =
-                active.value(|fault| if let Fault::Slow(by) = fault { Some(by) } else { None });
-            (active.has(Fault::Silence), slow.map(|by| by.as_secs()))
+            (active.has(Fault::Silence), fault_value!(active, Slow).map(|by| by.as_secs()))
         };
         assert_eq!(shows(1000), (false, Some(2)));
         assert_eq!(shows(1010), (true, Some(2)));

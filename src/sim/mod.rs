@@ -1,35 +1,126 @@
-//! A plant that is not there: DTUs with a day's sun behind them, deterministic by seed, in the real
-//! wire format, with faults by name.
+//! A simulated plant: DTUs under a day's sun, deterministic by seed, in the real wire formats, with
+//! faults by name.
 //!
-//! It ships with the bridge: `simulate` is for those who test their own clients, `demo` for those
-//! who want to see the bridge work before they own a DTU. It knows nothing of the bridge's own
-//! client, so that a mistake in one is not hidden by the same mistake in the other.
+//! `simulate` serves one to test other clients; `demo` and `protocol = "simulated"` show the bridge
+//! at work without hardware. Nothing here uses the bridge's own client, so that a mistake in one is
+//! not hidden by the same mistake in the other.
 
-mod chance;
+mod plant_faults;
+mod random;
 mod sky;
 
-pub mod moment;
-
-pub mod plant;
-
-pub mod fault;
-
 pub mod faults;
-
-mod distortion;
-
-pub mod simulation;
-
-pub mod observed;
-
-mod delivery;
-
-pub mod conversation;
-
-pub mod server;
-
 pub mod modbus;
-
+pub mod moment;
+pub mod plant;
 pub mod protobuf;
+pub mod server;
+pub mod stats;
 
-pub mod builtin;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+
+use self::faults::{ActiveFaults, Fault, Faults};
+use self::modbus::Modbus;
+use self::moment::PlantMoment;
+use self::plant::{PlantShape, SimulatedPlant};
+use self::plant_faults::apply_plant_faults;
+use self::stats::ClientStats;
+use crate::clock::WallClock;
+use crate::tasks::Tasks;
+
+/// One simulated DTU: its plant, clock, faults and client statistics. Cheap to clone; all clones
+/// are the same DTU.
+#[derive(Clone, Debug)]
+pub struct Simulation {
+    plant: Arc<SimulatedPlant>,
+    clock: WallClock,
+    faults: Faults,
+    latency: Duration,
+    stats: ClientStats,
+}
+
+impl Simulation {
+    /// A DTU without faults that answers at once.
+    pub fn new(plant: SimulatedPlant, clock: WallClock) -> Self {
+        let faults = Faults::new(clock.clone());
+        let stats = ClientStats::default();
+        Self { plant: Arc::new(plant), clock, faults, latency: Duration::ZERO, stats }
+    }
+
+    /// The same DTU with this delay before each reply.
+    #[must_use]
+    pub fn with_latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// The plant behind the DTU.
+    pub fn plant(&self) -> &SimulatedPlant {
+        &self.plant
+    }
+
+    /// The faults; may be changed while the DTU is served.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// What the DTU's clients have done so far.
+    pub fn stats(&self) -> &ClientStats {
+        &self.stats
+    }
+
+    /// The delay before each reply.
+    pub fn latency(&self) -> Duration {
+        self.latency
+    }
+
+    /// The plant's time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The true state of the plant now, whatever the DTU reports.
+    pub fn truth(&self) -> PlantMoment {
+        self.plant.at(self.clock.now())
+    }
+
+    /// What the DTU reports of `truth` under these faults.
+    fn reported(&self, truth: PlantMoment, faults: &ActiveFaults) -> PlantMoment {
+        apply_plant_faults(truth, &self.plant, faults)
+    }
+
+    /// Whether the DTU is powered by its panels and they give nothing.
+    fn is_without_power(&self, faults: &ActiveFaults) -> bool {
+        faults.has(Fault::PanelPowered)
+            && self.reported(self.truth(), faults).inverters.iter().all(|inverter| !inverter.awake)
+    }
+}
+
+/// Starts the DTU of `protocol = "simulated"` on loopback for as long as `tasks` run, and returns
+/// its address.
+///
+/// Its serial numbers follow from `name`, so that they are unique and survive a restart. Its sun
+/// never sets, so that a demonstration at night shows something.
+pub async fn start_builtin(tasks: &Tasks, name: &str) -> io::Result<SocketAddr> {
+    let seed =
+        name.bytes().fold(1, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let shape = PlantShape {
+        inverters: 19,
+        ports_per_inverter: 2,
+        total_ports: Some(37),
+        seed,
+        dtu_index: 0,
+    };
+    let plant = SimulatedPlant::new(&shape).with_endless_day();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = listener.local_addr()?;
+    let simulation = Simulation::new(plant, WallClock::system());
+    tasks.spawn("simulated DTU", server::serve(listener, Modbus, simulation, tasks.stop()));
+    Ok(address)
+}

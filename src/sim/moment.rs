@@ -1,5 +1,4 @@
-//! What is true of a plant at one instant, whatever its DTU says about it: the ground truth of a
-//! test, and what a wire format is filled from.
+//! The state of a plant at one instant: the ground truth of a test, and the source of every reply.
 
 use jiff::Timestamp;
 
@@ -9,9 +8,9 @@ use crate::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
 /// One DTU and its inverters at one instant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlantMoment {
-    /// Which instant.
+    /// The instant.
     pub time: Timestamp,
-    /// The DTU in front of them.
+    /// The DTU.
     pub dtu_serial: DtuSerial,
     /// In the DTU's order.
     pub inverters: Vec<InverterMoment>,
@@ -20,13 +19,13 @@ pub struct PlantMoment {
 /// One inverter at one instant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InverterMoment {
-    /// Which inverter.
+    /// The inverter.
     pub serial: InverterSerial,
-    /// Whether it has sun enough to run; a sleeping one measures nothing.
+    /// Whether there is enough sun to run; a sleeping inverter measures nothing.
     pub awake: bool,
     /// 0 is none.
     pub alarm_code: u16,
-    /// How many alarms it has counted.
+    /// Alarms counted so far.
     pub alarm_count: u16,
     /// Mains side, phase to neutral.
     pub grid_voltage: Volts,
@@ -63,7 +62,7 @@ impl PlantMoment {
             .flat_map(|inverter| inverter.ports.iter().map(move |port| (inverter, port)))
     }
 
-    /// One port by its names.
+    /// One port.
     pub fn port(&self, serial: InverterSerial, number: u8) -> Option<&PortMoment> {
         self.ports()
             .find(|(inverter, port)| inverter.serial == serial && port.number == number)

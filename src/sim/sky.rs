@@ -1,5 +1,5 @@
-//! How much sun falls on a port, and what it adds up to. Both are one formula and its integral, so
-//! that a port's energy is what its power has delivered, to the watt hour and over years.
+//! The sunlight on a port and its sum over time: a formula and its integral, so that a port's energy
+//! is exactly what its power has delivered, over years.
 
 use std::f64::consts::{PI, TAU};
 
@@ -7,24 +7,24 @@ use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-use super::chance;
+use super::random::{random, random_share};
 
-/// The plant's counters count from this day; a plant of earlier years stands still.
+/// The plant's counters start on this day; before it, the plant stands still.
 const FIRST_DAY: Date = date(2020, 1, 1);
 
-/// Local time; the same all year round, for a simulated sun knows no seasons.
+/// Local time; there are no seasons.
 const SUNRISE_HOUR: f64 = 6.0;
 const SUNSET_HOUR: f64 = 20.0;
 const DAYLIGHT_HOURS: f64 = SUNSET_HOUR - SUNRISE_HOUR;
 
-/// How often clouds come by in a day, and how much light they take. Whole numbers above 1 shift
-/// light within the day and leave the day's sum as it is, on which `Sky::gathered` relies.
+/// How often clouds pass in a day, and how much light they take. Whole numbers above 1 shift light
+/// within the day and leave its sum unchanged, on which `Sky::gathered` relies.
 const CLOUDS: [(f64, f64); 3] = [(3.0, 0.2), (7.0, 0.15), (16.0, 0.05)];
 
 /// Waves of a sun that never sets: period in hours, amplitude.
 const WAVES: [(f64, f64); 2] = [(1.9, 0.2), (0.4, 0.05)];
 
-/// How many ordinary days' energy a day brings on which the sun does not set.
+/// The energy of an endless day, in ordinary days.
 const HIGH_SUN: f64 = 2.5;
 
 /// Below this share of a day's energy per hour (about a watt) inverters sleep.
@@ -35,16 +35,14 @@ const TWILIGHT: f64 = 0.0005;
 pub(super) struct Sky {
     pub(super) seed: u64,
     pub(super) timezone: TimeZone,
-    /// The sun stands high at any hour: for demonstrations.
-    pub(super) always_day: bool,
+    /// The sun never sets, for demonstrations.
+    pub(super) endless_day: bool,
 }
 
 impl Sky {
-    /// How fast a port gathers energy: shares of its daily energy per hour.
-    ///
-    /// `place` is where the port lies, in radians of the way of a cloud.
+    /// A port's power at `place`, in shares of its daily energy per hour.
     pub(super) fn rate(&self, now: Timestamp, place: f64) -> f64 {
-        if self.always_day {
+        if self.endless_day {
             let hours = hours_since_first_day(now);
             let waves: f64 = WAVES
                 .iter()
@@ -58,9 +56,9 @@ impl Sky {
         if rate < TWILIGHT { 0.0 } else { rate }
     }
 
-    /// What a port has gathered since the first day: whole daily energies, and a part of the next.
+    /// A port's energy since the first day: whole daily energies, and a part of the next.
     pub(super) fn gathered(&self, now: Timestamp, place: f64) -> (i64, f64) {
-        if self.always_day {
+        if self.endless_day {
             let hours = hours_since_first_day(now);
             let waves: f64 = WAVES
                 .iter()
@@ -86,14 +84,14 @@ impl Sky {
         LocalTime::from(now.to_zoned(self.timezone.clone()))
     }
 
-    /// Where the clouds of that day stand at sunrise.
+    /// The phase of each cloud at sunrise of that day.
     fn clouds(&self, day: i64, place: f64) -> [f64; 3] {
-        let day_seed = chance::draw(self.seed, day.unsigned_abs());
-        [0, 1, 2].map(|cloud| TAU * chance::share(day_seed, cloud) + place)
+        let day_seed = random(self.seed, day.unsigned_abs());
+        [0, 1, 2].map(|cloud| TAU * random_share(day_seed, cloud) + place)
     }
 }
 
-/// A day since `FIRST_DAY` and the share of its daylight that has elapsed.
+/// Days since `FIRST_DAY`, and the elapsed share of the day's daylight.
 struct LocalTime {
     day: i64,
     elapsed: f64,
@@ -111,7 +109,7 @@ impl From<Zoned> for LocalTime {
     }
 }
 
-/// Light at a moment of the day, between 0 and 1: a bell from sunrise to sunset, less the clouds.
+/// Light between 0 and 1: a bell from sunrise to sunset, less the clouds.
 fn light(elapsed: f64, clouds: &[f64; 3]) -> f64 {
     let shade: f64 = CLOUDS
         .iter()
@@ -137,7 +135,7 @@ fn light_until(elapsed: f64, clouds: &[f64; 3]) -> f64 {
     bell - shade
 }
 
-/// The integral of `light` over a whole day, which is the same on every day.
+/// The integral of `light` over a whole day, the same on every day.
 fn light_of_a_day() -> f64 {
     (1.0 - CLOUDS.iter().map(|(_, depth)| depth / 2.0).sum::<f64>()) / 2.0
 }
@@ -148,7 +146,7 @@ fn hours_since_first_day(now: Timestamp) -> f64 {
     now.duration_since(first).as_secs_f64() / 3600.0
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "`as` saturates, which is meant")]
+#[expect(clippy::cast_possible_truncation, reason = "`as` saturates as intended")]
 pub(super) fn whole(value: f64) -> i64 {
     value.floor() as i64
 }
@@ -157,13 +155,13 @@ pub(super) fn whole(value: f64) -> i64 {
 mod tests {
     use super::*;
 
-    fn sky(always_day: bool) -> Sky {
-        Sky { seed: 3, timezone: TimeZone::get("Europe/Berlin").unwrap(), always_day }
+    fn sky(endless_day: bool) -> Sky {
+        Sky { seed: 3, timezone: TimeZone::get("Europe/Berlin").unwrap(), endless_day }
     }
 
     #[track_caller]
-    fn check(always_day: bool, from: &str, to: &str) {
-        let sky = sky(always_day);
+    fn check(endless_day: bool, from: &str, to: &str) {
+        let sky = sky(endless_day);
         let (from, to): (Timestamp, Timestamp) = (from.parse().unwrap(), to.parse().unwrap());
         let gathered = |now| {
             let (days, part) = sky.gathered(now, 0.4);
@@ -179,16 +177,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gathered_is_the_integral_of_the_rate() {
-        for always_day in [false, true] {
-            check(always_day, "2026-08-22T04:00:00Z", "2026-08-22T09:13:30Z");
-            check(always_day, "2026-08-22T09:13:30Z", "2026-08-22T22:00:00Z");
-            check(always_day, "2026-10-24T11:00:00Z", "2026-10-26T11:00:00Z");
+    fn energy_is_the_integral_of_the_rate() {
+        for endless_day in [false, true] {
+            check(endless_day, "2026-08-22T04:00:00Z", "2026-08-22T09:13:30Z");
+            check(endless_day, "2026-08-22T09:13:30Z", "2026-08-22T22:00:00Z");
+            check(endless_day, "2026-10-24T11:00:00Z", "2026-10-26T11:00:00Z");
         }
     }
 
     #[test]
-    fn nothing_is_gathered_in_the_dark() {
+    fn there_is_no_power_in_the_dark() {
         for dark in ["2026-08-22T00:00:00Z", "2026-08-22T04:01:00Z", "2026-08-22T18:00:00Z"] {
             assert!(sky(false).rate(dark.parse().unwrap(), 0.0) == 0.0, "{dark}");
             assert!(sky(true).rate(dark.parse().unwrap(), 0.0) > 0.05, "{dark}");

@@ -1,7 +1,7 @@
 //! What fifty DTUs cost.
 
 use hoymiles_bridge::sim::plant::{PlantShape, SimulatedPlant};
-use hoymiles_bridge::sim::protobuf::Kind;
+use hoymiles_bridge::sim::protobuf::ProtobufOptions;
 
 use crate::support::bridge::Home;
 use crate::support::simulated::{PlantClock, SimulatedDtu, Speaks};
@@ -26,7 +26,8 @@ async fn fifty_protobuf_dtus_of_sixteen_ports_fit_into_forty_mebibytes() {
             ..PlantShape::default()
         };
         let is_new = index % 2 == 1;
-        let kind = Kind { encrypts: is_new, has_meter: is_new, ..Kind::default() };
+        let kind =
+            ProtobufOptions { encrypts: is_new, has_meter: is_new, ..ProtobufOptions::default() };
         let plant = SimulatedPlant::new(&shape);
         let dtu = SimulatedDtu::start(plant, &clock, Speaks::Protobuf(kind)).await;
         config += &dtu.dtu(&format!("DTU {index}"));

@@ -1,202 +1,225 @@
-//! A DTU-Pro on Modbus-TCP, byte for byte: its list of ports at 0x1000, its serial number at
-//! 0x2000, and a refusal of everything else.
+//! A DTU-Pro on Modbus-TCP: its list of ports at 0x1000, its serial number at 0x2000, and an exception
+//! for everything else.
 
-mod record;
+use std::ops::Range;
 
-mod registers;
+use bytes::{Buf, BufMut};
 
-mod wire;
+use super::Simulation;
+use super::faults::{ActiveFaults, Fault, fault_value};
+use super::moment::{InverterMoment, PlantMoment, PortMoment};
+use super::server::{NotARequest, WireProtocol};
+use crate::plant::units::Amperes;
 
-use self::registers::Registers;
-use self::wire::Request;
-use super::conversation::{Language, NotARequest};
-use super::fault::Fault;
-use super::faults::ActiveFaults;
-use super::simulation::Simulation;
+/// The largest list of a DTU-Pro (technical note on Modbus V1.2).
+pub const MAX_PORTS: usize = 99;
 
-/// The one exception that a DTU knows (technical note on Modbus V1.2).
+const READ_HOLDING_REGISTERS: u8 = 3;
+const EXCEPTION: u8 = 0x80;
+
+/// The only exception of a DTU-Pro (technical note on Modbus V1.2).
 const ILLEGAL_FUNCTION: u8 = 1;
 
-/// The most registers of one read, by the Modbus specification.
-const MOST_REGISTERS: u16 = 125;
+/// Registers in one read, by the Modbus specification.
+const MAX_REGISTERS: u16 = 125;
 
-/// A DTU-Pro's list holds no more (technical note on Modbus V1.2).
-pub const MOST_PORTS: usize = 99;
+/// Transaction, protocol, length.
+const PREFIX_LENGTH: usize = 6;
+
+/// Unit, function and up to 252 more bytes (Modbus messaging on TCP/IP, section 4.1).
+const MAX_LENGTH: usize = 254;
+
+/// The list of ports; addresses count bytes, although each register holds two.
+const LIST: Range<u16> = 0x1000..0x2000;
+const DTU_SERIAL: u16 = 0x2000;
+
+const RECORD_LENGTH: usize = 40;
+
+/// The first byte of a real DTU's records, and of `OpenDTU`'s.
+const DATA_TYPE: u8 = 0x0c;
+const OPEN_DTU_DATA_TYPE: u8 = 0x3c;
+
+/// `OpenDTU`'s alarm code for an inverter that it does not reach.
+const OPEN_DTU_UNREACHABLE: u16 = 130;
+
+/// Byte 33 of every record, including the one that ends the list.
+const CONSTANT: u8 = 0x07;
+
+const STATUS_PRODUCING: u16 = 3;
 
 /// Modbus-TCP as a DTU-Pro speaks it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Modbus;
 
-impl Language for Modbus {
-    fn request_length(&self, begun: &[u8]) -> Result<Option<usize>, NotARequest> {
-        wire::request_length(begun)
+impl WireProtocol for Modbus {
+    fn request_length(&self, mut received: &[u8]) -> Result<Option<usize>, NotARequest> {
+        let (Ok(_transaction), Ok(protocol), Ok(length)) =
+            (received.try_get_u16(), received.try_get_u16(), received.try_get_u16())
+        else {
+            return Ok(None);
+        };
+        let length = usize::from(length);
+        if protocol != 0 || !(2..=MAX_LENGTH).contains(&length) {
+            return Err(NotARequest);
+        }
+        Ok(Some(PREFIX_LENGTH + length))
     }
 
     fn reply(&self, request: &[u8], simulation: &Simulation, faults: &ActiveFaults) -> Vec<u8> {
         let request = Request::from(request);
-        let refused = faults
-            .value(|fault| if let Fault::Exception(code) = fault { Some(code) } else { None });
-        if let Some(code) = refused {
-            return request.refusal(code);
+        if let Some(code) = fault_value!(faults, Exception) {
+            return request.exception(code);
         }
         let Some(data) = read(&request, simulation, faults) else {
-            return request.refusal(ILLEGAL_FUNCTION);
+            return request.exception(ILLEGAL_FUNCTION);
         };
-        let stated =
-            faults.value(
-                |fault| if let Fault::WrongByteCount(count) = fault { Some(count) } else { None },
-            );
-        request.reply(&data, stated)
+        request.reply(&data, fault_value!(faults, WrongByteCount))
     }
 }
 
-/// The bytes that the request asks for; `None` if a DTU has no such registers.
+/// A complete request.
+#[derive(Clone, Debug)]
+struct Request {
+    transaction: u16,
+    unit: u8,
+    function: u8,
+    body: Vec<u8>,
+}
+
+impl From<&[u8]> for Request {
+    /// Missing bytes read as 0.
+    fn from(mut frame: &[u8]) -> Self {
+        let transaction = frame.try_get_u16().unwrap_or_default();
+        let _protocol = frame.try_get_u16();
+        let _length = frame.try_get_u16();
+        let unit = frame.try_get_u8().unwrap_or_default();
+        let function = frame.try_get_u8().unwrap_or_default();
+        Self { transaction, unit, function, body: frame.to_vec() }
+    }
+}
+
+impl Request {
+    /// Address and number of the registers to read; `None` if it is another request.
+    fn registers(&self) -> Option<(u16, u16)> {
+        let mut body = self.body.as_slice();
+        if self.function != READ_HOLDING_REGISTERS || body.len() != 4 {
+            return None;
+        }
+        Some((body.try_get_u16().ok()?, body.try_get_u16().ok()?))
+    }
+
+    /// The reply with `data`; `stated_length` is for a DTU that miscounts.
+    fn reply(&self, data: &[u8], stated_length: Option<u8>) -> Vec<u8> {
+        let length = u8::try_from(data.len()).unwrap_or(u8::MAX);
+        let mut body = vec![self.function, stated_length.unwrap_or(length)];
+        body.extend_from_slice(data);
+        self.frame(&body)
+    }
+
+    fn exception(&self, code: u8) -> Vec<u8> {
+        self.frame(&[self.function | EXCEPTION, code])
+    }
+
+    fn frame(&self, body: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::with_capacity(PREFIX_LENGTH + 1 + body.len());
+        frame.put_u16(self.transaction);
+        frame.put_u16(0);
+        frame.put_u16(u16::try_from(1 + body.len()).unwrap_or(u16::MAX));
+        frame.put_u8(self.unit);
+        frame.extend_from_slice(body);
+        frame
+    }
+}
+
+/// The requested bytes; `None` if a DTU has no such registers.
 fn read(request: &Request, simulation: &Simulation, faults: &ActiveFaults) -> Option<Vec<u8>> {
-    let (address, count) = request.read_registers()?;
-    if !(1..=MOST_REGISTERS).contains(&count) {
+    let (address, count) = request.registers()?;
+    if !(1..=MAX_REGISTERS).contains(&count) {
         return None;
     }
-    let registers = Registers { belief: simulation.belief(faults), faults };
-    registers.read(address, 2 * usize::from(count))
+    let length = 2 * usize::from(count);
+    let plant = simulation.reported(simulation.truth(), faults);
+    if LIST.contains(&address) {
+        return read_list(&plant, usize::from(address - LIST.start), length, faults);
+    }
+    let start = usize::from(address.checked_sub(DTU_SERIAL)?);
+    plant.dtu_serial.bytes().get(start..start + length).map(<[u8]>::to_vec)
+}
+
+fn read_list(
+    plant: &PlantMoment,
+    address: usize,
+    length: usize,
+    faults: &ActiveFaults,
+) -> Option<Vec<u8>> {
+    if faults.has(Fault::NotMapped) {
+        return Some(Vec::new());
+    }
+    let (data_type, start) = if faults.has(Fault::WordAddressed) {
+        (OPEN_DTU_DATA_TYPE, 2 * address)
+    } else {
+        (DATA_TYPE, address)
+    };
+    let ports = plant.ports().take(MAX_PORTS);
+    let mut list: Vec<u8> =
+        ports.flat_map(|(inverter, port)| record(data_type, inverter, port)).collect();
+    let ports_end = list.len();
+    while list.len() < LIST.len() {
+        list.extend(null_record(data_type));
+    }
+    list.truncate(LIST.len());
+    let mut data = list.get(start..start + length)?.to_vec();
+    let is_null_record = start >= ports_end && length == RECORD_LENGTH;
+    if is_null_record && faults.has(Fault::LongNullRecord) {
+        data.resize(2 * RECORD_LENGTH, 0);
+    }
+    Some(data)
+}
+
+/// The record of one port, in the order of the technical note.
+fn record(data_type: u8, inverter: &InverterMoment, port: &PortMoment) -> Vec<u8> {
+    let status = if inverter.awake { STATUS_PRODUCING } else { 0 };
+    let unreachable = !inverter.awake && data_type == OPEN_DTU_DATA_TYPE;
+    let alarm_code = if unreachable { OPEN_DTU_UNREACHABLE } else { inverter.alarm_code };
+    let mut record = Vec::with_capacity(RECORD_LENGTH);
+    record.put_u8(data_type);
+    record.put_slice(&inverter.serial.bytes());
+    record.put_u8(port.number);
+    record.put_u16(unsigned(port.pv_voltage.steps()));
+    record.put_u16(current(inverter, port.pv_current));
+    record.put_u16(unsigned(inverter.grid_voltage.steps()));
+    record.put_u16(unsigned(inverter.grid_frequency.steps()));
+    record.put_u16(unsigned(port.pv_power.steps()));
+    record.put_u16(u16::try_from(port.today.get()).unwrap_or(u16::MAX));
+    record.put_u32(u32::try_from(port.total.get()).unwrap_or(u32::MAX));
+    record.put_i16(i16::try_from(inverter.temperature.steps()).unwrap_or_default());
+    record.put_u16(status);
+    record.put_u16(alarm_code);
+    record.put_u16(inverter.alarm_count);
+    record.put_u8(inverter.awake.into());
+    record.put_u8(CONSTANT);
+    record.resize(RECORD_LENGTH, 0);
+    record
+}
+
+/// The record that ends the list.
+fn null_record(data_type: u8) -> Vec<u8> {
+    let mut record = vec![data_type];
+    record.resize(33, 0);
+    record.push(CONSTANT);
+    record.resize(RECORD_LENGTH, 0);
+    record
+}
+
+/// Inverters of the MI series, whose serial numbers begin with 10, count tenths and cut the rest.
+fn current(inverter: &InverterMoment, current: Amperes) -> u16 {
+    let is_mi = inverter.serial.prefix() >> 8 == 0x10;
+    unsigned(if is_mi { current.steps() / 10 } else { current.steps() })
+}
+
+fn unsigned(steps: i32) -> u16 {
+    u16::try_from(steps.max(0)).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use jiff::Timestamp;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-    use tokio::time::Instant;
-
-    use super::*;
-    use crate::clock::WallClock;
-    use crate::sim::conversation::{Ending, converse};
-    use crate::sim::plant::{PlantShape, SimulatedPlant};
-
-    const NOON: &str = "2026-08-22T12:00:00Z";
-
-    /// Two inverters of two ports and one of one, at `time`.
-    fn dtu(time: &str, faults: &[&str]) -> Simulation {
-        let (inverters, ports_per_inverter, total_ports) = (3, 2, Some(5));
-        let shape =
-            PlantShape { inverters, ports_per_inverter, total_ports, ..PlantShape::default() };
-        let time: Timestamp = time.parse().unwrap();
-        let simulation =
-            Simulation::new(SimulatedPlant::new(&shape), WallClock::from_fn(move || time));
-        for fault in faults {
-            simulation.faults().set(fault.parse::<crate::sim::fault::PlannedFault>().unwrap());
-        }
-        simulation
-    }
-
-    fn request(address: u16, count: u16) -> Vec<u8> {
-        let [address, count] = [address.to_be_bytes(), count.to_be_bytes()];
-        [&[0, 7, 0, 0, 0, 6, 1, 3], &address[..], &count].concat()
-    }
-
-    /// What follows the unit identifier in the reply to a read.
-    fn reply(dtu: &Simulation, address: u16, count: u16) -> Vec<u8> {
-        let faults = dtu.faults().active();
-        let reply = Modbus.reply(&request(address, count), dtu, &faults);
-        let (header, body) = reply.split_at(7);
-        let length = u8::try_from(body.len() + 1).unwrap();
-        assert_eq!(header, [0, 7, 0, 0, 0, length, 1]);
-        body.to_vec()
-    }
-
-    fn data(dtu: &Simulation, address: u16, count: u16) -> Vec<u8> {
-        let body = reply(dtu, address, count);
-        assert_eq!(body[..2], [3, u8::try_from(2 * count).unwrap()]);
-        body[2..].to_vec()
-    }
-
-    fn port_record(dtu: &Simulation, index: u16) -> Vec<u8> {
-        data(dtu, 0x1000 + 40 * index, 20)
-    }
-
-    #[test]
-    fn ports_stand_one_behind_the_other_and_end_with_an_empty_record() {
-        let dtu = dtu(NOON, &[]);
-        let truth = dtu.truth();
-        for ((inverter, port), index) in truth.ports().zip(0..) {
-            let bytes = port_record(&dtu, index);
-            assert_eq!(bytes, record::of_port(record::DATA_TYPE, inverter, port));
-        }
-        assert_eq!(port_record(&dtu, 5), record::of_nothing(record::DATA_TYPE));
-        assert_eq!(port_record(&dtu, 99), record::of_nothing(record::DATA_TYPE));
-    }
-
-    #[test]
-    fn several_records_and_parts_of_them_can_be_read_at_once() {
-        let dtu = dtu(NOON, &[]);
-        let six: Vec<u8> = (0..6).flat_map(|index| port_record(&dtu, index)).collect();
-        assert_eq!(data(&dtu, 0x1000, 120), six);
-        assert_eq!(data(&dtu, 0x1000 + 41, 64), six[41..169]);
-        assert_eq!(data(&dtu, 0x2000, 3), dtu.plant().dtu_serial().bytes());
-    }
-
-    #[test]
-    fn what_a_dtu_does_not_have_is_refused() {
-        let dtu = dtu(NOON, &[]);
-        for (address, count) in
-            [(0x0fff, 1), (0x1000, 0), (0x1000, 126), (0x1ff0, 20), (0x2000, 4), (0xc000, 1)]
-        {
-            assert_eq!(reply(&dtu, address, count), [0x83, 1], "{address:#x}, {count}");
-        }
-        let mut input_registers = request(0x1000, 20);
-        input_registers[7] = 4;
-        let faults = dtu.faults().active();
-        assert_eq!(Modbus.reply(&input_registers, &dtu, &faults)[7..], [0x84, 1]);
-    }
-
-    #[test]
-    fn a_list_holds_99_ports() {
-        let shape = PlantShape { inverters: 30, ..PlantShape::default() };
-        let clock = WallClock::from_fn(|| NOON.parse().unwrap());
-        let dtu = Simulation::new(SimulatedPlant::new(&shape), clock);
-        assert_eq!(port_record(&dtu, 98)[1], 0x11);
-        assert_eq!(port_record(&dtu, 99), record::of_nothing(record::DATA_TYPE));
-    }
-
-    #[test]
-    fn faults_of_the_protocol_show_in_the_bytes() {
-        let whole = reply(&dtu(NOON, &[]), 0x1000, 20);
-        let wrong = reply(&dtu(NOON, &["wrong-byte-count"]), 0x1000, 20);
-        assert_eq!((wrong[1], &wrong[2..]), (255, &whole[2..]));
-        let long = reply(&dtu(NOON, &["long-null-record"]), 0x1000 + 5 * 40, 20);
-        assert_eq!(long[1], 80);
-        assert_eq!(long[2..42], record::of_nothing(record::DATA_TYPE));
-        assert_eq!(long[42..], [0; 40]);
-        assert_eq!(reply(&dtu(NOON, &["long-null-record"]), 0x1000, 20), whole);
-        let empty = dtu(NOON, &["empty-list"]);
-        assert_eq!(port_record(&empty, 0), record::of_nothing(record::DATA_TYPE));
-        assert_eq!(reply(&dtu(NOON, &["not-mapped"]), 0x1000, 20), [3, 0]);
-        assert_eq!(reply(&dtu(NOON, &["exception=4"]), 0x1000, 20), [0x83, 4]);
-    }
-
-    #[test]
-    fn open_dtu_counts_registers() {
-        let (dtu, open_dtu) = (dtu(NOON, &[]), dtu(NOON, &["word-addressed"]));
-        let second = data(&open_dtu, 0x1000 + 20, 20);
-        assert_eq!(second[0], 0x3c);
-        assert_eq!(second[1..], port_record(&dtu, 1)[1..]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_takes_as_long_as_the_latency_says() {
-        let dtu = dtu(NOON, &[]).with_latency(Duration::from_millis(150));
-        let (mut client, mut server) = duplex(256);
-        let asking = async {
-            let begun = Instant::now();
-            for index in 0..6 {
-                client.write_all(&request(0x1000 + 40 * index, 20)).await.unwrap();
-                client.read_exact(&mut [0; 49]).await.unwrap();
-            }
-            drop::<DuplexStream>(client);
-            begun.elapsed()
-        };
-        let (elapsed, ending) = tokio::join!(asking, converse(&mut server, &Modbus, &dtu));
-        assert_eq!((elapsed, ending), (Duration::from_millis(900), Ending::Close));
-        assert_eq!(dtu.observed().counts().replies, 6);
-    }
-}
+mod tests;

@@ -1,32 +1,34 @@
-//! Frames as a DTU reads and writes them: ten bytes of header, a payload, and an authentication tag
-//! that neither length nor checksum covers.
+//! Frames and encryption as a DTU has them: a header of ten bytes, a payload, and an authentication
+//! tag that neither length nor checksum covers; AES-128-GCM with a key that changes at each start.
 
 use bytes::{Buf, BufMut};
+use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::digest::{SHA256, digest};
 
-use crate::sim::conversation::NotARequest;
+use crate::sim::server::NotARequest;
 
 const MAGIC: &[u8] = b"HM";
 const HEADER: usize = 10;
 const TAG: usize = 16;
 
-/// Asks for app info.
+/// Requests app info.
 pub(super) const APP_INFO: u16 = 0xA301;
-/// A sign of life.
+/// Heartbeat.
 pub(super) const HEARTBEAT: u16 = 0xA302;
-/// Tells the DTU to do something.
+/// A command to the DTU.
 pub(super) const COMMAND: u16 = 0xA305;
-/// Asks for one packet of the present values.
+/// Requests one packet of the present values.
 pub(super) const REAL_DATA: u16 = 0xA311;
 
-/// What an answer's command is less than its request's.
+/// An answer's command is smaller than its request's by this.
 pub(super) const ANSWER: u16 = 0x0100;
 
-/// Commands that travel in clear text even if the DTU encrypts.
+/// Commands that are never encrypted.
 pub(super) const fn is_clear(command: u16) -> bool {
     matches!(command, APP_INFO | HEARTBEAT | 0xA201 | 0xA202) || is_extended(command)
 }
 
-/// Those of the hybrid inverters' gateways, which have a longer header.
+/// Commands of the hybrid inverters' gateways, with a longer header.
 const fn is_extended(command: u16) -> bool {
     matches!(command >> 8, 0xDB | 0xC3)
 }
@@ -36,18 +38,19 @@ const fn is_extended(command: u16) -> bool {
 pub(super) struct Frame<'a> {
     pub(super) command: u16,
     pub(super) sequence: u16,
-    /// Cipher text, if there is a tag.
+    /// Encrypted if there is a tag.
     pub(super) payload: &'a [u8],
     /// Sixteen bytes or none.
     pub(super) tag: &'a [u8],
 }
 
-/// How long the frame is that these bytes begin, its tag included; `None` if they are too few.
-pub(super) fn length(begun: &[u8], encrypts: bool) -> Result<Option<usize>, NotARequest> {
-    if begun.iter().zip(MAGIC).any(|(got, magic)| got != magic) {
+/// The length of the frame that starts with these bytes, including its tag; `None` if they are too
+/// few.
+pub(super) fn length(received: &[u8], encrypts: bool) -> Result<Option<usize>, NotARequest> {
+    if received.iter().zip(MAGIC).any(|(got, magic)| got != magic) {
         return Err(NotARequest);
     }
-    let Some(Header { command, length, .. }) = Header::read(begun) else { return Ok(None) };
+    let Some(Header { command, length, .. }) = Header::read(received) else { return Ok(None) };
     if length < HEADER {
         return Err(NotARequest);
     }
@@ -82,8 +85,8 @@ impl Header {
     }
 }
 
-/// The bytes of a frame; `tag` is empty where nothing is encrypted.
-pub(super) fn written(command: u16, sequence: u16, payload: &[u8], tag: &[u8]) -> Vec<u8> {
+/// The bytes of a frame; `tag` is empty unless it is encrypted.
+pub(super) fn encode(command: u16, sequence: u16, payload: &[u8], tag: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(HEADER + payload.len() + tag.len());
     frame.put_slice(MAGIC);
     frame.put_u16(command);
@@ -95,7 +98,7 @@ pub(super) fn written(command: u16, sequence: u16, payload: &[u8], tag: &[u8]) -
     frame
 }
 
-/// CRC-16 as Modbus-RTU has it.
+/// CRC-16 of Modbus-RTU.
 fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0xFFFF, |crc, byte| {
         (0..8).fold(
@@ -107,8 +110,58 @@ fn crc16(bytes: &[u8]) -> u16 {
     })
 }
 
+/// The key of one start.
+pub(super) struct Cipher {
+    enc_rand: [u8; 16],
+    key: LessSafeKey,
+}
+
+impl Cipher {
+    pub(super) fn new(enc_rand: [u8; 16]) -> Option<Self> {
+        let hash = sha256_three_times(&enc_rand);
+        let key = UnboundKey::new(&AES_128_GCM, hash.get(..16)?).ok()?;
+        Some(Self { enc_rand, key: LessSafeKey::new(key) })
+    }
+
+    /// The encrypted message, and its tag.
+    pub(super) fn seal(
+        &self,
+        command: u16,
+        sequence: u16,
+        message: Vec<u8>,
+    ) -> Option<(Vec<u8>, Vec<u8>)> {
+        let (nonce, aad) = self.nonce(command, sequence)?;
+        let mut text = message;
+        let tag = self.key.seal_in_place_separate_tag(nonce, Aad::from(aad), &mut text).ok()?;
+        Some((text, tag.as_ref().to_vec()))
+    }
+
+    /// The message; `None` if it was not encrypted with this key.
+    pub(super) fn open(&self, frame: &Frame<'_>) -> Option<Vec<u8>> {
+        let (nonce, aad) = self.nonce(frame.command, frame.sequence)?;
+        let mut text = [frame.payload, frame.tag].concat();
+        let length = self.key.open_in_place(nonce, Aad::from(aad), &mut text).ok()?.len();
+        text.truncate(length);
+        Some(text)
+    }
+
+    /// The nonce and the authenticated data, little-endian.
+    fn nonce(&self, command: u16, sequence: u16) -> Option<(Nonce, [u8; 4])> {
+        let [[a, b], [c, d]] = [command.to_le_bytes(), sequence.to_le_bytes()];
+        let aad = [a, b, c, d];
+        let hash = sha256_three_times(&[&aad, &self.enc_rand[..]].concat());
+        Some((Nonce::try_assume_unique_for_key(hash.get(20..)?).ok()?, aad))
+    }
+}
+
+fn sha256_three_times(bytes: &[u8]) -> Vec<u8> {
+    (0..3).fold(bytes.to_vec(), |bytes, _| digest(&SHA256, &bytes).as_ref().to_vec())
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     /// A frame that the vendor's app sent to a DTU-Pro.
@@ -118,22 +171,46 @@ mod tests {
     ];
 
     #[test]
-    fn a_captured_frame_is_read_and_written() {
+    fn reads_and_writes_a_captured_frame() {
         let frame = Frame::read(&CAPTURED).unwrap();
         assert_eq!((frame.command, frame.sequence, frame.payload.len()), (COMMAND, 1, 16));
-        assert_eq!(written(COMMAND, 1, frame.payload, &[]), CAPTURED);
+        assert_eq!(encode(COMMAND, 1, frame.payload, &[]), CAPTURED);
         let mut damaged = CAPTURED;
         damaged[12] ^= 1;
         assert!(Frame::read(&damaged).is_none());
     }
 
     #[test]
-    fn a_frame_is_as_long_as_its_header_and_its_secrecy_say() {
+    fn length_follows_from_header_and_encryption() {
         assert_eq!(length(&CAPTURED[..9], false), Ok(None));
         assert_eq!(length(&CAPTURED, false), Ok(Some(26)));
         assert_eq!(length(&CAPTURED, true), Ok(Some(42)));
         assert_eq!(length(b"HM\xA3\x01\0\0\0\0\0\x0A", true), Ok(Some(10)));
         assert_eq!(length(b"HM\xA3\x01\0\0\0\0\0\x09", true), Err(NotARequest));
         assert_eq!(length(b"HTTP", true), Err(NotARequest));
+    }
+
+    fn bytes(hex: &Value) -> Vec<u8> {
+        let hex = hex.as_str().unwrap();
+        let pairs = (0..hex.len()).step_by(2);
+        pairs.map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn decrypts_and_encrypts_the_known_reply() {
+        let file: Value =
+            serde_json::from_str(include_str!("../../../tests/vectors/protobuf.json")).unwrap();
+        let named = |vector: &&Value| vector["name"] == "realdata_new_reply_encrypted";
+        let vector = file["vectors"].as_array().unwrap().iter().find(named).unwrap();
+        let reply = bytes(&vector["hex"]);
+        let cipher = Cipher::new(bytes(&vector["enc_rand"]).try_into().unwrap()).unwrap();
+        let frame = Frame::read(&reply).unwrap();
+        let message = cipher.open(&frame).unwrap();
+        let serial = vector["decoded"]["device_serial_number"].as_str().unwrap();
+        assert!(message.windows(12).any(|window| window == serial.as_bytes()));
+        let (text, tag) = cipher.seal(frame.command, frame.sequence, message).unwrap();
+        assert_eq!(encode(frame.command, frame.sequence, &text, &tag), reply);
+        let other = Cipher::new([0; 16]).unwrap();
+        assert!(other.open(&frame).is_none());
     }
 }

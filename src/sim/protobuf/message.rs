@@ -1,5 +1,4 @@
-//! Protobuf messages, field by field: written by number as the protocol's tables have them, without
-//! the bridge's own description of them.
+//! Protobuf messages field by field, independent of the bridge's own description of them.
 
 use bytes::BufMut;
 
@@ -8,12 +7,12 @@ const EIGHT_BYTES: u64 = 1;
 const LENGTH: u64 = 2;
 const FOUR_BYTES: u64 = 5;
 
-/// A message that is being written.
+/// A message under construction.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Message(Vec<u8>);
 
 impl Message {
-    /// Adds a number; a zero is left out, as everywhere in proto3.
+    /// Adds a number; zero is left out, as in all of proto3.
     pub(super) fn int(mut self, field: u64, value: impl Into<i64>) -> Self {
         let value = value.into();
         if value != 0 {
@@ -23,7 +22,7 @@ impl Message {
         self
     }
 
-    /// Adds a text or bytes; none are left out.
+    /// Adds text or bytes unless empty.
     pub(super) fn bytes(mut self, field: u64, value: &[u8]) -> Self {
         if !value.is_empty() {
             self.delimited(field, value);
@@ -31,18 +30,18 @@ impl Message {
         self
     }
 
-    /// Adds a message within this one.
+    /// Adds an embedded message.
     pub(super) fn message(mut self, field: u64, value: &Self) -> Self {
         self.delimited(field, &value.0);
         self
     }
 
-    /// Its length on the wire.
+    /// The encoded length.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// As it goes on the wire.
+    /// The encoded message.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.0
     }
@@ -68,7 +67,7 @@ impl Message {
     }
 }
 
-/// The number in a field of a received message, 0 if it has none; `None` if it is no message.
+/// The number in a field of a received message, 0 if it is missing; `None` if the message is invalid.
 pub(super) fn int_of(mut message: &[u8], field: u64) -> Option<u64> {
     let mut found = 0;
     while !message.is_empty() {
@@ -110,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_written_as_the_wire_format_has_them() {
+    fn encodes_fields() {
         let inner = Message::default().int(1, 0).int(2, 300);
         let message = Message::default().int(1, -1).bytes(2, b"HM").message(3, &inner);
         let minus_one = [&[0x08][..], &[0xFF; 9], &[0x01]].concat();
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_found_behind_other_fields() {
+    fn finds_a_number_behind_other_fields() {
         let message = Message::default().bytes(1, b"text").int(2, 33).int(4, 300).into_bytes();
         assert_eq!([2, 3, 4].map(|field| int_of(&message, field)), [Some(33), Some(0), Some(300)]);
         assert_eq!(int_of(&message[..message.len() - 1], 2), None);

@@ -5,7 +5,7 @@ mod scene;
 
 use std::time::Duration;
 
-use hoymiles_bridge::sim::fault::Fault;
+use hoymiles_bridge::sim::faults::Fault;
 use hoymiles_bridge::snapshot::state::DtuStatus;
 
 use self::scene::{NAMES, Scene};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use hoymiles_bridge::sim::fault::Fault;
+use hoymiles_bridge::sim::faults::Fault;
 use hoymiles_bridge::sim::plant::{PlantShape, SimulatedPlant};
-use hoymiles_bridge::sim::protobuf::Kind;
+use hoymiles_bridge::sim::protobuf::ProtobufOptions;
 use hoymiles_bridge::snapshot::state::DtuStatus;
 
 use super::auditor::Auditor;
@@ -32,12 +32,19 @@ impl Scene {
         let clock = PlantClock::running(START, MINUTE);
         let plant = |seed, inverters, ports_per_inverter| {
             let shape = PlantShape { inverters, ports_per_inverter, seed, ..PlantShape::default() };
-            SimulatedPlant::new(&shape).where_it_is_always_day()
+            SimulatedPlant::new(&shape).with_endless_day()
         };
         let plants = [plant(1, 3, 2), plant(2, 3, 4), plant(3, 2, 6).with_three_phases()];
-        let plain = Speaks::Protobuf(Kind { blocks_per_packet: 4, ..Kind::default() });
-        let kind =
-            Kind { encrypts: true, has_meter: true, blocks_per_packet: 4, ..Kind::default() };
+        let plain = Speaks::Protobuf(ProtobufOptions {
+            blocks_per_packet: 4,
+            ..ProtobufOptions::default()
+        });
+        let kind = ProtobufOptions {
+            encrypts: true,
+            has_meter: true,
+            blocks_per_packet: 4,
+            ..ProtobufOptions::default()
+        };
         let [pro, lite, hmt] = plants.clone();
         let dtus = [
             SimulatedDtu::start(pro, &clock, Speaks::Modbus).await,
@@ -60,7 +67,7 @@ impl Scene {
         let news = || async {
             let [one, two, three] = &*dtus;
             let asked = |dtu: &SimulatedDtu| {
-                let observed = dtu.simulation.observed().clone();
+                let observed = dtu.simulation.stats().clone();
                 async move {
                     let before = observed.counts();
                     observed.wait_until(|counts| *counts != before).await
@@ -168,7 +175,7 @@ impl Scene {
             }
         }
         for dtu in &self.dtus {
-            let counts = dtu.simulation.observed().counts();
+            let counts = dtu.simulation.stats().counts();
             assert!(counts.shortest_pause >= Some(GAP), "{counts:?}");
         }
         self.house.stop().await;

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hoymiles_bridge::sim::fault::Fault;
+use hoymiles_bridge::sim::faults::Fault;
 use hoymiles_bridge::sim::plant::{PlantShape, SimulatedPlant};
-use hoymiles_bridge::sim::protobuf::Kind;
+use hoymiles_bridge::sim::protobuf::ProtobufOptions;
 use serde_json::Value;
 
 use super::{OFFLINE, ONLINE};
@@ -89,7 +89,8 @@ async fn a_night_and_a_restart_in_it_leave_energies_and_documents_as_they_are() 
         return;
     }
     let clock = PlantClock::at("2026-06-10T19:40:00Z");
-    let kind = Kind { refresh: Duration::ZERO, has_meter: true, ..Kind::default() };
+    let kind =
+        ProtobufOptions { refresh: Duration::ZERO, has_meter: true, ..ProtobufOptions::default() };
     let mut barn = SimulatedDtu::start(plant(1), &clock, Speaks::Modbus).await;
     let three_phases = plant(2).with_three_phases();
     let mut roof = SimulatedDtu::start(three_phases, &clock, Speaks::Protobuf(kind)).await;

@@ -1,4 +1,4 @@
-//! The real process with DTUs of both languages, one of them encrypted and with a meter.
+//! The real process with DTUs of both protocols, one of them encrypted and with an energy meter.
 
 pub(crate) mod night;
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hoymiles_bridge::entities::{self, Given, Subject};
 use hoymiles_bridge::sim::plant::{PlantShape, SimulatedPlant};
-use hoymiles_bridge::sim::protobuf::Kind;
+use hoymiles_bridge::sim::protobuf::ProtobufOptions;
 use serde_json::Value;
 
 use crate::support::bridge::{Home, output};
@@ -20,15 +20,15 @@ fn plant(seed: u64, inverters: usize, ports_per_inverter: usize) -> SimulatedPla
     SimulatedPlant::new(&shape)
 }
 
-fn encrypted_with_meter() -> Kind {
-    Kind { encrypts: true, has_meter: true, ..Kind::default() }
+fn encrypted_with_meter() -> ProtobufOptions {
+    ProtobufOptions { encrypts: true, has_meter: true, ..ProtobufOptions::default() }
 }
 
 fn sum(inverters: &[Value], key: &str) -> f64 {
     inverters.iter().map(|inverter| inverter[key].as_f64().unwrap()).sum()
 }
 
-/// What is served of the DTU of that name is the truth of its plant, to the last digit.
+/// What is served for that DTU is the truth of its plant, to the last digit.
 #[track_caller]
 fn check_truth(served: &Value, name: &str, dtu: &SimulatedDtu) {
     let truth = dtu.simulation.truth();
@@ -58,10 +58,10 @@ fn port_count(inverters: &Value) -> usize {
 }
 
 #[tokio::test]
-async fn one_house_reads_both_languages_and_tells_everybody_the_same() {
+async fn serves_and_pushes_the_same_values_of_both_protocols() {
     // The plants' time stands, so that the truth is the same whenever it is read.
     let clock = PlantClock::at(NOON);
-    let wlite = Kind::default();
+    let wlite = ProtobufOptions::default();
     let mut pro = SimulatedDtu::start(plant(1, 4, 2), &clock, Speaks::Modbus).await;
     let mut lite = SimulatedDtu::start(plant(2, 3, 4), &clock, Speaks::Protobuf(wlite)).await;
     let kind = Speaks::Protobuf(encrypted_with_meter());
@@ -101,21 +101,21 @@ async fn one_house_reads_both_languages_and_tells_everybody_the_same() {
     for (name, dtu) in [("Pro", &pro), ("Lite", &lite), ("HMT", &hmt)] {
         check_truth(&inverters, name, dtu);
         bridge.logged(&format!("{name}: {} ports of", dtu.simulation.plant().port_count())).await;
-        let counts = dtu.simulation.observed().counts();
-        assert_eq!((counts.most_open, counts.most_outstanding), (1, 1), "{name}: {counts:?}");
+        let counts = dtu.simulation.stats().counts();
+        assert_eq!((counts.max_open, counts.max_outstanding), (1, 1), "{name}: {counts:?}");
     }
     for dtu in [&lite, &hmt] {
-        // App info and two packets: as many pauses as the documented default says.
-        let counts = dtu.simulation.observed().counts();
+        // App info and two packets, with the documented default gap.
+        let counts = dtu.simulation.stats().counts();
         assert!(counts.requests >= 3, "{counts:?}");
         assert!(counts.shortest_pause >= Some(Duration::from_secs(2)), "{counts:?}");
     }
     check_meter(&meters[0], &hmt);
-    check_languages(&inverters);
+    check_protocols(&inverters);
     bridge.stop().await;
 
     check_read(&home, inverters).await;
-    // After a restart all is there before any DTU answers.
+    // After a restart the values are served before any DTU answers.
     for dtu in [&mut pro, &mut lite, &mut hmt] {
         dtu.switch_off().await;
     }
@@ -126,7 +126,7 @@ async fn one_house_reads_both_languages_and_tells_everybody_the_same() {
     two.stop().await;
 }
 
-/// `read` says the same as the daemon, but for the times.
+/// `read` prints what the daemon serves, except for times.
 async fn check_read(home: &Home, inverters: Value) {
     let config = home.config();
     let (code, json, message) =
@@ -136,7 +136,7 @@ async fn check_read(home: &Home, inverters: Value) {
     assert_eq!(without_times(read), without_times(inverters));
 }
 
-/// The same without the keys that tell times.
+/// The same without times.
 fn without_times(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -153,13 +153,13 @@ fn without_times(value: Value) -> Value {
 fn check_meter(meter: &Value, dtu: &SimulatedDtu) {
     let produced = dtu.simulation.truth().pv_power().as_f64();
     let power = meter["power"].as_f64().unwrap();
-    assert!((power + produced - 600.0).abs() <= 10.0, "what the house does not use: {meter}");
+    assert!((power + produced - 600.0).abs() <= 10.0, "the house uses 600 W: {meter}");
     assert_eq!(meter["dtu_name"], "HMT");
     assert_eq!(meter["phases"].as_array().unwrap().len(), 3, "{meter}");
     assert!(meter["energy_exported"].as_u64().unwrap() > 0, "{meter}");
 }
 
-fn check_languages(inverters: &Value) {
+fn check_protocols(inverters: &Value) {
     check_entities(inverters);
     for inverter in inverters.as_array().unwrap() {
         let is_hmt = inverter["dtu_name"] == "HMT";
@@ -170,21 +170,21 @@ fn check_languages(inverters: &Value) {
     }
 }
 
-/// What the table of entities says of each language is so.
+/// The table of entities is right about what each protocol provides.
 #[track_caller]
 fn check_entities(inverters: &Value) {
     for inverter in inverters.as_array().unwrap() {
         let is_modbus = inverter["dtu_name"] == "Pro";
         for entity in entities::of(Subject::Inverter) {
             let value = inverter.pointer(&entity.source()).unwrap_or(&Value::Null);
-            let is_as_told = match entity.given {
+            let is_right = match entity.given {
                 Given::Always => !value.is_null(),
                 Given::OverModbus => value.is_null() != is_modbus,
-                // Not every inverter has each of them.
+                // Not every inverter has all of them.
                 Given::OverProtobuf => value.is_null() || !is_modbus,
                 Given::OnceSeen => true,
             };
-            assert!(is_as_told, "{}: {value} in {inverter}", entity.key);
+            assert!(is_right, "{}: {value} in {inverter}", entity.key);
         }
     }
 }

@@ -1,10 +1,10 @@
-//! DTUs of both languages that live off their panels, over a night and a restart.
+//! Panel-powered DTUs of both protocols over a night and a restart.
 
 use std::time::Duration;
 
 use hoymiles_bridge::clock::WallClock;
-use hoymiles_bridge::sim::fault::Fault;
-use hoymiles_bridge::sim::protobuf::Kind;
+use hoymiles_bridge::sim::faults::Fault;
+use hoymiles_bridge::sim::protobuf::ProtobufOptions;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -12,11 +12,11 @@ use super::{plant, sum};
 use crate::support::bridge::{Bridge, Home};
 use crate::support::simulated::{PlantClock, SimulatedDtu, Speaks};
 
-/// A zone in which it is evening now, so that night can come at any hour of the day.
+/// A time zone in which it is evening now, so that night can come at any hour.
 pub(crate) fn evening_zone() -> String {
     let hour = WallClock::system().now().to_zoned(TimeZone::UTC).hour();
     match i32::from(hour) - 20 {
-        // Signs are turned round in these names: `Etc/GMT-2` is east of Greenwich.
+        // Signs are reversed in these names: `Etc/GMT-2` is east of Greenwich.
         0 => "Etc/GMT".to_owned(),
         ahead @ 1.. => format!("Etc/GMT+{ahead}"),
         behind if behind >= -14 => format!("Etc/GMT{behind}"),
@@ -35,12 +35,12 @@ async fn production(bridge: &Bridge, dtus: usize) -> Value {
 }
 
 #[tokio::test]
-async fn dtus_that_live_off_their_panels_sleep_and_wake_up() {
+async fn panel_powered_dtus_sleep_at_night_and_wake_up() {
     let clock = PlantClock::at("2026-06-10T19:40:00Z");
-    let kind =
-        Speaks::Protobuf(Kind { encrypts: true, refresh: Duration::ZERO, ..Kind::default() });
+    let refresh = Duration::ZERO;
+    let options = ProtobufOptions { encrypts: true, refresh, ..ProtobufOptions::default() };
     let mut barn = SimulatedDtu::start(plant(1, 1, 2), &clock, Speaks::Modbus).await;
-    let mut roof = SimulatedDtu::start(plant(2, 1, 2), &clock, kind).await;
+    let mut roof = SimulatedDtu::start(plant(2, 1, 2), &clock, Speaks::Protobuf(options)).await;
     for dtu in [&barn, &roof] {
         dtu.simulation.faults().set(Fault::PanelPowered);
     }
@@ -102,7 +102,7 @@ async fn dtus_that_live_off_their_panels_sleep_and_wake_up() {
     roof.switch_off().await;
 }
 
-/// At night powers are 0, and energies and times those of dusk.
+/// At night powers are 0, energies and times those of dusk.
 #[track_caller]
 fn check_night(night: &Value, dusk: &Value) {
     for (night, dusk) in night.as_array().unwrap().iter().zip(dusk.as_array().unwrap()) {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hoymiles_bridge::sim::plant::{PlantShape, SimulatedPlant};
-use hoymiles_bridge::sim::protobuf::Kind;
+use hoymiles_bridge::sim::protobuf::ProtobufOptions;
 use serde_json::Value;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -97,8 +97,9 @@ async fn dtus(clock: &PlantClock) -> Vec<SimulatedDtu> {
     let mut dtus = Vec::new();
     for index in 0..MODBUS + PROTOBUF {
         let shape = PlantShape { inverters: 3, dtu_index: index, ..PlantShape::default() };
-        let plant = SimulatedPlant::new(&shape).where_it_is_always_day();
-        let encrypted = Kind { encrypts: true, has_meter: true, ..Kind::default() };
+        let plant = SimulatedPlant::new(&shape).with_endless_day();
+        let encrypted =
+            ProtobufOptions { encrypts: true, has_meter: true, ..ProtobufOptions::default() };
         let speaks = if index < MODBUS { Speaks::Modbus } else { Speaks::Protobuf(encrypted) };
         dtus.push(SimulatedDtu::start(plant, clock, speaks).await);
     }

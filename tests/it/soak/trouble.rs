@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hoymiles_bridge::sim::fault::Fault as DtuFault;
-use hoymiles_bridge::sim::simulation::Simulation;
+use hoymiles_bridge::sim::Simulation;
+use hoymiles_bridge::sim::faults::Fault as DtuFault;
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;

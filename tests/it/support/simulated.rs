@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::Protocol;
+use hoymiles_bridge::sim::Simulation;
 use hoymiles_bridge::sim::modbus::Modbus;
 use hoymiles_bridge::sim::plant::SimulatedPlant;
-use hoymiles_bridge::sim::protobuf::{Kind, Protobuf};
+use hoymiles_bridge::sim::protobuf::{Protobuf, ProtobufOptions};
 use hoymiles_bridge::sim::server::serve;
-use hoymiles_bridge::sim::simulation::Simulation;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -63,7 +63,7 @@ impl PlantClock {
 #[derive(Clone, Copy)]
 pub(crate) enum Speaks {
     Modbus,
-    Protobuf(Kind),
+    Protobuf(ProtobufOptions),
 }
 
 /// A DTU on loopback.

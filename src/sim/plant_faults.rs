@@ -1,7 +1,6 @@
-//! What faults make of the truth before it reaches any wire: sleeping inverters, lost counters.
+//! The faults that change what a DTU reports of its plant: sleeping inverters, lost counters.
 
-use super::fault::Fault;
-use super::faults::ActiveFaults;
+use super::faults::{ActiveFaults, Fault, fault_value};
 use super::moment::PlantMoment;
 use super::plant::SimulatedPlant;
 use crate::plant::serial::InverterSerial;
@@ -9,8 +8,8 @@ use crate::plant::units::WattHours;
 
 const QUARTER_HOUR: i64 = 900;
 
-/// The moment as the DTU believes it to be.
-pub(super) fn distorted(
+/// The moment as the DTU reports it.
+pub(super) fn apply_plant_faults(
     mut moment: PlantMoment,
     plant: &SimulatedPlant,
     faults: &ActiveFaults,
@@ -19,12 +18,10 @@ pub(super) fn distorted(
     lower_totals(&mut moment, faults);
     let second = moment.time.as_second();
     let inverters = i64::try_from(moment.inverters.len()).unwrap_or(i64::MAX);
-    // While it reports to its maker, a DTU has no time for some of its inverters; another one is
-    // spared each time.
+    // During its upload to the cloud a DTU reads only some of its inverters, not always the same.
     let spared =
         if inverters > 1 { Some((second / QUARTER_HOUR).rem_euclid(inverters)) } else { None };
-    let upload = faults
-        .value(|fault| if let Fault::ZeroQuarterHours(by) = fault { Some(by) } else { None })
+    let upload = fault_value!(faults, ZeroQuarterHours)
         .and_then(|length| i64::try_from(length.as_secs()).ok());
     let uploads = upload.is_some_and(|length| second.rem_euclid(QUARTER_HOUR) < length);
     for (inverter, index) in moment.inverters.iter_mut().zip(0..) {
@@ -37,7 +34,7 @@ pub(super) fn distorted(
             }
         }
         if faults.has(Fault::MiScale) {
-            inverter.serial = of_the_mi_series(inverter.serial, inverter.ports.len());
+            inverter.serial = mi_series_serial(inverter.serial, inverter.ports.len());
         }
     }
     if faults.has(Fault::HalfThePorts) {
@@ -49,9 +46,7 @@ pub(super) fn distorted(
     if faults.has(Fault::EmptyList) {
         moment.inverters.clear();
     }
-    if let Some(count) = faults
-        .value(|fault| if let Fault::OnlyInverters(count) = fault { Some(count) } else { None })
-    {
+    if let Some(count) = fault_value!(faults, OnlyInverters) {
         moment.inverters.truncate(count);
     }
     moment
@@ -70,15 +65,14 @@ fn exchange_inverters(moment: &mut PlantMoment, plant: &SimulatedPlant, faults: 
 }
 
 fn lower_totals(moment: &mut PlantMoment, faults: &ActiveFaults) {
-    let dip = faults.value(|fault| if let Fault::TotalDip(by) = fault { Some(by) } else { None });
-    let Some(dip) = dip else { return };
+    let Some(dip) = fault_value!(faults, TotalDip) else { return };
     for port in moment.inverters.iter_mut().flat_map(|inverter| &mut inverter.ports) {
         port.total = port.total.saturating_sub(WattHours::new(dip));
     }
 }
 
-/// The MI series' number for the same device.
-fn of_the_mi_series(serial: InverterSerial, ports: usize) -> InverterSerial {
+/// The serial number of the same device in the MI series.
+fn mi_series_serial(serial: InverterSerial, ports: usize) -> InverterSerial {
     let [_, _, tail @ ..] = serial.bytes();
     let [a, b, c, d] = tail;
     let family = match ports {
@@ -101,59 +95,59 @@ mod tests {
 
     const EXCHANGED: &str = "2026-08-22T11:00:00Z";
 
-    /// The truth at `time`, and what is believed under a fault that began at `EXCHANGED`.
+    /// The truth at `time`, and what is reported under a fault that began at `EXCHANGED`.
     fn at(time: &str, fault: Fault) -> (PlantMoment, PlantMoment) {
         let plant = SimulatedPlant::new(&PlantShape::default());
         let faults = Faults::new(WallClock::from_fn(|| EXCHANGED.parse().unwrap()));
         faults.set(fault);
         let truth = plant.at(time.parse::<Timestamp>().unwrap());
-        (truth.clone(), distorted(truth, &plant, &faults.active()))
+        (truth.clone(), apply_plant_faults(truth, &plant, &faults.active()))
     }
 
     const NOON: &str = "2026-08-22T12:00:30Z";
 
     #[test]
-    fn at_night_totals_are_lost_or_kept() {
-        let (truth, belief) = at(NOON, Fault::NightTotalsKept);
-        assert_eq!((belief.pv_power(), belief.today().get()), (Watts::default(), 0));
-        assert_eq!(belief.total(), truth.total());
-        let (_, belief) = at(NOON, Fault::Night);
-        assert_eq!(belief.total().get(), 0);
-        assert!(belief.inverters.iter().all(|inverter| !inverter.awake));
+    fn totals_are_lost_or_kept_at_night() {
+        let (truth, reported) = at(NOON, Fault::NightTotalsKept);
+        assert_eq!((reported.pv_power(), reported.today().get()), (Watts::default(), 0));
+        assert_eq!(reported.total(), truth.total());
+        let (_, reported) = at(NOON, Fault::Night);
+        assert_eq!(reported.total().get(), 0);
+        assert!(reported.inverters.iter().all(|inverter| !inverter.awake));
     }
 
     #[test]
-    fn in_a_quarter_hours_first_minute_one_inverter_is_spared() {
+    fn all_inverters_but_one_read_zero_at_a_quarter_hour() {
         let fault = Fault::ZeroQuarterHours(std::time::Duration::from_secs(60));
-        let (truth, belief) = at(NOON, fault);
-        let same = truth.inverters.iter().zip(&belief.inverters).filter(|(a, b)| a == b).count();
+        let (truth, reported) = at(NOON, fault);
+        let same = truth.inverters.iter().zip(&reported.inverters).filter(|(a, b)| a == b).count();
         assert_eq!(same, 1);
-        let (truth, belief) = at("2026-08-22T12:01:00Z", fault);
-        assert_eq!(truth, belief);
+        let (truth, reported) = at("2026-08-22T12:01:00Z", fault);
+        assert_eq!(truth, reported);
     }
 
     #[test]
-    fn exchanged_inverters_count_from_the_exchange() {
-        let (truth, belief) = at(NOON, Fault::EnergyReset);
+    fn exchanged_inverters_start_from_zero() {
+        let (truth, reported) = at(NOON, Fault::EnergyReset);
         let (before, zero) = at(EXCHANGED, Fault::EnergyReset);
         assert_eq!((zero.total().get(), zero.today().get()), (0, 0));
-        assert_eq!(belief.total(), truth.total().saturating_sub(before.total()));
-        assert_eq!(belief.today(), belief.total());
+        assert_eq!(reported.total(), truth.total().saturating_sub(before.total()));
+        assert_eq!(reported.today(), reported.total());
     }
 
     #[test]
-    fn a_dip_lowers_every_port() {
-        let (truth, belief) = at(NOON, Fault::TotalDip(1000));
-        assert_eq!(belief.total().get(), truth.total().get() - 12 * 1000);
-        assert_eq!(belief.today(), truth.today());
+    fn dip_lowers_every_port() {
+        let (truth, reported) = at(NOON, Fault::TotalDip(1000));
+        assert_eq!(reported.total().get(), truth.total().get() - 12 * 1000);
+        assert_eq!(reported.today(), truth.today());
     }
 
     #[test]
-    fn inverters_change_series_or_vanish() {
-        let (_, belief) = at(NOON, Fault::MiScale);
-        assert_eq!(belief.inverters[0].serial.prefix(), 0x1061);
-        let (truth, belief) = at(NOON, Fault::OnlyInverters(2));
-        assert_eq!(belief.inverters, truth.inverters[..2]);
+    fn inverters_change_series_or_disappear() {
+        let (_, reported) = at(NOON, Fault::MiScale);
+        assert_eq!(reported.inverters[0].serial.prefix(), 0x1061);
+        let (truth, reported) = at(NOON, Fault::OnlyInverters(2));
+        assert_eq!(reported.inverters, truth.inverters[..2]);
         assert!(at(NOON, Fault::EmptyList).1.inverters.is_empty());
     }
 }
