@@ -35,6 +35,15 @@ impl std::fmt::Debug for WallClock {
     }
 }
 
+/// 2020-01-01: no bridge ran before, so a clock that shows less has not been set yet, as on a board
+/// without a battery.
+const NO_EARLIER: Timestamp = Timestamp::constant(1_577_836_800, 0);
+
+/// Whether a clock that shows `now` has been set.
+pub fn is_set(now: Timestamp) -> bool {
+    now >= NO_EARLIER
+}
+
 /// A clock that is off by less is left alone: who is told a time again compares it with the last.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
 

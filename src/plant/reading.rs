@@ -8,7 +8,7 @@ use super::units::{Amperes, Celsius, Hertz, Percent, PowerFactor, Vars, Volts, W
 /// One poll's worth of readings from one DTU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DtuReading {
-    /// The DTU's own serial number, if it told it.
+    /// The DTU's own serial number, if it reported it.
     pub dtu_serial: Option<DtuSerial>,
     /// In the DTU's order; each inverter once.
     pub inverters: Vec<InverterReading>,
@@ -134,7 +134,7 @@ pub struct PortReading {
     /// The device's own daily counter: it resets in the evening, at night or in the morning.
     pub today: Option<WattHours>,
     /// The device's lifetime counter. A zero of a sleeping device is `None`; one of a device that
-    /// delivers is no counter's value either, but the ledger refuses and counts it.
+    /// delivers is no counter's value either; the ledger refuses it.
     pub total: Option<WattHours>,
 }
 

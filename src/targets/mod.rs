@@ -21,7 +21,7 @@ mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -36,10 +36,6 @@ use crate::store::{SavedTarget, Store};
 
 /// A registered target that fails for so long is forgotten: who registers will do so again.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// A clock that tells less than this (2025-01-01) has not been set yet, as on a board without
-/// battery before it reaches a time server.
-const CLOCK_IS_SET: Timestamp = Timestamp::constant(1_735_689_600, 0);
-
 /// All targets, shared between the API, which lists and changes them, and push, which serves them.
 /// Cheap to clone.
 #[derive(Clone, Debug)]
@@ -110,7 +106,7 @@ impl Directory {
     /// An attempt at a target failed. One that registered and fails for a week is forgotten.
     pub async fn note_failure(&self, target: &Target) {
         let now = self.0.clock.now();
-        if !target.is_registered() || now < CLOCK_IS_SET {
+        if !target.is_registered() || !crate::clock::is_set(now) {
             return;
         }
         match target.failing_since().filter(|since| *since <= now) {

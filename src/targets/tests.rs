@@ -2,6 +2,7 @@
 
 use std::sync::Mutex as StdMutex;
 
+use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::*;

@@ -8,10 +8,9 @@
 
 use jiff::Timestamp;
 
-use super::candidate::Candidate;
-use super::line::{Line, METER};
-use super::{STEP, Verdict, published, watt_hours};
-use crate::plant::ledger::Refusal;
+use super::counter::{
+    Candidate, CounterSegment, METER, Refusal, STEP, Verdict, published, watt_hours,
+};
 use crate::plant::units::WattHours;
 
 /// In Wh: 100 kW without a pause for eleven years. A DTU could write down twice as much.
@@ -26,10 +25,10 @@ pub struct MeterLedger {
     /// What is published.
     total: Option<i64>,
     /// Where the meter's counter stands.
-    line: Option<Line>,
+    segment: Option<CounterSegment>,
     /// The counter before an unusual step, until the step is confirmed.
-    before: Option<i64>,
-    /// Readings off the line that agree with each other.
+    before_step: Option<i64>,
+    /// Readings off the segment that agree with each other.
     candidate: Option<Candidate>,
 }
 
@@ -38,8 +37,8 @@ impl MeterLedger {
     /// that were in doubt are forgotten: whatever is true comes again.
     pub fn resumed(total: WattHours, since: Timestamp) -> Self {
         let counter = watt_hours(total);
-        let line = (counter > 0).then_some(Line { offset: 0, counter, since });
-        Self { total: Some(counter), line, ..Self::default() }
+        let segment = (counter > 0).then_some(CounterSegment { offset: 0, counter, since });
+        Self { total: Some(counter), segment, ..Self::default() }
     }
 
     /// Takes what the meter says `at` this moment, as far as it can be true. Zero is never a counter's
@@ -50,20 +49,20 @@ impl MeterLedger {
             Some(seen) if seen > ABSURD => return Verdict::Refused(Refusal::Absurd { seen }),
             Some(seen) => seen,
         };
-        let Some(line) = self.line else { return self.first(seen, at) };
-        let growth = seen - line.counter;
-        let reach = METER.between(line.since, at);
+        let Some(segment) = self.segment else { return self.first(seen, at) };
+        let growth = seen - segment.counter;
+        let reach = METER.between(segment.since, at);
         if (0..=reach.usual).contains(&growth) {
             if growth > 0 {
-                self.before = (growth > STEP).then_some(line.counter);
+                self.before_step = (growth > STEP).then_some(segment.counter);
             }
-            return self.follow(line.moved_to(seen, at));
+            return self.follow(segment.moved_to(seen, at));
         }
-        if self.before.is_some_and(|before| (before..line.counter).contains(&seen)) {
+        if self.before_step.is_some_and(|before| (before..segment.counter).contains(&seen)) {
             // The meter goes on from before the step: the step was garbage. What is published waits
             // until the truth has caught up.
-            self.before = None;
-            return self.follow(line.moved_to(seen, at));
+            self.before_step = None;
+            return self.follow(segment.moved_to(seen, at));
         }
         let mut candidate = Candidate::following(self.candidate, (seen, seen), at, METER);
         // After a long outage the step is as large as it must be; who feeds in rarely would wait for
@@ -72,7 +71,7 @@ impl MeterLedger {
         if is_possible && self.candidate.is_some_and(|known| known.counter == seen) {
             candidate.count = candidate.count.saturating_add(1);
         }
-        let (last, count) = (line.counter, candidate.count);
+        let (last, count) = (segment.counter, candidate.count);
         if !candidate.is_confirmed() {
             self.candidate = Some(candidate);
             return Verdict::Refused(if growth < 0 {
@@ -103,16 +102,16 @@ impl MeterLedger {
         Verdict::Accepted
     }
 
-    fn follow(&mut self, line: Line) -> Verdict {
+    fn follow(&mut self, segment: CounterSegment) -> Verdict {
         self.candidate = None;
-        self.line = Some(line);
-        self.total = self.total.max(Some(line.counter));
+        self.segment = Some(segment);
+        self.total = self.total.max(Some(segment.counter));
         Verdict::Accepted
     }
 
     /// The counter stands there, wherever it stood before.
     fn begin(&mut self, counter: i64, since: Timestamp) {
-        let line = Some(Line { offset: 0, counter, since });
-        *self = Self { total: Some(counter), line, before: None, candidate: None };
+        let segment = Some(CounterSegment { offset: 0, counter, since });
+        *self = Self { total: Some(counter), segment, before_step: None, candidate: None };
     }
 }

@@ -1,14 +1,13 @@
-//! A ledger as plain columns, for a database that shall not know how it works.
+//! A ledger as plain values, for a database that need not know how it works.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::candidate::Candidate;
-use super::leaps::Leaps;
-use super::line::Line;
+use super::counter::{Candidate, CounterSegment};
+use super::day::LeftDays;
 use super::{ABSURD, PortLedger};
 
-/// All that a ledger must not forget over a restart. Energies in Wh, times in Unix seconds.
+/// All that a ledger must keep over a restart. Energies in Wh, times in Unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LedgerRecord {
     /// What is published.
@@ -37,7 +36,7 @@ pub struct LedgerRecord {
     pub day: Option<String>,
     /// The published total at the beginning of the day.
     pub at_midnight: Option<i64>,
-    /// Days that the clock has leapt from and may come back to, each with the published total at its
+    /// Days from which the clock has jumped and to which it may come back, each with the published total at its
     /// beginning, as `2026-06-29=1873,2026-06-30=2412`.
     pub left_days: Option<String>,
 }
@@ -50,52 +49,55 @@ impl LedgerRecord {
 }
 
 impl PortLedger {
-    /// The ledger as it is written down.
+    /// The ledger as it is stored.
     pub fn to_record(&self) -> LedgerRecord {
-        let (line, old, candidate) = (self.line, self.old, self.candidate);
+        let (segment, previous, candidate) = (self.segment, self.previous, self.candidate);
         LedgerRecord {
             total: self.total,
-            offset: line.map(|line| line.offset),
-            counter: line.map(|line| line.counter),
-            counter_since: line.map(|line| line.since.as_second()),
-            old_offset: old.map(|old| old.offset),
-            old_counter: old.map(|old| old.counter),
-            before_step: self.before,
+            offset: segment.map(|segment| segment.offset),
+            counter: segment.map(|segment| segment.counter),
+            counter_since: segment.map(|segment| segment.since.as_second()),
+            old_offset: previous.map(|previous| previous.offset),
+            old_counter: previous.map(|previous| previous.counter),
+            before_step: self.before_step,
             candidate_base: candidate.map(|candidate| candidate.base),
             candidate_counter: candidate.map(|candidate| candidate.counter),
             candidate_since: candidate.map(|candidate| candidate.since.as_second()),
             candidate_count: candidate.map(|candidate| i64::from(candidate.count)),
             day: self.date.map(|date| date.to_string()),
             at_midnight: self.total.map(|_| self.at_midnight),
-            left_days: self.leaps.to_text(),
+            left_days: self.left_days.to_text(),
         }
     }
 
-    /// The ledger that was written down. What is missing or cannot be is left out; the total stands
+    /// The ledger that was stored. What is missing or cannot be is left out; the total stands
     /// as long as it is there, or can be told from the device's counter.
     pub fn from_record(record: LedgerRecord) -> Self {
         let since = time(record.counter_since);
-        let line = |offset: Option<i64>, counter: Option<i64>| {
+        let segment = |offset: Option<i64>, counter: Option<i64>| {
             let offset = offset.filter(|offset| (-ABSURD..=ABSURD).contains(offset))?;
             let counter = counter.filter(|counter| (1..=ABSURD).contains(counter))?;
-            Some(Line { offset, counter, since })
+            Some(CounterSegment { offset, counter, since })
         };
-        let known = line(record.offset, record.counter);
+        let known = segment(record.offset, record.counter);
         let is_possible = |total: &i64| (0..=ABSURD).contains(total);
-        let position = || known.map(Line::position).filter(|_| record.total.is_some());
+        let position = || known.map(CounterSegment::position).filter(|_| record.total.is_some());
         let total = record.total.filter(is_possible).or_else(|| position().filter(is_possible));
         let at_midnight = record.at_midnight.or(total).unwrap_or(0);
         Self {
             total,
-            line: known.filter(|_| total.is_some()),
-            old: line(record.old_offset, record.old_counter),
-            before: record.before_step,
+            segment: known.filter(|_| total.is_some()),
+            previous: segment(record.old_offset, record.old_counter),
+            before_step: record.before_step,
             candidate: candidate(&record),
             date: record.day.and_then(|day| day.parse::<Date>().ok()),
             at_midnight: at_midnight.clamp(0, total.unwrap_or(0)),
-            leaps: Leaps::from_text(&record.left_days.unwrap_or_default(), total.unwrap_or(0)),
+            left_days: LeftDays::from_text(
+                &record.left_days.unwrap_or_default(),
+                total.unwrap_or(0),
+            ),
             seen: None,
-            doubted: None,
+            unconfirmed: None,
         }
     }
 }

@@ -201,7 +201,7 @@ impl Book {
     pub fn roll(&mut self, now: Timestamp) {
         for (key, ledger) in &mut self.ledgers {
             let before = ledger.today_since(&self.zone);
-            ledger.roll(now, &self.zone);
+            ledger.roll_over(now, &self.zone);
             if let Some(port) = port_of(&mut self.inverters, *key) {
                 let since = ledger.today_since(&self.zone);
                 let energy = &mut port.energy;

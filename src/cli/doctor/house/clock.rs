@@ -9,8 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::report::Step;
 
-/// 2025-01-01: this program is younger than that.
-const OLDEST: Timestamp = Timestamp::constant(1_735_689_600, 0);
 /// A file that is so far in the future was written under another clock.
 const SET_BACK: SignedDuration = SignedDuration::from_hours(1);
 const CURE: &str =
@@ -30,7 +28,7 @@ pub(super) fn zone(name: &str, zone: &TimeZone, now: Timestamp) -> Step {
 /// Whether the clock can be right.
 pub(super) fn look(state_dir: &Path, zone: &TimeZone, now: Timestamp) -> Step {
     let shown = now.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
-    if now < OLDEST {
+    if !crate::clock::is_set(now) {
         return Step::wrong("clock", format!("the clock of this machine says {shown}"), CURE);
     }
     match last_written(state_dir) {

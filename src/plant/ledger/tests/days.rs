@@ -56,9 +56,9 @@ fn midnight_passes_without_a_reading() {
         is_live: true,
     };
     ledger.record(counters, at("2026-06-10T21:00"), &berlin());
-    ledger.roll(at("2026-06-10T23:59:59"), &berlin());
+    ledger.roll_over(at("2026-06-10T23:59:59"), &berlin());
     assert_eq!(ledger.today(), Some(WattHours::new(300)));
-    ledger.roll(at("2026-06-11T00:00"), &berlin());
+    ledger.roll_over(at("2026-06-11T00:00"), &berlin());
     assert_eq!(ledger.today(), Some(WattHours::new(0)));
     assert_eq!(ledger.today_since(&berlin()), Some(at("2026-06-11T00:00")));
     assert_eq!(ledger.total(), Some(WattHours::new(5_000)));
@@ -96,7 +96,7 @@ fn a_clock_that_was_not_set_or_is_set_back_makes_no_day() {
     ledger.record(counters(60_005), at("2026-06-10T12:00"), &berlin());
     let before = ledger.today();
     ledger.record(counters(60_006), at("2026-06-10T23:50"), &berlin());
-    ledger.roll(at("2026-06-11T00:01"), &berlin());
+    ledger.roll_over(at("2026-06-11T00:01"), &berlin());
     assert_eq!(ledger.today(), Some(WattHours::new(0)));
     ledger.record(counters(60_007), at("2026-06-10T23:58"), &berlin());
     assert_eq!(ledger.today(), Some(WattHours::new(1)), "set back by minutes: the same day");
@@ -114,7 +114,7 @@ fn check_leaps(rows: &[(&str, bool, u64)]) {
         [("2026-06-09T21:00", 400), ("2026-06-10T00:00", 0), ("2026-06-10T14:00", 5_000)]
     {
         // Each night the clock is looked at, although nothing is read.
-        ledger.roll(at(clock), &berlin());
+        ledger.roll_over(at(clock), &berlin());
         total += today;
         let seen = Counters {
             total: Some(WattHours::new(total)),

@@ -224,7 +224,7 @@ impl Life {
     fn leap(&mut self, days: [i16; 2], is_restarted: bool) -> Result<(), TestCaseError> {
         self.read(60, 300);
         self.check()?;
-        let (before, left) = (self.published, self.ledger.leaps.clone());
+        let (before, left) = (self.published, self.ledger.left_days.clone());
         let mut is_certain = true;
         for days in days {
             self.clock_error = SignedDuration::from_hours(24 * i64::from(days));

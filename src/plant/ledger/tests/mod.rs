@@ -38,7 +38,7 @@ fn check(rows: &[(i64, u64)]) {
 fn again_without_old_time(ledger: &PortLedger) -> PortLedger {
     let mut ledger = ledger.clone();
     ledger.seen = None;
-    if let (Some(old), Some(line)) = (ledger.old.as_mut(), ledger.line) {
+    if let (Some(old), Some(line)) = (ledger.previous.as_mut(), ledger.segment) {
         old.since = line.since;
     }
     ledger
