@@ -6,13 +6,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hoymiles_bridge::entities::{self, Given, Subject};
+use hoymiles_bridge::problem::Problem;
+use hoymiles_bridge::{net, push};
 
 /// How to rewrite the generated tables.
 const UPDATE: &str = "UPDATE_DOCS=1 cargo test --test docs";
 
 /// Every generated table by the name that its marker has.
 fn tables() -> BTreeMap<&'static str, String> {
-    BTreeMap::from([("entities", entity_tables())])
+    BTreeMap::from([
+        ("entities", entity_tables()),
+        ("connection failures", failures(net::error::table())),
+        ("target failures", failures(push::failure::table())),
+    ])
 }
 
 /// One table per kind of device.
@@ -44,6 +50,21 @@ fn entity_tables() -> String {
         format!("## {title}\n\n{}", table(["Name", "Key", "Unit", "Meaning"], rows))
     };
     Subject::ALL.map(of_subject).join("\n")
+}
+
+/// One row per kind of failure.
+fn failures(problems: impl IntoIterator<Item = Problem>) -> String {
+    let rows = problems.into_iter().map(|problem| {
+        let remedy = problem.remedy.unwrap_or_else(|| "nothing needs to be done".into());
+        [problem.cause.replace("...", "…"), sentence(&remedy), format!("`{}`", problem.label)]
+    });
+    table(["Message", "Remedy", "Label"], rows)
+}
+
+/// With a capital letter, as a cell of a table begins.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A Markdown table.
