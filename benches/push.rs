@@ -157,7 +157,7 @@ impl House {
     async fn start(state_dir: &Path) -> anyhow::Result<Self> {
         let (tasks, modbus, clock) = (Tasks::new(), Stamping::default(), WallClock::system());
         let dtus = plant::start(&tasks, modbus.clone()).await?;
-        let store = Store::open(state_dir, clock.now());
+        let store = Store::open(state_dir, clock.clone());
         let states = dtus
             .iter()
             .map(|dtu| DtuState::unknown(&dtu.name, dtu.protocol, Duration::from_secs(300)))

@@ -14,7 +14,7 @@ use crate::config::DtuConfig;
 use crate::dtu::any::AnyDtu;
 use crate::poller::Poller;
 use crate::poller::keeper::Keeper;
-use crate::store::Saved;
+use crate::store::StoredPlant;
 use crate::targets::Changes;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
@@ -92,7 +92,7 @@ impl Fleet {
 
     /// Tells the keeper of the book which DTUs there are.
     fn note(&self, dtus: &[DtuConfig], interval: Duration) {
-        let nothing = Saved::default();
+        let nothing = StoredPlant::default();
         let states = dtus.iter().map(|dtu| before::state(dtu, interval, &nothing)).collect();
         let Parts { keeper, clock, .. } = &self.parts;
         keeper.reconfigure(states, |inverter| before::is_wanted(inverter, dtus), clock.now());

@@ -36,7 +36,7 @@ use crate::poller;
 use crate::poller::keeper::Keeper;
 use crate::push;
 use crate::sim;
-use crate::store::Store;
+use crate::store::{Store, Stored};
 use crate::targets::Directory;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
@@ -76,22 +76,23 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     let listener = http::listen(http.listen)?;
 
     let clock = WallClock::system();
-    let Some(store) = before::store(memory, state_dir.clone(), clock.now(), &orders.ended).await?
+    let Some(store) =
+        before::store(memory, state_dir.clone(), clock.clone(), &orders.ended).await?
     else {
         return Ok(true);
     };
-    let saved = store.load();
-    let book = before::book(&dtus, poll.interval, &saved, zone.clone());
+    let Stored { targets: registered, plant, announced } = store.load();
+    let book = before::book(&dtus, poll.interval, plant, zone.clone());
     let (keeper, snapshot) = Keeper::new(book, store.clone(), clock.now());
 
     let tasks = Tasks::new();
     let metrics = Metrics::new();
     let directory =
-        Directory::new(&targets, saved.targets, &http.registration, store.clone(), clock.clone())?;
+        Directory::new(&targets, registered, &http.registration, store.clone(), clock.clone())?;
     push::start(&tasks, directory.clone(), snapshot.clone(), clock.clone());
     let announcer = Announcer {
         dtus: dtus.clone(),
-        announced: saved.announced,
+        announced,
         snapshots: snapshot.clone(),
         metrics: metrics.clone(),
         store: store.clone(),
@@ -113,7 +114,7 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
         poller::turn_days(keeper.clone(), clock.clone(), zone.clone(), tasks.stop()),
     );
     watch(&tasks, store.clone());
-    let parts = Parts { keeper, metrics, clock, zone };
+    let parts = Parts { keeper: keeper.clone(), metrics, clock, zone };
     let mut fleet = Fleet::new(tasks.clone(), parts);
     for dtu in dtus {
         fleet.start(dtu, poll.interval).await?;
@@ -122,7 +123,7 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     let Orders { ended, configurations } = orders;
     let work = take_over_all(House { fixed, fleet, directory }, configurations);
     let told_to = is_told_to_end(ended, tasks.stop(), work).await;
-    end(tasks, &store).await;
+    end(tasks, &keeper, &store).await;
     Ok(told_to)
 }
 
@@ -168,11 +169,12 @@ fn watch(tasks: &Tasks, store: Store) {
 }
 
 /// Ends all tasks, and brings what they left onto the disk.
-async fn end(tasks: Tasks, store: &Store) {
+async fn end(tasks: Tasks, keeper: &Keeper, store: &Store) {
     info!("stopping");
     if !tasks.shut_down(GRACE).await {
         warn!("not every task ended within {GRACE:?}");
     }
+    keeper.save();
     store.flush().await;
     info!("stopped");
 }

@@ -15,7 +15,7 @@ use crate::snapshot::rendered::shared;
 use crate::snapshot::state::{DtuState, DtuStatus, InverterState};
 use crate::snapshot::warning::Warning;
 use crate::snapshot::{Contents, Snapshot, SnapshotReader, SnapshotWriter, channel, wire};
-use crate::store::{SavedPlant, Store};
+use crate::store::Store;
 
 /// The one writer of the snapshot. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -122,6 +122,13 @@ impl Keeper {
             book.roll(now);
             (Vec::new(), Audience::Everyone)
         });
+        self.save();
+    }
+
+    /// Stores energies and readings now.
+    pub fn save(&self) {
+        let book = self.0.book.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.store.save_plant(restore::to_store(&book));
     }
 
     /// Changes the book, publishes and stores the outcome; returns how much was not believed.
@@ -136,7 +143,6 @@ impl Keeper {
             let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
             let (doubts, audience) = change(&mut book);
             let snapshot = render(&book, store, corrected(start, now), now);
-            let saved = to_save(&book, &snapshot);
             // Still under the lock, so that of two pollers the later one has the last word. None of
             // these waits.
             match audience {
@@ -146,7 +152,9 @@ impl Keeper {
                 // Old values may have been forgotten, although nothing new was read.
                 Audience::Everyone | Audience::WhoAsks => writer.publish(snapshot),
             }
-            store.save_plant(saved);
+            if store.is_plant_due(book.ledgers().len()) {
+                store.save_plant(restore::to_store(&book));
+            }
             (doubts, book.take_rivalries())
         };
         for doubt in &doubts {
@@ -168,17 +176,6 @@ fn corrected(start: &Mutex<Start>, now: Timestamp) -> Start {
 
 fn status_of(book: &Book, dtu: &str) -> Option<DtuStatus> {
     book.dtus().iter().find(|state| &*state.name == dtu).map(|state| state.status)
-}
-
-fn to_save(book: &Book, snapshot: &Snapshot) -> SavedPlant {
-    let snapshot_json = restore::to_store(&snapshot.inverters_json(), &snapshot.meters_json());
-    let ledgers = book.ledgers().iter().map(|(key, ledger)| (*key, ledger.to_record())).collect();
-    let last_success = book
-        .dtus()
-        .iter()
-        .filter_map(|dtu| Some((dtu.name.to_string(), dtu.last_success?)))
-        .collect();
-    SavedPlant { ledgers, snapshot_json, last_success }
 }
 
 fn render(book: &Book, store: &Store, start: Start, now: Timestamp) -> Snapshot {

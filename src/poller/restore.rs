@@ -1,156 +1,233 @@
-//! What was known before the bridge started, from its stored JSON.
+//! Converts the plant to what is stored of it, and back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::Value;
-use tracing::warn;
-
+use super::book::Book;
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::reading::{AcReading, InverterValues, PortReading};
-use crate::plant::serial::InverterSerial;
+use crate::plant::serial::{InverterSerial, MeterSerial};
 use crate::plant::units::{
     Amperes, Celsius, Hertz, MeterVolts, Percent, PowerFactor, Vars, Volts, WattHours, Watts,
 };
 use crate::snapshot::state::{Energy, InverterState, MeterState, PortState};
-use crate::snapshot::wire;
+use crate::store::{StoredDtu, StoredInverter, StoredMeter, StoredPhase, StoredPlant, StoredPort};
 
-/// What of it is lost, and what to do.
-const AGAIN: &str = "they are missing until the next poll that reads them, totals of inverters are not; if it \
-    comes back, check the disk or SD card";
-
-/// What is stored: the objects of the API.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Stored {
-    Plant {
-        inverters: Vec<Value>,
-        meters: Vec<Value>,
-    },
-    /// Of a bridge that did not keep meters.
-    Inverters(Vec<Value>),
-}
-
-/// The plant as it is stored, from its JSON for the API.
-pub(super) fn to_store(inverters: &Bytes, meters: &Bytes) -> Bytes {
-    [br#"{"inverters":"#, &inverters[..], br#","meters":"#, &meters[..], b"}"].concat().into()
-}
-
-/// Reads the stored plant; what cannot be read is left out and told, since the next poll brings it again.
-pub fn plant(json: &[u8]) -> (Vec<InverterState>, Vec<MeterState>) {
-    let (stored_inverters, stored_meters) = match serde_json::from_slice(json) {
-        Ok(Stored::Plant { inverters, meters }) => (inverters, meters),
-        Ok(Stored::Inverters(inverters)) => (inverters, Vec::new()),
-        Err(error) => {
-            warn!("the last values in the database are damaged ({error}): {AGAIN}");
-            return (Vec::new(), Vec::new());
-        }
-    };
-    let stored = stored_inverters.len().saturating_add(stored_meters.len());
-    let inverter = |value| inverter(serde_json::from_value(value).ok()?);
-    let meter = |value| meter(serde_json::from_value(value).ok()?);
-    let inverters: Vec<_> = stored_inverters.into_iter().filter_map(inverter).collect();
-    let meters: Vec<_> = stored_meters.into_iter().filter_map(meter).collect();
-    let lost = stored.saturating_sub(inverters.len()).saturating_sub(meters.len());
-    if lost > 0 {
-        warn!("the last values of {lost} devices in the database are damaged: {AGAIN}");
+/// The plant as it is stored.
+pub(super) fn to_store(book: &Book) -> StoredPlant {
+    let ledgers = book.ledgers().iter().map(|(key, ledger)| (*key, ledger.to_record()));
+    let inverters = book.inverters();
+    let meters = book.meters();
+    let dtus = book.dtus().iter().filter_map(|dtu| {
+        let stored = StoredDtu { last_success: dtu.last_success? };
+        Some((dtu.name.to_string(), stored))
+    });
+    StoredPlant {
+        ledgers: ledgers.collect(),
+        inverters: inverters.iter().map(|state| (state.serial, stored_inverter(state))).collect(),
+        meters: meters.iter().map(|state| (state.reading.serial, stored_meter(state))).collect(),
+        dtus: dtus.collect(),
     }
-    (inverters, meters)
 }
 
-fn inverter(stored: wire::Inverter) -> Option<InverterState> {
-    let serial: InverterSerial = stored.serial_number.parse().ok()?;
-    let timestamp: Timestamp = stored.timestamp.parse().ok()?;
+fn stored_inverter(state: &InverterState) -> StoredInverter {
+    let values = &state.values;
+    let AcReading {
+        active_power,
+        reactive_power,
+        power_factor,
+        current,
+        phase_voltages,
+        phase_currents,
+        power_limit,
+        firmware_version,
+        signal,
+    } = &values.ac;
+    StoredInverter {
+        dtu_name: state.dtu_name.to_string(),
+        first_seen: state.first_seen,
+        last_seen: state.last_seen,
+        timestamp: state.timestamp,
+        link_status: values.link_status,
+        operating_status: values.operating_status,
+        alarm_code: values.alarm_code,
+        alarm_count: values.alarm_count,
+        grid_voltage: values.grid_voltage.map(Volts::steps),
+        grid_frequency: values.grid_frequency.map(Hertz::steps),
+        temperature: values.temperature.map(Celsius::steps),
+        active_power: active_power.map(Watts::steps),
+        reactive_power: reactive_power.map(Vars::steps),
+        power_factor: power_factor.map(PowerFactor::steps),
+        current: current.map(Amperes::steps),
+        phase_voltages: phase_voltages.iter().map(|value| value.steps()).collect(),
+        phase_currents: phase_currents.iter().map(|value| value.steps()).collect(),
+        power_limit: power_limit.map(Percent::steps),
+        firmware_version: firmware_version.clone(),
+        signal: *signal,
+        ports: state.ports.iter().map(|(&number, port)| (number, stored_port(port))).collect(),
+    }
+}
+
+fn stored_port(PortState { timestamp, reading, energy }: &PortState) -> StoredPort {
+    StoredPort {
+        timestamp: *timestamp,
+        pv_voltage: reading.pv_voltage.map(Volts::steps),
+        pv_current: reading.pv_current.map(Amperes::steps),
+        pv_power: reading.pv_power.map(Watts::steps),
+        today_since: energy.today_since,
+        device_today: reading.today.map(WattHours::get),
+        device_total: reading.total.map(WattHours::get),
+    }
+}
+
+fn stored_meter(MeterState { dtu_name, timestamp, reading }: &MeterState) -> StoredMeter {
+    let phase = |phase: &MeterPhase| StoredPhase {
+        power: phase.power.map(Watts::steps),
+        voltage: phase.voltage.map(MeterVolts::steps),
+        current: phase.current.map(Amperes::steps),
+        power_factor: phase.power_factor.map(PowerFactor::steps),
+        exported: phase.exported.get(),
+        imported: phase.imported.get(),
+    };
+    StoredMeter {
+        dtu_name: dtu_name.to_string(),
+        timestamp: *timestamp,
+        kind: reading.kind,
+        power: reading.power.map(Watts::steps),
+        power_factor: reading.power_factor.map(PowerFactor::steps),
+        exported: reading.exported.map(WattHours::get),
+        imported: reading.imported.map(WattHours::get),
+        phases: reading.phases.iter().map(phase).collect(),
+    }
+}
+
+/// The inverters that were stored. Their energies are in the ledgers, from which the book takes them.
+pub fn inverters(stored: BTreeMap<InverterSerial, StoredInverter>) -> Vec<InverterState> {
+    stored.into_iter().map(|(serial, stored)| inverter(serial, stored)).collect()
+}
+
+/// The meters that were stored.
+pub fn meters(stored: BTreeMap<MeterSerial, StoredMeter>) -> Vec<MeterState> {
+    stored.into_iter().map(|(serial, stored)| meter(serial, stored)).collect()
+}
+
+fn inverter(serial: InverterSerial, stored: StoredInverter) -> InverterState {
+    let ports = stored.ports.iter().map(|(&number, stored)| (number, port(number, stored)));
+    let currents = stored.phase_currents.into_iter();
     let ac = AcReading {
-        active_power: stored.active_power.map(Watts::nearest),
-        reactive_power: stored.reactive_power.map(Vars::nearest),
-        power_factor: stored.power_factor.map(PowerFactor::nearest),
-        current: stored.current.map(Amperes::nearest),
-        phase_voltages: stored.phase_voltages.into_iter().map(Volts::nearest).collect(),
-        phase_currents: stored.phase_currents.into_iter().map(Amperes::nearest).collect(),
-        power_limit: stored.power_limit.map(Percent::nearest),
+        active_power: stored.active_power.map(Watts::from_tenths),
+        reactive_power: stored.reactive_power.map(Vars::from_tenths),
+        power_factor: stored.power_factor.map(PowerFactor::from_thousandths),
+        current: stored.current.map(Amperes::from_hundredths),
+        phase_voltages: stored.phase_voltages.into_iter().map(Volts::from_tenths).collect(),
+        phase_currents: currents.map(Amperes::from_hundredths).collect(),
+        power_limit: stored.power_limit.map(Percent::from_tenths),
         firmware_version: stored.firmware_version,
         signal: stored.signal,
     };
-    let ports: BTreeMap<u8, PortState> = stored
-        .ports
-        .into_iter()
-        .filter_map(|port| Some((port.port_number, port_state(&port)?)))
-        .collect();
-    let values = InverterValues {
-        link_status: stored.link_status,
-        operating_status: stored.operating_status,
-        alarm_code: stored.alarm_code,
-        alarm_count: stored.alarm_count,
-        grid_voltage: stored.grid_voltage.map(Volts::nearest),
-        grid_frequency: stored.grid_frequency.map(Hertz::nearest),
-        temperature: stored.temperature.map(Celsius::nearest),
-        ac,
-    };
-    Some(InverterState {
+    InverterState {
         serial,
         dtu_name: Arc::from(stored.dtu_name),
-        first_seen: stored.first_seen.parse().unwrap_or(timestamp),
-        last_seen: stored.last_seen.parse().unwrap_or(timestamp),
-        timestamp,
-        values,
-        ports,
-    })
+        first_seen: stored.first_seen,
+        last_seen: stored.last_seen,
+        timestamp: stored.timestamp,
+        values: InverterValues {
+            link_status: stored.link_status,
+            operating_status: stored.operating_status,
+            alarm_code: stored.alarm_code,
+            alarm_count: stored.alarm_count,
+            grid_voltage: stored.grid_voltage.map(Volts::from_tenths),
+            grid_frequency: stored.grid_frequency.map(Hertz::from_hundredths),
+            temperature: stored.temperature.map(Celsius::from_tenths),
+            ac,
+        },
+        ports: ports.collect(),
+    }
 }
 
-fn port_state(stored: &wire::Port) -> Option<PortState> {
-    Some(PortState {
-        timestamp: stored.timestamp.parse().ok()?,
+fn port(number: u8, stored: &StoredPort) -> PortState {
+    PortState {
+        timestamp: stored.timestamp,
         reading: PortReading {
-            number: stored.port_number,
-            pv_voltage: stored.pv_voltage.map(Volts::nearest),
-            pv_current: stored.pv_current.map(Amperes::nearest),
-            pv_power: stored.pv_power.map(Watts::nearest),
-            today: stored.device_today_production.map(WattHours::new),
-            total: stored.device_total_production.map(WattHours::new),
+            number,
+            pv_voltage: stored.pv_voltage.map(Volts::from_tenths),
+            pv_current: stored.pv_current.map(Amperes::from_hundredths),
+            pv_power: stored.pv_power.map(Watts::from_tenths),
+            today: stored.device_today.map(WattHours::new),
+            total: stored.device_total.map(WattHours::new),
         },
-        energy: Energy {
-            today: stored.today_production.map(WattHours::new),
-            today_since: stored.today_since.as_deref().and_then(|since| since.parse().ok()),
-            total: stored.total_production.map(WattHours::new),
-        },
-    })
+        energy: Energy { today_since: stored.today_since, ..Energy::default() },
+    }
 }
 
-fn meter(stored: wire::Meter) -> Option<MeterState> {
-    let phase = |stored: wire::Phase| MeterPhase {
-        power: stored.power.map(Watts::nearest),
-        voltage: stored.voltage.map(MeterVolts::nearest),
-        current: stored.current.map(Amperes::nearest),
-        power_factor: stored.power_factor.map(PowerFactor::nearest),
-        exported: WattHours::new(stored.energy_exported),
-        imported: WattHours::new(stored.energy_imported),
+fn meter(serial: MeterSerial, stored: StoredMeter) -> MeterState {
+    let phase = |stored: StoredPhase| MeterPhase {
+        power: stored.power.map(Watts::from_tenths),
+        voltage: stored.voltage.map(MeterVolts::from_hundredths),
+        current: stored.current.map(Amperes::from_hundredths),
+        power_factor: stored.power_factor.map(PowerFactor::from_thousandths),
+        exported: WattHours::new(stored.exported),
+        imported: WattHours::new(stored.imported),
     };
     let reading = MeterReading {
-        serial: stored.serial_number.parse().ok()?,
-        kind: stored.device_type,
-        power: stored.power.map(Watts::nearest),
-        power_factor: stored.power_factor.map(PowerFactor::nearest),
-        exported: stored.energy_exported.map(WattHours::new),
-        imported: stored.energy_imported.map(WattHours::new),
+        serial,
+        kind: stored.kind,
+        power: stored.power.map(Watts::from_tenths),
+        power_factor: stored.power_factor.map(PowerFactor::from_thousandths),
+        exported: stored.exported.map(WattHours::new),
+        imported: stored.imported.map(WattHours::new),
         phases: stored.phases.into_iter().map(phase).collect(),
     };
-    let dtu_name = Arc::from(stored.dtu_name);
-    Some(MeterState { dtu_name, timestamp: stored.timestamp.parse().ok()?, reading })
+    MeterState { dtu_name: Arc::from(stored.dtu_name), timestamp: stored.timestamp, reading }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::tz::TimeZone;
+    use jiff::Timestamp;
 
     use super::*;
-    use crate::snapshot::rendered::Rendered;
 
-    /// A meter whose second phase is not heard any more.
-    fn meter_state() -> MeterState {
+    const NOON: Timestamp = Timestamp::constant(1_750_500_000, 0);
+
+    #[test]
+    fn restores_an_inverter_as_it_was_but_for_its_energies() {
+        let reading = PortReading {
+            pv_voltage: Some(Volts::from_tenths(341)),
+            pv_power: Some(Watts::from_tenths(-1)),
+            total: Some(WattHours::new(456_172)),
+            ..PortReading::unknown(1)
+        };
+        let energy = Energy { today_since: Some(NOON), ..Energy::default() };
+        let port = PortState { timestamp: NOON, reading, energy };
+        let values = InverterValues {
+            link_status: Some(1),
+            alarm_code: Some(0),
+            grid_voltage: Some(Volts::from_tenths(2334)),
+            grid_frequency: Some(Hertz::from_hundredths(4998)),
+            temperature: Some(Celsius::from_tenths(-35)),
+            ac: AcReading {
+                phase_voltages: vec![Volts::from_tenths(2301); 3],
+                power_limit: Some(Percent::from_tenths(1000)),
+                firmware_version: Some("V01.00.12".to_owned()),
+                signal: Some(80),
+                ..AcReading::default()
+            },
+            ..InverterValues::default()
+        };
+        let serial = "1161a0000001".parse().unwrap();
+        let state = InverterState {
+            values,
+            ports: [(1, port.clone()), (2, PortState::unknown(2, NOON))].into(),
+            ..InverterState::new(serial, Arc::from("Roof"), NOON)
+        };
+        assert_eq!(inverter(serial, stored_inverter(&state)), state);
+        let mut with_energy = port.clone();
+        with_energy.energy.total = Some(WattHours::new(7));
+        assert_eq!(super::port(1, &stored_port(&with_energy)), port);
+    }
+
+    #[test]
+    fn restores_a_meter_as_it_was() {
         let silent = MeterPhase {
             power: None,
             voltage: None,
@@ -175,31 +252,7 @@ mod tests {
             imported: None,
             phases: vec![phase, silent],
         };
-        let timestamp = Timestamp::from_second(1_750_500_000).unwrap();
-        MeterState { dtu_name: Arc::from("Roof"), timestamp, reading }
-    }
-
-    #[test]
-    fn a_meter_is_as_it_was() {
-        let meters = Rendered::from(meter_state());
-        let meters = [b"[", &meters.json(&TimeZone::UTC)[..], b"]"].concat();
-        let (inverters, meters) = plant(&to_store(&Bytes::from_static(b"[]"), &meters.into()));
-        assert_eq!((inverters.len(), meters), (0, vec![meter_state()]));
-    }
-
-    #[test]
-    fn what_an_older_bridge_stored_or_somebody_damaged_is_read_as_far_as_it_goes() {
-        let inverter = r#"{"serial_number": "114172606403", "dtu_name": "DTU", "first_seen": "",
-            "last_seen": "", "timestamp": "2026-06-10T12:00:00+02:00", "ports": []}"#;
-        for (json, expected) in [
-            (format!("[{inverter}]"), 1),
-            (format!("[{inverter}, {{}}, 7]"), 1),
-            (format!(r#"{{"inverters": [{inverter}], "meters": [{{}}]}}"#), 1),
-            ("{}".to_owned(), 0),
-            (format!("[{inverter}"), 0),
-        ] {
-            let (inverters, meters) = plant(json.as_bytes());
-            assert_eq!((inverters.len(), meters.len()), (expected, 0), "{json}");
-        }
+        let state = MeterState { dtu_name: Arc::from("Roof"), timestamp: NOON, reading };
+        assert_eq!(meter(state.reading.serial, stored_meter(&state)), state);
     }
 }

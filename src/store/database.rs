@@ -1,239 +1,467 @@
-//! The open database: writes what changed, reads all.
+//! The database: all records in memory, and the SQLite file that holds what has been written.
+//!
+//! What is changed in memory waits in `unwritten` until a transaction has brought it into the file.
+//! So a full or read-only disk, or a file that is deleted while the bridge runs, costs nothing once
+//! the file can be written again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use bytes::Bytes;
-use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use jiff::tz::TimeZone;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior, params};
+use serde::Serialize;
+use serde_json::Value;
+use tracing::{error, warn};
 
 use super::error::StoreError;
-use super::image::Image;
-use super::saved::{Place, PortKey, Saved, SavedPlant, SavedTarget, Usage};
-use super::targets::{readable_rows, time};
-use super::{announced, ledgers, schema, targets};
-use crate::plant::ledger::LedgerRecord;
+use super::records::{Record, Usage};
+use crate::clock::WallClock;
+use crate::problem::Problem;
 
-const REPLACE_SNAPSHOT: &str =
-    "INSERT OR REPLACE INTO snapshot (id, inverters_json) VALUES (1, ?1)";
-const REPLACE_DTU: &str = "INSERT OR REPLACE INTO dtu (name, last_success) VALUES (?1, ?2)";
-const COUNT: &str = "SELECT (SELECT count(*) FROM target) + (SELECT count(*) FROM ledger)
-    + (SELECT count(*) FROM dtu) + (SELECT count(*) FROM snapshot)
-    + (SELECT count(*) FROM announced)";
+/// The file in the state directory.
+const FILE: &str = "hoymiles-bridge.db";
+/// What SQLite puts beside a database, and which is a part of it.
+const WAL: &str = "-wal";
 
-/// How sure a commit must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Durability {
-    /// Survives a power cut from now on.
-    OnDisk,
-    /// Survives the end of the process; a power cut may take it back, but never a part of it.
-    /// Spares SD cards a sync with each poll.
-    InOrder,
-}
+/// The version of [`SCHEMA`], which SQLite keeps as `user_version`.
+const VERSION: i64 = 1;
+/// `value` is the JSON of a [`Record`]. Not `WITHOUT ROWID`: values of more than 1 KB would then
+/// take pages of their own.
+const SCHEMA: &str = "
+CREATE TABLE record (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    UNIQUE (kind, key)
+) STRICT;
+PRAGMA user_version = 1;
+";
+const UPSERT: &str = "INSERT INTO record (kind, key, value) VALUES (?1, ?2, ?3)
+    ON CONFLICT (kind, key) DO UPDATE SET value = ?3";
+const DELETE: &str = "DELETE FROM record WHERE kind = ?1 AND key = ?2";
 
-/// The open database.
-#[derive(Debug)]
-pub(super) struct Database {
-    connection: Connection,
-    /// `None`: in memory.
-    file: Option<PathBuf>,
-    /// What the rows of the plant hold, to write only what changes.
-    written: Written,
-}
+/// Kind and key.
+type RowKey = (String, String);
+/// The JSON of each record.
+type Rows = BTreeMap<RowKey, String>;
 
+/// All records, and their file.
 #[derive(Debug, Default)]
-struct Written {
-    ledgers: HashMap<PortKey, LedgerRecord>,
-    snapshot_json: Option<Bytes>,
-    last_success: BTreeMap<String, Timestamp>,
+pub(super) struct Database {
+    rows: Rows,
+    /// Records that differ from the file; those that are not in `rows` are to be deleted.
+    unwritten: BTreeSet<RowKey>,
+    /// `None`: in memory only.
+    file: Option<StateFile>,
 }
+
+#[derive(Debug)]
+struct StateFile {
+    path: PathBuf,
+    clock: WallClock,
+    /// `None` while the file cannot be opened for writing.
+    connection: Option<Connection>,
+    identity: Identity,
+}
+
+/// Device and inode of the database and of its write-ahead log.
+type Identity = [Option<(u64, u64)>; 2];
 
 impl Database {
-    /// A database without a file.
-    pub(super) fn in_memory() -> rusqlite::Result<Self> {
-        let mut connection = Connection::open_in_memory()?;
-        if let schema::Version::Older(missing) = schema::version(&connection)? {
-            schema::migrate(&mut connection, missing)?;
-        }
-        Self::new(connection, None)
-    }
-
-    /// A database without a file that begins with what a file and its log hold which cannot be opened
-    /// for writing; and whether of the log something is missing.
-    pub(super) fn copy_of(file: &Path) -> Result<(Self, bool), String> {
-        let said = |error: rusqlite::Error| error.to_string();
-        let Image { mut connection, is_damaged } = Image::of(file)?;
-        match schema::version(&connection).map_err(said)? {
-            schema::Version::Present => {}
-            schema::Version::Older(missing) => {
-                schema::migrate(&mut connection, missing).map_err(said)?;
-            }
-            schema::Version::Newer(version) => {
-                return Err(format!("a newer bridge wrote it (version {version} of its tables)"));
+    /// Opens the database in `directory`, or creates one; waits so long for another process to
+    /// close it. Where that fails, works in memory, and one warning says why.
+    pub(super) fn open(directory: &Path, clock: WallClock, wait: Duration) -> Self {
+        let path = directory.join(FILE);
+        let mut opened = open(&path, wait);
+        if let Err(damaged @ StoreError::Damaged(_)) = &opened {
+            match set_aside(&path, "damaged", &clock) {
+                Ok(kept) => {
+                    let damaged = damaged.problem(&path);
+                    warn!("{damaged}; it is kept as {}, and a new one begins", kept.display());
+                    opened = open(&path, wait);
+                }
+                Err(error) => opened = Err(error.into()),
             }
         }
-        Ok((Self::new(connection, None).map_err(said)?, is_damaged))
-    }
-
-    /// Takes over all that another one holds; what only this one knows stays.
-    pub(super) fn take_over(&mut self, other: &Self) -> Result<(), StoreError> {
-        let known = other.load().map_err(|source| StoreError::new(other.path(), source))?;
-        for target in &known.targets {
-            self.save_target(target)?;
-        }
-        let Saved { targets: _, ledgers, snapshot_json, last_success, announced } = known;
-        let documents = announced.documents.into_iter();
-        self.save_announced(&documents.map(|(place, text)| (place, Some(text))).collect())?;
-        match snapshot_json {
-            Some(snapshot_json) => {
-                self.save_plant(&SavedPlant { ledgers, snapshot_json, last_success })
+        match opened {
+            Ok((connection, rows)) => {
+                let identity = identity(&path);
+                let file = StateFile { path, clock, connection: Some(connection), identity };
+                Self { rows, unwritten: BTreeSet::new(), file: Some(file) }
             }
-            None => Ok(()),
+            Err(error) => Self::unwritable(path, clock, &error),
         }
     }
 
-    /// Whether it holds energies.
-    pub(super) fn has_ledgers(&self) -> bool {
-        !self.written.ledgers.is_empty()
+    /// Works in memory, from what the file holds if it can be read at least.
+    fn unwritable(path: PathBuf, clock: WallClock, reason: &StoreError) -> Self {
+        let problem = reason.problem(&path);
+        let identity = identity(&path);
+        let is_newer = matches!(reason, StoreError::Newer(_));
+        let rows = if identity[0].is_none() || is_newer {
+            warn!("state is kept in memory only and lost at the next restart: {problem}");
+            Rows::new()
+        } else {
+            match read(&path) {
+                Ok(rows) => {
+                    warn!(
+                        "state is kept in memory only and lost at the next restart, starting from \
+                         what was stored before: {problem}"
+                    );
+                    rows
+                }
+                Err(unreadable) => {
+                    error!(
+                        "state is kept in memory only and lost at the next restart, and what was \
+                         stored before cannot be read ({unreadable}), so that totals start from the \
+                         devices' counters: {problem}"
+                    );
+                    return Self::default();
+                }
+            }
+        };
+        // A file that another bridge writes will never be ours.
+        let is_others = is_newer || *reason == StoreError::InUse;
+        let file = (!is_others).then_some(StateFile { path, clock, connection: None, identity });
+        Self { rows, unwritten: BTreeSet::new(), file }
     }
 
-    /// Takes a connection whose tables are in place, and reads all of them once.
-    pub(super) fn new(connection: Connection, file: Option<PathBuf>) -> rusqlite::Result<Self> {
-        let mut database = Self { connection, file, written: Written::default() };
-        let Saved { ledgers, snapshot_json, last_success, .. } = database.load()?;
-        let ledgers = ledgers.into_iter().collect();
-        database.written = Written { ledgers, snapshot_json, last_success };
-        Ok(database)
+    /// Whether what is written now survives a restart.
+    pub(super) fn is_open(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| file.connection.is_some())
     }
 
-    /// Reads all rows.
-    pub(super) fn load(&self) -> rusqlite::Result<Saved> {
-        let connection = &self.connection;
-        let dtus = &mut connection.prepare("SELECT name, last_success FROM dtu")?;
-        let dtus = readable_rows(dtus, "DTU's time", |row| Ok((row.get(0)?, time(row, 1)?)))?;
-        let snapshot: Option<Vec<u8>> = connection
-            .query_row("SELECT inverters_json FROM snapshot", [], |row| row.get(0))
-            .optional()?;
-        Ok(Saved {
-            targets: targets::load(connection)?,
-            ledgers: ledgers::load(connection)?,
-            snapshot_json: snapshot.map(Bytes::from),
-            last_success: dtus.into_iter().collect(),
-            announced: announced::load(connection)?,
-        })
+    /// Whether there is a file that should be written, but is not open.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| file.connection.is_none())
     }
 
-    /// Writes one target; on disk when this returns.
-    pub(super) fn save_target(&mut self, target: &SavedTarget) -> Result<(), StoreError> {
-        self.write(Durability::OnDisk, |connection| targets::save(connection, target))
+    /// The JSON of a record.
+    pub(super) fn get<T: Record>(&self, key: &str) -> Option<String> {
+        self.rows.get(&row_key::<T>(key)).cloned()
     }
 
-    /// Deletes one target; on disk when this returns.
-    pub(super) fn delete_target(&mut self, key: &str) -> Result<(), StoreError> {
-        self.write(Durability::OnDisk, |connection| targets::delete(connection, key))
+    /// Changes a record in memory.
+    pub(super) fn put<T: Record>(&mut self, key: &str, record: &T) {
+        self.set::<T>(key, Some(json(record)));
     }
 
-    /// Writes documents that an MQTT broker is told of, and deletes those that are none any more.
-    pub(super) fn save_announced(
-        &mut self,
-        changes: &BTreeMap<Place, Option<Bytes>>,
-    ) -> Result<(), StoreError> {
-        if changes.is_empty() {
+    /// Changes or deletes a record in memory.
+    pub(super) fn set<T: Record>(&mut self, key: &str, json: Option<String>) {
+        let key = row_key::<T>(key);
+        if self.rows.get(&key) == json.as_ref() {
+            return;
+        }
+        match json {
+            Some(json) => self.rows.insert(key.clone(), json),
+            None => self.rows.remove(&key),
+        };
+        self.unwritten.insert(key);
+    }
+
+    /// Deletes the records of one kind whose keys are not among `wanted`, in memory.
+    pub(super) fn retain<T: Record>(&mut self, wanted: &BTreeSet<String>) {
+        for key in self.keys::<T>().into_iter().filter(|key| !wanted.contains(key)) {
+            self.set::<T>(&key, None);
+        }
+    }
+
+    fn keys<T: Record>(&self) -> Vec<String> {
+        let rows = self.rows.range(row_key::<T>("")..);
+        rows.take_while(|((kind, _), _)| kind == T::KIND).map(|((_, key), _)| key.clone()).collect()
+    }
+
+    /// All records of one kind; unreadable ones are left out, with one warning.
+    pub(super) fn all<T: Record, K: Ord>(
+        &self,
+        parse_key: impl Fn(&str) -> Option<K>,
+    ) -> BTreeMap<K, T> {
+        let keys = self.keys::<T>();
+        let read = |key: &String| {
+            let json = self.get::<T>(key)?;
+            Some((parse_key(key)?, serde_json::from_str(&json).ok()?))
+        };
+        let found: BTreeMap<K, T> = keys.iter().filter_map(read).collect();
+        let lost = keys.len().saturating_sub(found.len());
+        if lost > 0 {
+            warn!(
+                "{lost} {} records in the database are damaged and left out; check the disk or SD \
+                 card, or put a backup of state_dir in place while the bridge is stopped",
+                T::KIND
+            );
+        }
+        found
+    }
+
+    /// Writes all that has changed, in one transaction: on disk when this returns.
+    pub(super) fn write(&mut self) -> Result<(), Problem> {
+        let Some(file) = &self.file else {
+            self.unwritten.clear();
+            return Ok(());
+        };
+        let path = file.path.clone();
+        self.try_write().map_err(|error| error.problem(&path))
+    }
+
+    fn try_write(&mut self) -> Result<(), StoreError> {
+        let Self { rows, unwritten, file: Some(file) } = self else { return Ok(()) };
+        if file.connection.is_none() || identity(&file.path) != file.identity {
+            file.reopen()?;
+            unwritten.extend(rows.keys().cloned());
+        }
+        let Some(connection) = &mut file.connection else { return Ok(()) };
+        if unwritten.is_empty() {
             return Ok(());
         }
-        self.write(Durability::InOrder, |transaction| {
-            changes.iter().try_for_each(|(place, document)| {
-                announced::save(transaction, place, document.as_deref())
-            })
-        })
-    }
-
-    /// Writes what of the plant has changed, in one transaction.
-    pub(super) fn save_plant(&mut self, plant: &SavedPlant) -> Result<(), StoreError> {
-        let SavedPlant { ledgers, snapshot_json, last_success } = plant;
-        let written = std::mem::take(&mut self.written);
-        let ledgers = || ledgers.iter().filter(|(key, new)| written.ledgers.get(key) != Some(new));
-        let dtus =
-            || last_success.iter().filter(|(name, at)| written.last_success.get(*name) != Some(at));
-        let is_new_snapshot = written.snapshot_json.as_ref() != Some(snapshot_json);
-        let is_news = is_new_snapshot || ledgers().next().is_some() || dtus().next().is_some();
-        let outcome = if is_news {
-            self.write(Durability::InOrder, |transaction| {
-                for (key, record) in ledgers() {
-                    ledgers::save(transaction, *key, record)?;
-                }
-                for (name, at) in dtus() {
-                    transaction.prepare_cached(REPLACE_DTU)?.execute([name, &at.to_string()])?;
-                }
-                if is_new_snapshot {
-                    transaction.prepare_cached(REPLACE_SNAPSHOT)?.execute([&snapshot_json[..]])?;
-                }
-                Ok(())
-            })
-        } else {
-            Ok(())
-        };
-        self.written = written;
-        if outcome.is_ok() {
-            self.written.ledgers.extend(plant.ledgers.iter().cloned());
-            self.written.last_success.extend(plant.last_success.clone());
-            self.written.snapshot_json = Some(plant.snapshot_json.clone());
+        let transaction = connection.transaction()?;
+        for key in unwritten.iter() {
+            write_row(&transaction, key, rows.get(key))?;
         }
-        outcome
+        transaction.commit()?;
+        unwritten.clear();
+        Ok(())
     }
 
-    /// Merges all into the main file and onto the disk: whoever copies it then has everything.
-    pub(super) fn merge(&self) -> Result<(), StoreError> {
-        let pragma = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        pragma.map_err(|source| StoreError::new(self.path(), source))
+    /// Merges the write-ahead log into the main file: whoever copies that has everything.
+    pub(super) fn checkpoint(&self) {
+        let connection = self.file.as_ref().and_then(|file| file.connection.as_ref());
+        if let Some(connection) = connection {
+            // What cannot be merged now is read from the log at the next start.
+            drop(pragma(connection, "PRAGMA wal_checkpoint(TRUNCATE)"));
+        }
     }
 
-    /// How big it is now.
-    pub(super) fn usage(&self) -> rusqlite::Result<Usage> {
-        let number = |sql| -> rusqlite::Result<u64> {
-            let number: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
-            Ok(number.unsigned_abs())
-        };
-        let pages = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
-        let log = self.file.as_deref().map(|file| super::open::beside(file, "-wal"));
-        let log = log.and_then(|log| log.metadata().ok()).map_or(0, |log| log.len());
-        Ok(Usage {
-            size_bytes: pages.saturating_add(log),
-            records: number(COUNT)?,
-            kind: Usage::kind(self.file.is_some()),
-        })
-    }
-
-    fn write(
-        &mut self,
-        durability: Durability,
-        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
-    ) -> Result<(), StoreError> {
-        self.try_write(durability, change).map_err(|source| StoreError::new(self.path(), source))
-    }
-
-    fn try_write(
-        &mut self,
-        durability: Durability,
-        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
-    ) -> rusqlite::Result<()> {
-        let synchronous = match durability {
-            Durability::OnDisk => "FULL",
-            Durability::InOrder => "NORMAL",
-        };
-        self.connection.pragma_update(None, "synchronous", synchronous)?;
-        let transaction = self.connection.transaction()?;
-        change(&transaction)?;
-        transaction.commit()
-    }
-
-    fn path(&self) -> &Path {
-        self.file.as_deref().unwrap_or(Path::new("the database in memory"))
+    /// How big it is.
+    pub(super) fn usage(&self) -> Usage {
+        let file = self.file.as_ref().filter(|file| file.connection.is_some());
+        let size_bytes = file.map_or_else(
+            || self.rows.values().map(|value| u64::try_from(value.len()).unwrap_or(0)).sum(),
+            |file| length(&file.path).saturating_add(length(&beside(&file.path, WAL))),
+        );
+        Usage {
+            size_bytes,
+            records: u64::try_from(self.rows.len()).unwrap_or(u64::MAX),
+            kind: if file.is_some() { "sqlite" } else { "memory" },
+        }
     }
 
     /// The connection, for tests that break something.
     #[cfg(test)]
     pub(super) fn connection(&self) -> &Connection {
-        &self.connection
+        self.file.as_ref().unwrap().connection.as_ref().unwrap()
+    }
+}
+
+impl StateFile {
+    /// Opens the file again, or creates it. Another file in its place is renamed.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        let Self { path, clock, connection, identity: known } = self;
+        let found = identity(path);
+        if found != *known {
+            *connection = None;
+            if found[0].is_some() {
+                let kept = set_aside(path, "replaced", clock)?;
+                warn!(
+                    "{} was replaced while the bridge runs; the other file is kept as {}, and all \
+                     is written anew; stop the bridge before you change state_dir",
+                    path.display(),
+                    kept.display()
+                );
+            } else {
+                warn!(
+                    "{} was deleted while the bridge runs; all is written anew; stop the bridge \
+                     before you change state_dir",
+                    path.display()
+                );
+            }
+            *known = [None; 2];
+        }
+        *connection = Some(open(path, Duration::ZERO)?.0);
+        *known = identity(path);
+        Ok(())
+    }
+}
+
+/// The targets and all else in the database of a bridge that does not run, without changing it.
+pub(super) fn read_only(directory: &Path) -> Result<Database, Problem> {
+    let path = directory.join(FILE);
+    if !path.exists() {
+        return Ok(Database::default());
+    }
+    let rows = is_free(&path).and_then(|()| read(&path));
+    let rows = rows.map_err(|error| error.problem(&path))?;
+    Ok(Database { rows, ..Database::default() })
+}
+
+/// Whether no other process has locked the file.
+fn is_free(path: &Path) -> Result<(), StoreError> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    match version(&connection) {
+        Err(StoreError::InUse) => Err(StoreError::InUse),
+        // Without the right to write, SQLite cannot take the lock. `read` needs none.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Reads a file that may not be written, without a lock.
+fn read(path: &Path) -> Result<Rows, StoreError> {
+    let log = beside(path, WAL);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = if length(&log) > 0 {
+        // What a killed bridge wrote last is in the log only. SQLite reads a log on a read-only disk
+        // only if it needs neither locks nor shared memory.
+        let connection = Connection::open_with_flags_and_vfs(path, flags, "unix-none")?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        pragma(&connection, "PRAGMA locking_mode = EXCLUSIVE")?;
+        connection
+    } else {
+        let mut uri = url::Url::from_file_path(fs::canonicalize(path)?)
+            .map_err(|()| StoreError::Other("its path makes no URL".to_owned()))?;
+        uri.set_query(Some("immutable=1"));
+        Connection::open_with_flags(uri.as_str(), flags | OpenFlags::SQLITE_OPEN_URI)?
+    };
+    version(&connection)?;
+    checked_rows(&connection)
+}
+
+/// Opens or creates the file for writing, and reads it.
+fn open(path: &Path, wait: Duration) -> Result<(Connection, Rows), StoreError> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let is_new = fs::symlink_metadata(path).is_err();
+    // For its user only: it holds tokens. SQLite gives the files beside it the same mode.
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    // Not ours to change, perhaps, but then still ours to use.
+    drop(fs::set_permissions(path, fs::Permissions::from_mode(0o600)));
+    if !is_new && length(path) == 0 {
+        // What a power cut makes of a file. To SQLite it would be a new one.
+        return Err(StoreError::Damaged("it is empty".to_owned()));
+    }
+    let opened = open_connection(path, wait);
+    if is_new && opened.is_err() {
+        drop(fs::remove_file(path));
+    }
+    opened
+}
+
+fn open_connection(path: &Path, wait: Duration) -> Result<(Connection, Rows), StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(wait)?;
+    // Held from the first reading on. It also spares the file of shared memory, which not every
+    // file system under a container can have.
+    pragma(&connection, "PRAGMA locking_mode = EXCLUSIVE")?;
+    let is_new = version(&connection)? == 0;
+    pragma(&connection, "PRAGMA journal_mode = WAL")?;
+    connection.execute_batch("PRAGMA synchronous = FULL")?;
+    // The log is merged after about one megabyte: seldom, since a page that has changed often is then
+    // written once.
+    pragma(&connection, "PRAGMA wal_autocheckpoint = 250")?;
+    // What is deleted may be a token.
+    pragma(&connection, "PRAGMA secure_delete = FAST")?;
+    // Fails now, and not with the first registration, if the file cannot be written.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if is_new {
+        transaction.execute_batch(SCHEMA)?;
+    }
+    transaction.commit()?;
+    let rows = checked_rows(&connection)?;
+    Ok((connection, rows))
+}
+
+/// The version of the tables, at most ours; 0 of an empty database.
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
+        known @ ..=VERSION => Ok(known),
+        newer => Err(StoreError::Newer(newer)),
+    }
+}
+
+fn pragma(connection: &Connection, pragma: &str) -> rusqlite::Result<()> {
+    connection.query_row(pragma, [], |_| Ok(()))
+}
+
+/// All rows of a database that is whole.
+fn checked_rows(connection: &Connection) -> Result<Rows, StoreError> {
+    let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if check != "ok" {
+        return Err(StoreError::Damaged(check.replace('\n', " ")));
+    }
+    let mut statement = connection.prepare("SELECT kind, key, value FROM record")?;
+    let text = |row: &Row<'_>, column| -> rusqlite::Result<String> {
+        // One damaged record does not cost the others: it turns out to be no JSON.
+        Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes()?).into_owned())
+    };
+    let rows =
+        statement.query_map([], |row| Ok(((text(row, 0)?, text(row, 1)?), text(row, 2)?)))?;
+    Ok(rows.collect::<Result<Rows, _>>()?)
+}
+
+fn write_row(
+    transaction: &Transaction<'_>,
+    (kind, key): &RowKey,
+    value: Option<&String>,
+) -> rusqlite::Result<()> {
+    match value {
+        Some(value) => transaction.prepare_cached(UPSERT)?.execute(params![kind, key, value])?,
+        None => transaction.prepare_cached(DELETE)?.execute([kind, key])?,
+    };
+    Ok(())
+}
+
+fn row_key<T: Record>(key: &str) -> RowKey {
+    (T::KIND.to_owned(), key.to_owned())
+}
+
+/// The JSON of a record without what is empty, to write little.
+fn json(record: &impl Serialize) -> String {
+    let mut value = serde_json::to_value(record).unwrap_or_default();
+    drop_empty(&mut value);
+    value.to_string()
+}
+
+fn drop_empty(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, field| {
+            drop_empty(field);
+            !field.is_null() && field.as_array().is_none_or(|items| !items.is_empty())
+        });
+    } else if let Value::Array(items) = value {
+        items.iter_mut().for_each(drop_empty);
+    }
+}
+
+fn identity(path: &Path) -> Identity {
+    [path.to_path_buf(), beside(path, WAL)]
+        .map(|path| path.metadata().ok().map(|found| (found.dev(), found.ino())))
+}
+
+fn length(path: &Path) -> u64 {
+    path.metadata().map_or(0, |found| found.len())
+}
+
+/// The file that SQLite names like `file` with something at the end.
+fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// Renames a database and its write-ahead log; returns the new name.
+fn set_aside(file: &Path, why: &str, clock: &WallClock) -> io::Result<PathBuf> {
+    let time = clock.now().to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
+    let kept = beside(file, &format!(".{why}-{time}"));
+    fs::rename(file, &kept)?;
+    match fs::rename(beside(file, WAL), beside(&kept, WAL)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(kept),
     }
 }

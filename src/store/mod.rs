@@ -1,215 +1,167 @@
-//! What survives a restart: registered targets, energy counters, the last snapshot; in SQLite.
+//! What survives a restart: registered targets, energies, last readings; in SQLite.
 //!
-//! One thread of its own holds the database, so that a slow disk holds up nobody but who asked
-//! for a write. Targets are on disk before their registration is answered; the plant is written
-//! when there is time, the newest only, and a power cut may lose its last poll.
+//! One thread owns the database, so that a slow disk delays nobody but those who asked for a durable
+//! write. Targets are on disk before their registration is answered. Energies and readings are
+//! written every [`PLANT_INTERVAL`] and at shutdown, to spare SD cards: a power cut loses at most
+//! that much growth, which the devices' own counters bring back.
 
-mod announced;
-mod aside;
-mod at_rest;
-mod awaited;
 mod database;
 mod error;
-mod image;
-mod ledgers;
-mod log;
-mod open;
-mod refusal;
-mod saved;
-mod schema;
-mod targets;
+mod records;
 #[cfg(test)]
 mod tests;
-mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
-use tokio::sync::mpsc::{self, Sender};
+use ring::rand::{SystemRandom, generate};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
-use tracing::{error, warn};
+use tokio::time::Instant;
+use tracing::{error, info, warn};
 
-pub use self::at_rest::targets_at_rest;
-use self::awaited::Awaited;
 use self::database::Database;
-pub use self::error::StoreError;
-pub use self::saved::{Announced, Place, Saved, SavedPlant, SavedTarget, Usage};
-use self::worker::{Request, Shared, Worker};
+use self::error::StoreError;
+pub use self::records::{
+    Announced, Place, PortKey, Stored, StoredDtu, StoredInverter, StoredMeter, StoredPhase,
+    StoredPlant, StoredPort, StoredTarget, Usage,
+};
+use self::records::{Instance, StoredDocument, StoredLedger};
+use crate::clock::WallClock;
+use crate::problem::Problem;
 
-/// Requests that may wait for the database. A registration beyond them waits for its turn.
-const WAITING: usize = 32;
-/// What the start of the daemon may wait for a bridge that is just ending and still has the file.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
-/// What the end of the daemon may wait for the last write. Losing it costs one poll.
-const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
-/// What the start of the daemon may wait for what was kept.
-const LOAD_PATIENCE: Duration = Duration::from_secs(30);
-
-/// What a log that cannot be read to its end means.
-const LOST: &str = "the log beside it is damaged, and with it the last changes are lost: totals may \
-    begin with what the devices count, and if a target is missing, reload its entry in Home Assistant";
+/// Between two writes of energies and readings.
+pub const PLANT_INTERVAL: Duration = Duration::from_secs(300);
+/// How long the start waits for a bridge that is just stopping and still has the file.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the shutdown waits for the last write.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The database. Cheap to clone; closed when the last clone is dropped.
 #[derive(Clone)]
 pub struct Store {
-    requests: Sender<Request>,
-    shared: Arc<Shared>,
+    requests: UnboundedSender<Request>,
+    status: Arc<Mutex<Status>>,
+}
+
+/// What the thread and its clients share.
+struct Status {
+    usage: Usage,
+    /// Whether the last write failed.
+    is_failing: bool,
+    /// Whether a plant was handed over that is not written yet.
+    has_plant: bool,
+    /// The ports of the plant that was handed over last.
+    ports: usize,
+    next_plant: Instant,
+}
+
+/// Who asked gets the outcome; that nobody waits any more is no reason not to do it.
+type Reply = oneshot::Sender<Result<(), Problem>>;
+
+enum Request {
+    Load(SyncSender<Stored>),
+    SavePlant(StoredPlant),
+    SaveAnnounced(BTreeMap<Place, Option<Bytes>>),
+    SaveTarget(StoredTarget, Reply),
+    DeleteTarget(String, Reply),
+    Flush(Reply),
 }
 
 impl Store {
-    /// Opens the database in `state_dir`, or begins one. `now` names a file that must be set aside.
+    /// Opens the database in `state_dir`, or creates one.
     ///
-    /// Never fails: where nothing can be kept, the bridge works without, and one warning tells.
-    pub fn open(state_dir: &Path, now: Timestamp) -> Self {
-        Self::open_within(LOCK_PATIENCE, state_dir, now)
-    }
-
-    fn open_within(patience: Duration, state_dir: &Path, now: Timestamp) -> Self {
-        match open::open(patience, state_dir, now) {
-            Ok(database) => Self::start(Some(database), None),
-            Err(reason) => Self::without_file(state_dir, &reason),
-        }
-    }
-
-    /// A database in memory, with what the file holds if it can be read at least.
-    fn without_file(state_dir: &Path, reason: &str) -> Self {
-        let file = state_dir.join(open::FILE);
-        let (database, is_known) = match file.exists().then(|| Database::copy_of(&file)) {
-            None => {
-                warn!("nothing will survive a restart: {reason}");
-                (Self::forgetful(), false)
-            }
-            Some(Ok((database, is_damaged))) => {
-                let known = if is_damaged { LOST } else { "what was kept before is known" };
-                warn!("nothing will survive a restart: {reason}; {known}");
-                let is_known = database.has_ledgers();
-                (Some(database), is_known)
-            }
-            Some(Err(unreadable)) => {
-                error!(
-                    "nothing will survive a restart: {reason}. What was kept before cannot be read, \
-                     either ({unreadable}): totals begin with what the devices count"
-                );
-                (Self::forgetful(), false)
-            }
-        };
-        Self::start(database, Some(Awaited::new(state_dir, is_known)))
+    /// Never fails: where nothing can be stored, the bridge works in memory, and one warning says so.
+    pub fn open(state_dir: &Path, clock: WallClock) -> Self {
+        Self::start(Database::open(state_dir, clock, LOCK_TIMEOUT))
     }
 
     /// A database that is forgotten with the process.
     pub fn in_memory() -> Self {
-        Self::start(Self::forgetful(), None)
+        Self::start(Database::default())
     }
 
-    fn forgetful() -> Option<Database> {
-        let database = Database::in_memory();
-        database.inspect_err(|error| error!("no database even in memory: {error}")).ok()
-    }
-
-    /// Gives the database to a thread. Without either, each request is told so.
-    fn start(database: Option<Database>, awaited: Option<Awaited>) -> Self {
-        let (requests, receiver) = mpsc::channel(WAITING);
-        let shared = Arc::new(Shared::new(database.as_ref()));
-        if let Some(database) = database {
-            let worker = Worker::new(database, awaited, Arc::clone(&shared));
-            let thread = std::thread::Builder::new().name("store".into());
-            if let Err(error) = thread.spawn(move || worker.run(receiver)) {
-                error!("nothing will survive a restart: no thread for the database: {error}");
-            }
+    fn start(database: Database) -> Self {
+        let (requests, receiver) = unbounded_channel();
+        let worker = Worker::new(database);
+        let status = Arc::clone(&worker.status);
+        let thread = std::thread::Builder::new().name("store".into());
+        // Without a thread the receiver is dropped, and `died` returns.
+        if let Err(error) = thread.spawn(move || worker.run(receiver)) {
+            error!("cannot start the database's thread: {error}");
         }
-        Self { requests, shared }
+        Self { requests, status }
     }
 
-    /// All that is kept. For the start of the daemon: waits for the database.
-    pub fn load(&self) -> Saved {
+    /// All that is stored. Waits for the database: for the start of the daemon.
+    pub fn load(&self) -> Stored {
         let (reply, answer) = sync_channel(1);
-        self.shared.ask_for_all(reply);
-        if !self.wake() {
-            return Saved::default();
-        }
-        answer.recv_timeout(LOAD_PATIENCE).unwrap_or_else(|_| {
-            error!("the database did not answer; the bridge starts without what was kept");
-            Saved::default()
-        })
+        drop(self.requests.send(Request::Load(reply)));
+        answer.recv().unwrap_or_default()
     }
 
-    /// Keeps a registered target, or its new values. On disk when this returns.
-    pub async fn save_target(&self, target: SavedTarget) -> Result<(), StoreError> {
+    /// Stores a registered target, or its new values. On disk when this returns.
+    pub async fn save_target(&self, target: StoredTarget) -> Result<(), Problem> {
         self.ask(|reply| Request::SaveTarget(target, reply)).await
     }
 
-    /// Forgets a registered target. On disk when this returns; one that is unknown is no error.
-    pub async fn delete_target(&self, key: &str) -> Result<(), StoreError> {
+    /// Deletes a registered target. On disk when this returns; an unknown one is no error.
+    pub async fn delete_target(&self, key: &str) -> Result<(), Problem> {
         let key = key.to_owned();
         self.ask(|reply| Request::DeleteTarget(key, reply)).await
     }
 
-    /// Hands over the plant to be written soon; a newer one takes the place of one that waits.
-    ///
-    /// Ledgers and DTUs that it leaves out keep what was last written of them.
-    pub fn save_plant(&self, plant: SavedPlant) {
-        self.shared.put_plant(plant);
-        self.wake();
+    /// Whether the plant, which has so many ports with an energy ledger, should be handed over now:
+    /// every [`PLANT_INTERVAL`], when ports have joined, and as long as writing fails.
+    pub fn is_plant_due(&self, ports: usize) -> bool {
+        let status = lock(&self.status);
+        let is_due = || Instant::now() >= status.next_plant;
+        !status.has_plant && (status.is_failing || status.ports != ports || is_due())
     }
 
-    /// Hands over what an MQTT broker is told of devices, to be written soon; `None` deletes. What
-    /// waits is joined by place, so that a slow disk costs no more than one text a device.
+    /// Hands over the plant to be written soon. Ledgers and DTUs that it leaves out stay as they are
+    /// stored; inverters and meters do not.
+    pub fn save_plant(&self, plant: StoredPlant) {
+        let mut status = lock(&self.status);
+        status.has_plant = true;
+        status.ports = plant.ledgers.len();
+        status.next_plant = Instant::now() + PLANT_INTERVAL;
+        drop(self.requests.send(Request::SavePlant(plant)));
+    }
+
+    /// Hands over what an MQTT broker is sent about devices, to be written soon; `None` deletes.
     pub fn save_announced(&self, changes: BTreeMap<Place, Option<Bytes>>) {
         if !changes.is_empty() {
-            self.shared.put_announced(changes);
-            self.wake();
+            drop(self.requests.send(Request::SaveAnnounced(changes)));
         }
     }
 
-    /// Returns when the database's thread is gone, although this store is not: it has panicked. Never
-    /// if there was none.
+    /// Returns when the database's thread is gone although this store is not: it has panicked.
     pub async fn died(&self) {
-        if !self.shared.has_database() {
-            std::future::pending::<()>().await;
-        }
         self.requests.closed().await;
     }
 
-    /// Waits until the plant is on disk, but not for long.
+    /// Waits until all that was handed over is on disk, but not for long.
     pub async fn flush(&self) {
-        if !self.flush_within(FLUSH_PATIENCE).await {
-            warn!("the disk is slow: the values of the last poll may not be kept");
+        if tokio::time::timeout(FLUSH_TIMEOUT, self.ask(Request::Flush)).await.is_err() {
+            warn!("the disk is slow: the last values may not be stored");
         }
-    }
-
-    /// Whether it was done in time.
-    async fn flush_within(&self, patience: Duration) -> bool {
-        tokio::time::timeout(patience, self.ask(Request::Flush)).await.is_ok()
     }
 
     /// How big the database is, as of the last write. Cheap.
     pub fn usage(&self) -> Usage {
-        self.shared.usage()
+        lock(&self.status).usage
     }
 
-    async fn ask(
-        &self,
-        request: impl FnOnce(oneshot::Sender<Result<(), StoreError>>) -> Request,
-    ) -> Result<(), StoreError> {
+    async fn ask(&self, request: impl FnOnce(Reply) -> Request) -> Result<(), Problem> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(request(reply)).await.map_err(|_| StoreError::Ended)?;
-        answer.await.unwrap_or(Err(StoreError::Ended))
-    }
-
-    /// Has the thread look for what waits. Whether there is a thread.
-    fn wake(&self) -> bool {
-        use tokio::sync::mpsc::error::TrySendError::{Closed, Full};
-        match self.requests.try_send(Request::Look) {
-            // The thread looks after each request, so also after those that fill the channel.
-            Ok(()) | Err(Full(_)) => true,
-            Err(Closed(_)) => false,
-        }
+        drop(self.requests.send(request(reply)));
+        answer.await.unwrap_or_else(|_| Err(StoreError::Closed.problem(Path::new("the database"))))
     }
 }
 
@@ -217,4 +169,186 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").field("usage", &self.usage()).finish_non_exhaustive()
     }
+}
+
+/// The targets that registered with the bridge that stores its state in `state_dir`, which does not
+/// run and whose files are left as they are; none if no bridge ever did.
+pub fn stored_targets(state_dir: &Path) -> Result<Vec<StoredTarget>, Problem> {
+    database::read_only(state_dir).map(|database| targets(&database))
+}
+
+/// Held for moments only, never while the disk works.
+fn lock(status: &Mutex<Status>) -> MutexGuard<'_, Status> {
+    status.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The thread that owns the database.
+struct Worker {
+    database: Database,
+    status: Arc<Mutex<Status>>,
+}
+
+impl Worker {
+    fn new(mut database: Database) -> Self {
+        if database.get::<Instance>(INSTANCE).is_none() {
+            database.put(INSTANCE, &Instance { id: random_id() });
+        }
+        let status = Status {
+            usage: database.usage(),
+            is_failing: database.is_waiting(),
+            has_plant: false,
+            ports: 0,
+            next_plant: Instant::now(),
+        };
+        Self { database, status: Arc::new(Mutex::new(status)) }
+    }
+
+    /// Works until no client is left.
+    fn run(mut self, mut requests: UnboundedReceiver<Request>) {
+        drop(self.write());
+        while let Some(request) = requests.blocking_recv() {
+            self.handle(request);
+        }
+        // What could not be written is tried once more.
+        drop(self.write());
+    }
+
+    fn handle(&mut self, request: Request) {
+        match request {
+            Request::Load(reply) => drop(reply.send(load(&self.database))),
+            Request::SavePlant(plant) => {
+                self.put_plant(&plant);
+                drop(self.write());
+                lock(&self.status).has_plant = false;
+            }
+            Request::SaveAnnounced(changes) => {
+                for (place, document) in changes {
+                    self.put_document(&place, document.as_deref());
+                }
+                drop(self.write());
+            }
+            Request::SaveTarget(target, reply) => {
+                let before = self.database.get::<StoredTarget>(&target.key);
+                self.database.put(&target.key, &target);
+                drop(reply.send(self.write_target(&target.key, before)));
+            }
+            Request::DeleteTarget(key, reply) => {
+                let before = self.database.get::<StoredTarget>(&key);
+                self.database.set::<StoredTarget>(&key, None);
+                drop(reply.send(self.write_target(&key, before)));
+            }
+            Request::Flush(reply) => {
+                let outcome = self.write();
+                self.database.checkpoint();
+                drop(reply.send(outcome));
+            }
+        }
+    }
+
+    fn put_plant(&mut self, plant: &StoredPlant) {
+        let StoredPlant { ledgers, inverters, meters, dtus } = plant;
+        let database = &mut self.database;
+        for ((serial, port), ledger) in ledgers {
+            database.put(&format!("{serial}/{port}"), &StoredLedger(ledger.clone()));
+        }
+        for (name, dtu) in dtus {
+            database.put(name, dtu);
+        }
+        for (serial, inverter) in inverters {
+            database.put(&serial.to_string(), inverter);
+        }
+        let wanted: BTreeSet<_> = inverters.keys().map(ToString::to_string).collect();
+        database.retain::<StoredInverter>(&wanted);
+        for (serial, meter) in meters {
+            database.put(&serial.to_string(), meter);
+        }
+        let wanted: BTreeSet<_> = meters.keys().map(ToString::to_string).collect();
+        database.retain::<StoredMeter>(&wanted);
+    }
+
+    fn put_document(&mut self, Place { document: topic, state }: &Place, document: Option<&[u8]>) {
+        let key = format!("{topic}\n{state}");
+        match document {
+            Some(text) => {
+                let document = String::from_utf8_lossy(text).into_owned();
+                self.database.put(&key, &StoredDocument { document });
+            }
+            None => self.database.set::<StoredDocument>(&key, None),
+        }
+    }
+
+    /// Writes a change of a target. One that fails is taken back, since whoever asked is told so;
+    /// without a file, memory has to do.
+    fn write_target(&mut self, key: &str, before: Option<String>) -> Result<(), Problem> {
+        let outcome = self.write();
+        if outcome.is_err() && self.database.is_open() {
+            self.database.set::<StoredTarget>(key, before);
+            return outcome;
+        }
+        Ok(())
+    }
+
+    /// Writes all that has changed; reports when that begins to fail, and when it works again.
+    fn write(&mut self) -> Result<(), Problem> {
+        let outcome = self.database.write();
+        let mut status = lock(&self.status);
+        status.usage = self.database.usage();
+        let was_failing = std::mem::replace(&mut status.is_failing, outcome.is_err());
+        drop(status);
+        match &outcome {
+            Ok(()) if was_failing => info!("state is stored again"),
+            Err(problem) if !was_failing => {
+                warn!("state is not stored for now, and kept in memory: {problem}");
+            }
+            Ok(()) | Err(_) => {}
+        }
+        outcome
+    }
+}
+
+/// The key of the only [`Instance`].
+const INSTANCE: &str = "instance";
+
+fn random_id() -> String {
+    let random: Option<[u8; 8]> = generate(&SystemRandom::new()).ok().map(|random| random.expose());
+    format!("{:016x}", u64::from_be_bytes(random.unwrap_or_default()))
+}
+
+fn load(database: &Database) -> Stored {
+    let port_key = |key: &str| {
+        let (serial, port) = key.split_once('/')?;
+        Some((serial.parse().ok()?, port.parse().ok()?))
+    };
+    let place = |key: &str| {
+        let (document, state) = key.split_once('\n')?;
+        Some(Place { document: document.to_owned(), state: state.to_owned() })
+    };
+    let ledgers = database.all(port_key).into_iter();
+    let documents = database.all(place).into_iter();
+    let instance = database.all(|key| Some(key.to_owned())).remove(INSTANCE);
+    Stored {
+        targets: targets(database),
+        plant: StoredPlant {
+            ledgers: ledgers.map(|(key, StoredLedger(ledger))| (key, ledger)).collect(),
+            inverters: database.all(|key| key.parse().ok()),
+            meters: database.all(|key| key.parse().ok()),
+            dtus: database.all(|key| Some(key.to_owned())),
+        },
+        announced: Announced {
+            bridge: instance.map(|Instance { id }| id).unwrap_or_default(),
+            documents: documents
+                .map(|(place, StoredDocument { document })| (place, document.into()))
+                .take(Announced::MOST)
+                .collect(),
+        },
+    }
+}
+
+/// In the order of their registration.
+fn targets(database: &Database) -> Vec<StoredTarget> {
+    let stored: BTreeMap<String, StoredTarget> = database.all(|key| Some(key.to_owned()));
+    let mut targets: Vec<_> =
+        stored.into_iter().map(|(key, target)| StoredTarget { key, ..target }).collect();
+    targets.sort_by_key(|target| target.registered_at);
+    targets
 }

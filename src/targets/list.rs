@@ -10,13 +10,13 @@ use super::rules::Rules;
 use super::target::{Origin, Settings, Target};
 use crate::config::TargetConfig;
 use crate::config::websocket_url::UrlError;
-use crate::store::SavedTarget;
+use crate::store::StoredTarget;
 
 /// All targets. One that is in the configuration and has registered is one of the configuration, with
 /// the token of its registration.
 pub(super) fn targets(
     configured: &[TargetConfig],
-    saved: Vec<SavedTarget>,
+    saved: Vec<StoredTarget>,
     rules: &Rules,
 ) -> Result<Vec<Target>, UrlError> {
     let mut targets = Vec::new();
@@ -43,7 +43,7 @@ pub(super) fn targets(
 }
 
 /// A target of the configuration; with the token of a later registration, if there was one.
-fn configured_target(config: &TargetConfig, saved: &[SavedTarget]) -> Result<Target, UrlError> {
+fn configured_target(config: &TargetConfig, saved: &[StoredTarget]) -> Result<Target, UrlError> {
     let mut original = Endpoint::parse(config.url.expose_secret())?;
     if let Some(token) = &config.token {
         original = original.with_token(token);

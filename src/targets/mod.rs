@@ -32,7 +32,7 @@ use self::target::{Origin, Target};
 use crate::clock::WallClock;
 use crate::config::websocket_url::UrlError;
 use crate::config::{RegistrationConfig, TargetConfig};
-use crate::store::{SavedTarget, Store};
+use crate::store::{Store, StoredTarget};
 
 /// A registered target that fails for so long is forgotten: who registers will do so again.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -63,7 +63,7 @@ impl Directory {
     /// The targets of the configuration and those that registered before the restart.
     pub fn new(
         configured: &[TargetConfig],
-        saved: Vec<SavedTarget>,
+        saved: Vec<StoredTarget>,
         registration: &RegistrationConfig,
         store: Store,
         clock: WallClock,
@@ -153,7 +153,7 @@ impl Directory {
         else {
             return;
         };
-        let saved = SavedTarget {
+        let saved = StoredTarget {
             key: target.key().to_owned(),
             url: endpoint.secret_url(),
             name: target.name().to_owned(),

@@ -14,7 +14,7 @@ use super::status::{ForgetError, RegisterError};
 use super::target::{Origin, Settings, Target};
 use super::{Directory, Entry};
 use crate::config::name;
-use crate::store::SavedTarget;
+use crate::store::StoredTarget;
 
 /// What the store says of itself when it has no file.
 const IN_MEMORY: &str = "memory";
@@ -40,7 +40,7 @@ impl Directory {
             None => self.new_name(&name, &endpoint)?,
         };
         let now = self.0.clock.now();
-        let saved = SavedTarget {
+        let saved = StoredTarget {
             key,
             url: endpoint.secret_url(),
             name: name.clone(),

@@ -9,7 +9,7 @@ use super::target::{Origin, Retired, Target};
 use super::{Directory, Entry, list};
 use crate::config::websocket_url::UrlError;
 use crate::config::{RegistrationConfig, TargetConfig};
-use crate::store::SavedTarget;
+use crate::store::StoredTarget;
 
 /// What became of the targets, or of the DTUs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Directory {
     }
 
     /// What the database holds: whoever registered, and the newer tokens of configured targets.
-    fn registrations(&self) -> Vec<SavedTarget> {
+    fn registrations(&self) -> Vec<StoredTarget> {
         let now = self.0.clock.now();
         let entries = self.entries();
         let saved = entries.iter().filter_map(|entry| {
@@ -68,7 +68,7 @@ impl Directory {
                 Origin::Configured(original) if **original == *endpoint => return None,
                 Origin::Configured(_) => now,
             };
-            Some(SavedTarget {
+            Some(StoredTarget {
                 key: target.key().to_owned(),
                 url: endpoint.secret_url(),
                 name: target.name().to_owned(),

@@ -11,7 +11,7 @@ use super::daemon::{AtPort, TargetTold, Untold};
 use super::report::Step;
 use super::target::{Depth, Patient};
 use crate::config::{Config, TargetConfig};
-use crate::store::{SavedTarget, targets_at_rest};
+use crate::store::{StoredTarget, stored_targets};
 use crate::targets::allow::Allow;
 use crate::targets::endpoint::Endpoint;
 use crate::targets::target::Settings;
@@ -67,7 +67,7 @@ pub(super) fn gather(
 }
 
 /// From the bridge if it runs, else from its database.
-fn known(config: &Config, at_port: &AtPort) -> (Vec<TargetTold>, Vec<SavedTarget>, Option<Step>) {
+fn known(config: &Config, at_port: &AtPort) -> (Vec<TargetTold>, Vec<StoredTarget>, Option<Step>) {
     if let AtPort::Bridge(daemon) = at_port {
         return match &daemon.targets {
             Ok(targets) => (targets.clone(), Vec::new(), None),
@@ -88,7 +88,7 @@ fn not_told(untold: &Untold) -> Step {
     )
 }
 
-fn at_rest(state_dir: &Path) -> Result<Vec<SavedTarget>, Step> {
+fn at_rest(state_dir: &Path) -> Result<Vec<StoredTarget>, Step> {
     let wrong = |why: String, cure: &str| {
         Step::wrong("targets", format!("the registered targets cannot be read: {why}"), cure)
     };
@@ -96,7 +96,7 @@ fn at_rest(state_dir: &Path) -> Result<Vec<SavedTarget>, Step> {
     if let Some(error) = closed(&state_dir.join(".")) {
         return Err(wrong(format!("{}: {error}", state_dir.display()), OTHERS));
     }
-    targets_at_rest(state_dir).map_err(|error| {
+    stored_targets(state_dir).map_err(|error| {
         let files = fs::read_dir(state_dir).into_iter().flatten().flatten();
         let is_closed = files.map(|file| file.path()).any(|path| closed(&path).is_some());
         let cure = if is_closed {
@@ -105,7 +105,7 @@ fn at_rest(state_dir: &Path) -> Result<Vec<SavedTarget>, Step> {
             "if a bridge runs with this state_dir, http.listen is not where it listens; else see \
              the step state_dir"
         };
-        wrong(error, cure)
+        wrong(error.cause, cure)
     })
 }
 
@@ -132,7 +132,7 @@ fn none() -> Step {
 fn configured(
     target: &TargetConfig,
     told: &[TargetTold],
-    saved: &[SavedTarget],
+    saved: &[StoredTarget],
 ) -> Option<Patient> {
     let parse = |url: &SecretString| Endpoint::parse(url.expose_secret()).ok();
     let original = parse(&target.url)?;

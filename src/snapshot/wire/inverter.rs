@@ -1,7 +1,7 @@
 //! One inverter as JSON.
 
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::port::{Port, ports};
 use super::time;
@@ -12,7 +12,7 @@ use crate::plant::{codes, model};
 use crate::snapshot::state::InverterState;
 
 /// One inverter object.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Inverter {
     /// Twelve hexadecimal digits, lower case.
     pub serial_number: String,
@@ -21,7 +21,6 @@ pub struct Inverter {
     /// Model, from the serial number.
     pub inverter_type: Option<String>,
     /// The same, null where nobody knows the first four digits of the serial number.
-    #[serde(default)]
     pub model: Option<String>,
     /// RFC 3339.
     pub first_seen: String,
@@ -38,53 +37,40 @@ pub struct Inverter {
     /// Code.
     pub operating_status: Option<u16>,
     /// The code in words.
-    #[serde(default)]
     pub operating_status_text: Option<String>,
     /// Code.
     pub alarm_code: Option<u32>,
     /// The code in words.
-    #[serde(default)]
     pub alarm_text: Option<String>,
     /// Count.
     pub alarm_count: Option<u32>,
     /// Code.
     pub link_status: Option<u16>,
     /// The code in words.
-    #[serde(default)]
     pub link_status_text: Option<String>,
     /// W, mains side; null where the protocol does not give it, as with Modbus.
-    #[serde(default)]
     pub active_power: Option<f64>,
     /// var, mains side, signed.
-    #[serde(default)]
     pub reactive_power: Option<f64>,
     /// Mains side, -1 to 1.
-    #[serde(default)]
     pub power_factor: Option<f64>,
     /// A, mains side, of a single-phase inverter.
-    #[serde(default)]
     pub current: Option<f64>,
     /// V, phases A, B and C to neutral, of a three-phase inverter.
-    #[serde(default)]
     pub phase_voltages: Vec<f64>,
     /// A, phases A, B and C, of a three-phase inverter.
-    #[serde(default)]
     pub phase_currents: Vec<f64>,
     /// Percent of the rated power to which the inverter is limited.
-    #[serde(default)]
     pub power_limit: Option<f64>,
     /// As `V01.00.12`.
-    #[serde(default)]
     pub firmware_version: Option<String>,
     /// Percent of the DTU's radio requests that the inverter answers.
-    #[serde(default)]
     pub signal: Option<u8>,
     /// W, sum of the ports.
     pub pv_power: Option<f64>,
     /// Wh since local midnight, sum of the ports.
     pub today_production: Option<u64>,
     /// RFC 3339, the local midnight since which `today_production` counts.
-    #[serde(default)]
     pub today_since: Option<String>,
     /// Wh, sum of the ports.
     pub total_production: Option<u64>,

@@ -1,7 +1,7 @@
 //! One energy meter as JSON.
 
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::time;
 use crate::plant::meter::MeterPhase;
@@ -9,7 +9,7 @@ use crate::plant::units::{Amperes, MeterVolts, PowerFactor, WattHours, Watts};
 use crate::snapshot::state::MeterState;
 
 /// One meter object.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Meter {
     /// As the DTU names it.
     pub serial_number: String,
@@ -32,7 +32,7 @@ pub struct Meter {
 }
 
 /// One phase of a meter.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Phase {
     /// W, signed.
     pub power: Option<f64>,

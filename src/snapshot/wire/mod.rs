@@ -1,4 +1,4 @@
-//! The JSON of the snapshot, key by key, as the contract has it: for HTTP, for targets, and on disk.
+//! The JSON of the snapshot, key by key, as the contract has it: for HTTP and for targets.
 
 mod inverter;
 

@@ -1,14 +1,14 @@
 //! One PV input as JSON.
 
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::time;
 use crate::plant::units::{Amperes, Volts, WattHours, Watts};
 use crate::snapshot::state::{InverterState, PortState};
 
 /// One port object.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Port {
     /// Of its inverter.
     pub serial_number: String,
@@ -25,15 +25,12 @@ pub struct Port {
     /// Wh since local midnight, from the ledger.
     pub today_production: Option<u64>,
     /// RFC 3339, the local midnight since which `today_production` counts.
-    #[serde(default)]
     pub today_since: Option<String>,
     /// Wh, from the ledger.
     pub total_production: Option<u64>,
     /// Wh, the device's own daily counter as it came.
-    #[serde(default)]
     pub device_today_production: Option<u64>,
     /// Wh, the device's own lifetime counter as it came.
-    #[serde(default)]
     pub device_total_production: Option<u64>,
 }
 

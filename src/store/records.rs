@@ -1,0 +1,260 @@
+//! The records in the database, as the rest of the bridge writes and reads them.
+//!
+//! Each kind of record is stored as JSON under a key; adding one takes a struct that implements
+//! [`Record`]. A field that is added must be an `Option` or have a default.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::second;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::plant::ledger::LedgerRecord;
+use crate::plant::serial::{InverterSerial, MeterSerial};
+
+/// One PV input of one inverter.
+pub type PortKey = (InverterSerial, u8);
+
+/// One kind of record.
+pub(super) trait Record: Serialize + DeserializeOwned {
+    /// Its name in the database.
+    const KIND: &'static str;
+}
+
+impl Record for StoredTarget {
+    const KIND: &'static str = "target";
+}
+impl Record for StoredLedger {
+    const KIND: &'static str = "ledger";
+}
+impl Record for StoredInverter {
+    const KIND: &'static str = "inverter";
+}
+impl Record for StoredMeter {
+    const KIND: &'static str = "meter";
+}
+impl Record for StoredDtu {
+    const KIND: &'static str = "dtu";
+}
+impl Record for StoredDocument {
+    const KIND: &'static str = "announced";
+}
+impl Record for Instance {
+    const KIND: &'static str = "bridge";
+}
+
+/// All that is stored.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// By the time of their last registration.
+    pub targets: Vec<StoredTarget>,
+    /// Energies and last readings.
+    pub plant: StoredPlant,
+    /// What an MQTT broker was sent.
+    pub announced: Announced,
+}
+
+/// A target that registered itself.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct StoredTarget {
+    /// Its URL without the query: one target, whatever its token.
+    #[serde(skip)]
+    pub key: String,
+    /// Its URL with the token.
+    #[serde(serialize_with = "exposed")]
+    pub url: SecretString,
+    /// Its name in the log and in the API.
+    pub name: String,
+    /// When it last registered.
+    #[serde(with = "second::required")]
+    pub registered_at: Timestamp,
+    /// Since when no connection succeeded; `None` while it works.
+    #[serde(default, with = "second::optional")]
+    pub failing_since: Option<Timestamp>,
+}
+
+fn exposed<S: Serializer>(url: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(url.expose_secret())
+}
+
+impl fmt::Debug for StoredTarget {
+    /// Without the URL, not even the key: a URL may hold a password before its host.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredTarget")
+            .field("name", &self.name)
+            .field("registered_at", &self.registered_at)
+            .field("failing_since", &self.failing_since)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Energies and last readings, written in one transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredPlant {
+    /// The energy ledger of each port. Those of ports that are gone stay.
+    pub ledgers: BTreeMap<PortKey, LedgerRecord>,
+    /// The last reading of each inverter.
+    pub inverters: BTreeMap<InverterSerial, StoredInverter>,
+    /// The last reading of each meter.
+    pub meters: BTreeMap<MeterSerial, StoredMeter>,
+    /// By the DTU's name in the configuration. Those of DTUs that are gone stay.
+    pub dtus: BTreeMap<String, StoredDtu>,
+}
+
+/// What is remembered of a DTU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredDtu {
+    /// The end of its last successful poll.
+    #[serde(with = "second::required")]
+    pub last_success: Timestamp,
+}
+
+/// The last reading of one inverter, without its energies, which are in the ledgers. Quantities are
+/// the steps of [`units`](crate::plant::units).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of the inverter's state")]
+pub struct StoredInverter {
+    pub dtu_name: String,
+    #[serde(with = "second::required")]
+    pub first_seen: Timestamp,
+    #[serde(with = "second::required")]
+    pub last_seen: Timestamp,
+    #[serde(with = "second::required")]
+    pub timestamp: Timestamp,
+    pub link_status: Option<u16>,
+    pub operating_status: Option<u16>,
+    pub alarm_code: Option<u32>,
+    pub alarm_count: Option<u32>,
+    pub grid_voltage: Option<i32>,
+    pub grid_frequency: Option<i32>,
+    pub temperature: Option<i32>,
+    pub active_power: Option<i32>,
+    pub reactive_power: Option<i32>,
+    pub power_factor: Option<i32>,
+    pub current: Option<i32>,
+    #[serde(default)]
+    pub phase_voltages: Vec<i32>,
+    #[serde(default)]
+    pub phase_currents: Vec<i32>,
+    pub power_limit: Option<i32>,
+    pub firmware_version: Option<String>,
+    pub signal: Option<u8>,
+    #[serde(default)]
+    pub ports: BTreeMap<u8, StoredPort>,
+}
+
+/// The last reading of one PV input.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of the port's state")]
+pub struct StoredPort {
+    #[serde(with = "second::required")]
+    pub timestamp: Timestamp,
+    pub pv_voltage: Option<i32>,
+    pub pv_current: Option<i32>,
+    pub pv_power: Option<i32>,
+    #[serde(default, with = "second::optional")]
+    pub today_since: Option<Timestamp>,
+    pub device_today: Option<u64>,
+    pub device_total: Option<u64>,
+}
+
+/// The last reading of one energy meter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of the meter's reading")]
+pub struct StoredMeter {
+    pub dtu_name: String,
+    #[serde(with = "second::required")]
+    pub timestamp: Timestamp,
+    pub kind: Option<u16>,
+    pub power: Option<i32>,
+    pub power_factor: Option<i32>,
+    pub exported: Option<u64>,
+    pub imported: Option<u64>,
+    #[serde(default)]
+    pub phases: Vec<StoredPhase>,
+}
+
+/// One phase of an energy meter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of the phase's reading")]
+pub struct StoredPhase {
+    pub power: Option<i32>,
+    pub voltage: Option<i32>,
+    pub current: Option<i32>,
+    pub power_factor: Option<i32>,
+    pub exported: u64,
+    pub imported: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct StoredLedger(#[serde(with = "LedgerFields")] pub(super) LedgerRecord);
+
+/// The fields of [`LedgerRecord`], which knows nothing of JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "LedgerRecord")]
+struct LedgerFields {
+    total: Option<i64>,
+    offset: Option<i64>,
+    counter: Option<i64>,
+    counter_since: Option<i64>,
+    old_offset: Option<i64>,
+    old_counter: Option<i64>,
+    before_step: Option<i64>,
+    candidate_base: Option<i64>,
+    candidate_counter: Option<i64>,
+    candidate_since: Option<i64>,
+    candidate_count: Option<i64>,
+    day: Option<String>,
+    at_midnight: Option<i64>,
+    left_days: Option<String>,
+}
+
+/// The random id of this bridge.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Instance {
+    pub(super) id: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredDocument {
+    pub(super) document: String,
+}
+
+/// The topics under which an MQTT broker was sent one device.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Topic of its document.
+    pub document: String,
+    /// Topic of its values.
+    pub state: String,
+}
+
+/// What an MQTT broker was sent about the plant's devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Announced {
+    /// The random id of this bridge.
+    pub bridge: String,
+    /// The document of each device.
+    pub documents: BTreeMap<Place, Bytes>,
+}
+
+impl Announced {
+    /// More documents are not stored: several plants' worth.
+    pub const MOST: usize = 1_000;
+}
+
+/// How big the database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// On disk, including what is not merged into the main file yet; in memory, of the records.
+    pub size_bytes: u64,
+    /// Records of all kinds.
+    pub records: u64,
+    /// `sqlite`, or `memory` where nothing survives a restart.
+    pub kind: &'static str,
+}
