@@ -294,18 +294,22 @@ pub(super) fn read_only(directory: &Path) -> Result<Database, Problem> {
     if !path.exists() {
         return Ok(Database::default());
     }
-    let rows = is_free(&path).and_then(|()| read(&path));
+    let rows = check_unlocked(&path).and_then(|()| read(&path));
     let rows = rows.map_err(|error| error.problem(&path))?;
     Ok(Database { rows, ..Database::default() })
 }
 
-/// Whether no other process has locked the file.
-fn is_free(path: &Path) -> Result<(), StoreError> {
+/// Fails if a running bridge has locked the file, which then has a write-ahead log.
+fn check_unlocked(path: &Path) -> Result<(), StoreError> {
+    if length(&beside(path, WAL)) == 0 {
+        return Ok(());
+    }
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    pragma(&connection, "PRAGMA locking_mode = EXCLUSIVE")?;
     match version(&connection) {
         Err(StoreError::InUse) => Err(StoreError::InUse),
-        // Without the right to write, SQLite cannot take the lock. `read` needs none.
+        // A read-only connection cannot take that lock if it is free; `read` needs none.
         Ok(_) | Err(_) => Ok(()),
     }
 }

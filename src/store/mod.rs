@@ -240,6 +240,7 @@ impl Worker {
             Request::Flush(reply) => {
                 let outcome = self.write();
                 self.database.checkpoint();
+                lock(&self.status).usage = self.database.usage();
                 drop(reply.send(outcome));
             }
         }

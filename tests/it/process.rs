@@ -101,16 +101,17 @@ async fn a_full_disk_costs_only_what_would_be_kept() {
     let filler = seen_from_here(&bridge, &home.folder.path().join("data/filler"));
     std::fs::write(&filler, vec![0; 8 << 20]).unwrap_err();
 
-    bridge.logged("the energy counters are not kept for now: no space is left").await;
-    let updates = target.received("updates", |_| true).await.updates().len();
-    target.received("more updates", |received| received.updates().len() > updates).await;
     let body = json!({"websocket_url": "ws://127.0.0.1:9/ws", "name": "Late"});
     let (status, answer) = bridge.post("/api/websocket/register", &body).await;
     assert_eq!(status, 503, "{answer}");
     assert!(answer["error"].as_str().unwrap().contains("no space is left"), "{answer}");
+    let warning = bridge.logged("state is not stored for now").await;
+    assert!(warning.contains("no space is left"), "{warning}");
+    let updates = target.received("updates", |_| true).await.updates().len();
+    target.received("more updates", |received| received.updates().len() > updates).await;
 
     std::fs::remove_file(&filler).unwrap();
-    bridge.logged("the energy counters are kept again").await;
+    bridge.logged("state is stored again").await;
     assert_eq!(bridge.post("/api/websocket/register", &body).await.0, 200);
     bridge.stop().await;
     target.stop().await;
@@ -122,7 +123,7 @@ async fn on_a_read_only_disk_the_bridge_works_from_memory() {
     let plant = Plant::start(&["--inverters", "2"]).await;
     let home = Home::new(&plant.dtu("DTU"));
     let Some(bridge) = run_on_small_disk(&home, "ro").await else { return };
-    bridge.logged("nothing will survive a restart: cannot write ").await;
+    bridge.logged("state is kept in memory only and lost at the next restart: ").await;
     bridge.inverters_when(|all| all.as_array().unwrap().len() == 2).await;
     let (_, stats) = bridge.get("/stats").await;
     assert_eq!(stats["database_type"], "memory");
@@ -149,8 +150,8 @@ async fn a_disk_that_is_read_only_after_a_power_cut_costs_neither_targets_nor_en
     let data = data.display();
     let mounts = format!("mount --bind {data} {data} && mount -o remount,ro,bind {data}");
     let Some(bridge) = run_with_mounts(&home, &mounts).await else { return };
-    let parts = ["the file system is read-only", "what was kept before is known"];
-    let told = bridge.logged("nothing will survive a restart").await;
+    let parts = ["the file system is read-only", "starting from what was stored before"];
+    let told = bridge.logged("state is kept in memory only").await;
     assert!(parts.iter().all(|part| told.contains(part)), "{told}");
     let (_, targets) = bridge.get("/api/targets").await;
     assert_eq!(targets[0]["name"], "HA", "{targets}");

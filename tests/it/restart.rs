@@ -52,8 +52,9 @@ async fn what_makes_no_sense_in_the_database_is_told_and_not_served() {
     plant.stop().await;
     let file = home.folder.path().join("data/hoymiles-bridge.db");
     let database = rusqlite::Connection::open(file).unwrap();
-    let damage = "UPDATE snapshot SET inverters_json = x'7b7b';
-        UPDATE ledger SET total = 9223372036854775807, day = 'zzz';";
+    let damage = r#"UPDATE record SET value = '{{' WHERE kind = 'inverter';
+        UPDATE record SET value = json_set(value, '$.total', 9223372036854775807, '$.day', 'zzz')
+            WHERE kind = 'ledger';"#;
     database.execute_batch(damage).unwrap();
     drop(database);
 
@@ -61,8 +62,8 @@ async fn what_makes_no_sense_in_the_database_is_told_and_not_served() {
     let told = bridge.logged("energies in the database make no sense").await;
     assert!(told.contains("WARN") && told.contains("backup of state_dir"), "{told}");
     assert!(told.contains(before[0]["serial_number"].as_str().unwrap()), "{told}");
-    let told = bridge.logged("the last values in the database are damaged").await;
-    assert!(told.contains("WARN") && told.contains("until the next poll"), "{told}");
+    let told = bridge.logged("inverter records in the database are damaged").await;
+    assert!(told.contains("WARN") && told.contains("check the disk or SD card"), "{told}");
     let (_, after) = bridge.get("/api/production/current").await;
     assert_eq!(after, serde_json::json!([]), "nothing that makes no sense");
     bridge.stop().await;

@@ -72,9 +72,9 @@ async fn who_registered_and_fails_for_a_week_is_forgotten_with_a_warning() {
     bridge.stop().await;
     let database = rusqlite::Connection::open(home.folder.path().join("data/hoymiles-bridge.db"));
     let changed = database.unwrap().execute(
-        "UPDATE target SET failing_since = strftime('%Y-%m-%dT%H:%M:%SZ', 'now',
-             CASE name WHEN 'Week' THEN '-7 days' ELSE '-6 days' END)
-         WHERE failing_since IS NOT NULL",
+        "UPDATE record SET value = json_set(value, '$.failing_since', unixepoch('now',
+             CASE value ->> 'name' WHEN 'Week' THEN '-7 days' ELSE '-6 days' END))
+         WHERE kind = 'target' AND value ->> 'failing_since' IS NOT NULL",
         [],
     );
     assert_eq!(changed, Ok(2), "it is kept since when they fail");

@@ -129,11 +129,12 @@ impl Scene {
     }
 
     fn restarts(&mut self) {
-        let saved = self.store.load();
-        let (known, _) = restore::plant(saved.snapshot_json.as_deref().unwrap());
-        let ledgers = saved.ledgers.into_iter();
+        self.keeper.save();
+        let stored = self.store.load().plant;
+        let known = restore::inverters(stored.inverters);
+        let ledgers = stored.ledgers.into_iter();
         let ledgers = ledgers.map(|(key, record)| (key, PortLedger::from_record(record)));
-        let dtu = dtu(saved.last_success.get(DTU).copied());
+        let dtu = dtu(stored.dtus.get(DTU).map(|dtu| dtu.last_success));
         let book = Book::new(zone(), vec![dtu], known, ledgers);
         (self.keeper, self.snapshot) = Keeper::new(book, self.store.clone(), self.now);
     }

@@ -1,0 +1,614 @@
+//! The store from outside: what was acknowledged is there after whatever happened.
+
+use std::fs;
+use std::path::PathBuf;
+
+use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof};
+use proptest::test_runner::{Config, TestRunner};
+use rusqlite::Connection;
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use super::*;
+use crate::plant::ledger::LedgerRecord;
+use crate::plant::serial::InverterSerial;
+use crate::telemetry::heard::Heard;
+
+/// Enough for the slowest disk.
+const GUARD: Duration = Duration::from_secs(30);
+
+fn clock() -> WallClock {
+    WallClock::from_fn(now)
+}
+
+fn now() -> jiff::Timestamp {
+    "2026-06-30T10:11:12Z".parse().unwrap()
+}
+
+fn open_at(directory: &Path) -> Store {
+    Store::start(Database::open(directory, clock(), GUARD))
+}
+
+/// The store's thread, worked by hand.
+fn worker_at(directory: &Path) -> Worker {
+    Worker::new(Database::open(directory, clock(), Duration::ZERO))
+}
+
+fn file_in(directory: &Path) -> PathBuf {
+    directory.join("hoymiles-bridge.db")
+}
+
+/// What `work` logs, and its outcome.
+fn log_of<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
+    let (log, _listening) = Heard::listening();
+    let outcome = work();
+    (outcome, log.lines())
+}
+
+/// Opens with one warning that contains all of `parts`.
+#[track_caller]
+fn opens_with_warning(directory: &Path, parts: &[&str]) -> Store {
+    let (database, log) = log_of(|| Database::open(directory, clock(), Duration::ZERO));
+    assert_eq!(log.len(), 1, "{log:?}");
+    for part in parts.iter().chain(&["WARN"]) {
+        assert!(log[0].contains(part), "{part} is missing: {log:?}");
+    }
+    Store::start(database)
+}
+
+fn target(name: &str, token: &str) -> StoredTarget {
+    StoredTarget {
+        key: format!("ws://{name}.test/ws"),
+        url: format!("ws://{name}.test/ws?token={token}").into(),
+        name: name.to_owned(),
+        registered_at: "2026-06-29T08:00:00Z".parse().unwrap(),
+        failing_since: Some(now()),
+    }
+}
+
+fn save_target(worker: &mut Worker, target: StoredTarget) -> Result<(), Problem> {
+    let (reply, mut answer) = oneshot::channel();
+    worker.handle(Request::SaveTarget(target, reply));
+    answer.try_recv().unwrap()
+}
+
+/// A plant in which everything is `value`.
+fn plant(value: u8) -> StoredPlant {
+    let wh = Some(i64::from(value));
+    let ledger = LedgerRecord {
+        total: wh,
+        offset: Some(-1),
+        counter: wh,
+        counter_since: Some(1_782_000_000),
+        old_offset: Some(-3),
+        old_counter: Some(4),
+        before_step: Some(5),
+        candidate_base: Some(6),
+        candidate_counter: Some(7),
+        candidate_since: Some(8),
+        candidate_count: Some(2),
+        day: Some("2026-06-30".to_owned()),
+        at_midnight: Some(9),
+        left_days: Some("2026-06-29=8".to_owned()),
+    };
+    let serial = InverterSerial::from_u64(0x1161_a000_0001);
+    let port =
+        StoredPort { timestamp: now(), pv_power: Some(value.into()), ..StoredPort::default() };
+    let inverter = StoredInverter {
+        dtu_name: "Roof".to_owned(),
+        ports: [(1, port)].into(),
+        ..StoredInverter::default()
+    };
+    let meter = StoredMeter { power: Some(value.into()), ..StoredMeter::default() };
+    StoredPlant {
+        ledgers: [
+            ((serial, 1), ledger),
+            ((serial, 2), LedgerRecord { total: wh, ..LedgerRecord::default() }),
+        ]
+        .into(),
+        inverters: [(serial, inverter)].into(),
+        meters: [("10c0a0000001".parse().unwrap(), meter)].into(),
+        dtus: [("Roof".to_owned(), StoredDtu { last_success: now() })].into(),
+    }
+}
+
+fn urls(store: &Store) -> Vec<String> {
+    store.load().targets.iter().map(|target| target.url.expose_secret().to_owned()).collect()
+}
+
+async fn flush(store: &Store) {
+    store.ask(Request::Flush).await.unwrap();
+}
+
+/// Changes the file as another program would, once the store has closed it.
+fn meddle(directory: &Path, sql: &str) {
+    let connection = Connection::open(file_in(directory)).unwrap();
+    connection.busy_timeout(GUARD).unwrap();
+    connection.execute_batch(sql).unwrap();
+}
+
+async fn with_a_target(directory: &Path) {
+    let store = open_at(directory);
+    store.save_target(target("a", "1")).await.unwrap();
+    store.save_plant(plant(1));
+    flush(&store).await;
+    drop(store);
+    // Waits for the thread that has the file.
+    meddle(directory, "SELECT count(*) FROM record");
+}
+
+/// What a process that dies now leaves behind.
+fn left_behind(directory: &Path) -> TempDir {
+    let copy = TempDir::new().unwrap();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+    }
+    copy
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn everything_survives_a_restart() {
+    let directory = TempDir::new().unwrap();
+    let state_dir = directory.path().join("not/there/yet");
+    let store = open_at(&state_dir);
+    store.save_target(target("b", "old")).await.unwrap();
+    let later = StoredTarget { registered_at: now(), ..target("a", "1") };
+    store.save_target(later.clone()).await.unwrap();
+    store.save_target(target("gone", "2")).await.unwrap();
+    store.save_target(target("b", "new")).await.unwrap();
+    store.delete_target("ws://gone.test/ws").await.unwrap();
+    store.delete_target("ws://unknown.test/ws").await.unwrap();
+    store.save_plant(plant(7));
+    let instance = store.load().announced.bridge;
+    drop(store);
+
+    let store = open_at(&state_dir);
+    assert_eq!(urls(&store), ["ws://b.test/ws?token=new", "ws://a.test/ws?token=1"]);
+    let stored = store.load();
+    let [_, read] = &stored.targets[..] else { panic!("two targets") };
+    assert_eq!((&read.key, &read.name), (&later.key, &later.name));
+    assert_eq!((read.registered_at, read.failing_since), (now(), Some(now())));
+    assert_eq!(stored.plant, plant(7));
+    assert_eq!((instance.len(), stored.announced.bridge), (16, instance));
+    let other = open_at(directory.path()).load().announced.bridge;
+    assert_ne!(other, store.load().announced.bridge, "each bridge has its own");
+}
+
+#[test]
+fn a_target_does_not_show_its_url() {
+    let text = format!("{:?}", target("House", "hush"));
+    assert!(text.contains("House"), "{text}");
+    assert!(!text.contains("ws:") && !text.contains("hush"), "{text}");
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_crash() {
+    let directory = TempDir::new().unwrap();
+    let store = open_at(directory.path());
+    store.save_target(target("a", "1")).await.unwrap();
+    let crashed = left_behind(directory.path());
+    assert_eq!(urls(&open_at(crashed.path())), ["ws://a.test/ws?token=1"]);
+
+    store.save_plant(plant(3));
+    // Answered after the plant is written.
+    store.load();
+    let crashed = left_behind(directory.path());
+    assert_eq!(open_at(crashed.path()).load().plant, plant(3));
+}
+
+#[tokio::test]
+async fn a_crash_never_leaves_half_a_plant() {
+    let directory = TempDir::new().unwrap();
+    let store = open_at(directory.path());
+    for value in 1..=3 {
+        store.save_plant(plant(value));
+        assert_eq!(store.load().plant, plant(value));
+    }
+    let whole = left_behind(directory.path());
+    let log = fs::read(whole.path().join("hoymiles-bridge.db-wal")).unwrap();
+    let mut seen = BTreeSet::new();
+    for length in (0..=log.len()).step_by(2_000) {
+        let crashed = left_behind(directory.path());
+        fs::write(crashed.path().join("hoymiles-bridge.db-wal"), &log[..length]).unwrap();
+        // A file of which nothing was merged yet is empty without its log.
+        let stored = open_at(crashed.path()).load().plant;
+        if let Some(ledger) = stored.ledgers.values().next() {
+            let value = ledger.total.unwrap().try_into().unwrap();
+            assert_eq!(stored, plant(value), "cut after {length} bytes");
+            seen.insert(value);
+        } else {
+            assert_eq!(stored, StoredPlant::default(), "cut after {length} bytes");
+        }
+    }
+    assert!(seen.len() > 1, "the cuts fall between the writes: {seen:?}");
+}
+
+#[tokio::test]
+async fn ledgers_and_dtus_that_are_left_out_stay() {
+    let store = Store::in_memory();
+    store.save_plant(plant(1));
+    store.save_plant(StoredPlant::default());
+    let StoredPlant { ledgers, dtus, .. } = plant(1);
+    assert_eq!(store.load().plant, StoredPlant { ledgers, dtus, ..StoredPlant::default() });
+}
+
+#[tokio::test]
+async fn documents_for_mqtt_survive_a_restart() {
+    let place = |name: &str| Place { document: format!("d/{name}"), state: format!("s/{name}") };
+    let announce = |store: &Store, documents: &[(&str, Option<&'static str>)]| {
+        let changes = documents.iter().map(|(name, text)| (place(name), text.map(Bytes::from)));
+        store.save_announced(changes.collect());
+    };
+    let directory = TempDir::new().unwrap();
+    let store = open_at(directory.path());
+    announce(&store, &[("a", Some(r#"{"x": 1}"#)), ("b", Some("1"))]);
+    announce(&store, &[("a", Some(r#"{"x": 2}"#)), ("b", None), ("c", None)]);
+    drop(store);
+    let documents = open_at(directory.path()).load().announced.documents;
+    assert_eq!(documents, [(place("a"), Bytes::from(r#"{"x": 2}"#))].into());
+}
+
+#[tokio::test]
+async fn usage_counts_records_and_bytes() {
+    let directory = TempDir::new().unwrap();
+    let store = open_at(directory.path());
+    store.save_target(target("a", "1")).await.unwrap();
+    store.save_plant(plant(1));
+    flush(&store).await;
+    let usage = store.usage();
+    // The bridge's id, a target, two ledgers, an inverter, a meter, a DTU.
+    assert_eq!((usage.kind, usage.records), ("sqlite", 7));
+    let size = names(directory.path()).into_iter().map(|name| directory.path().join(name));
+    let size: u64 = size.map(|path| path.metadata().unwrap().len()).sum();
+    assert_eq!(usage.size_bytes, size);
+    assert_eq!(Store::in_memory().usage().kind, "memory");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_plant_is_due_every_five_minutes_and_when_ports_join() {
+    let store = Store::in_memory();
+    let save = |value| {
+        store.save_plant(plant(value));
+        store.load();
+    };
+    assert!(store.is_plant_due(0), "at the start");
+    save(1);
+    assert!(!store.is_plant_due(2));
+    assert!(store.is_plant_due(3), "a port has joined");
+    tokio::time::advance(PLANT_INTERVAL - Duration::from_secs(1)).await;
+    assert!(!store.is_plant_due(2));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(store.is_plant_due(2));
+    save(2);
+    assert!(!store.is_plant_due(2));
+}
+
+#[test]
+fn a_plant_that_has_not_changed_is_not_written() {
+    let directory = TempDir::new().unwrap();
+    let mut worker = worker_at(directory.path());
+    worker.handle(Request::SavePlant(plant(1)));
+    let log = directory.path().join("hoymiles-bridge.db-wal");
+    let before = log.metadata().unwrap().len();
+    worker.handle(Request::SavePlant(plant(1)));
+    assert_eq!(log.metadata().unwrap().len(), before);
+    worker.handle(Request::SavePlant(plant(2)));
+    assert!(log.metadata().unwrap().len() > before);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_renamed_and_a_new_one_begins() {
+    let directory = TempDir::new().unwrap();
+    let file = file_in(directory.path());
+    fs::write(&file, b"this is no database, whatever its name says".repeat(100)).unwrap();
+    fs::write(directory.path().join("hoymiles-bridge.db-wal"), b"old").unwrap();
+    let kept = "hoymiles-bridge.db.damaged-20260630T101112Z";
+    let store = opens_with_warning(directory.path(), &["is damaged", kept]);
+    store.save_target(target("a", "1")).await.unwrap();
+    drop(store);
+    assert_eq!(urls(&open_at(directory.path())), ["ws://a.test/ws?token=1"]);
+    assert!(fs::read(directory.path().join(kept)).unwrap().starts_with(b"this is no database"));
+}
+
+#[tokio::test]
+async fn broken_pages_an_empty_file_and_foreign_tables_count_as_damaged() {
+    let directory = TempDir::new().unwrap();
+    with_a_target(directory.path()).await;
+    let mut bytes = fs::read(file_in(directory.path())).unwrap();
+    bytes.iter_mut().skip(4_096).step_by(3).for_each(|byte| *byte ^= 0x5a);
+    fs::write(file_in(directory.path()), bytes).unwrap();
+    let store = opens_with_warning(directory.path(), &["is damaged"]);
+    assert_eq!(store.usage().kind, "sqlite");
+    assert!(store.load().targets.is_empty());
+
+    let directory = TempDir::new().unwrap();
+    fs::write(file_in(directory.path()), "").unwrap();
+    opens_with_warning(directory.path(), &["is damaged (it is empty)"]);
+
+    let directory = TempDir::new().unwrap();
+    meddle(directory.path(), "CREATE TABLE money (amount); PRAGMA user_version = 1;");
+    opens_with_warning(directory.path(), &["is damaged", "no such table"]);
+}
+
+#[tokio::test]
+async fn a_newer_file_is_left_untouched() {
+    let directory = TempDir::new().unwrap();
+    with_a_target(directory.path()).await;
+    meddle(directory.path(), "PRAGMA user_version = 2");
+    let before = fs::read(file_in(directory.path())).unwrap();
+    let parts = ["lost at the next restart", "newer bridge (version 2", "run that version again"];
+    let store = opens_with_warning(directory.path(), &parts);
+    store.save_target(target("b", "2")).await.unwrap();
+    store.save_plant(plant(2));
+    flush(&store).await;
+    assert_eq!(store.usage().kind, "memory");
+    assert_eq!(urls(&store), ["ws://b.test/ws?token=2"]);
+    assert_eq!(fs::read(file_in(directory.path())).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_damaged_record_does_not_cost_the_others() {
+    let directory = TempDir::new().unwrap();
+    with_a_target(directory.path()).await;
+    meddle(
+        directory.path(),
+        r#"INSERT INTO record (kind, key, value) VALUES ('target', 'k', '{"url": "u"}'),
+             ('ledger', 'no serial number/1', '{}'), ('ledger', '1161a0000001/300', '{}'),
+             ('inverter', '1161a0000002', CAST(x'ff' AS TEXT)), ('dtu', 'Barn', '7');"#,
+    );
+    let mut worker = worker_at(directory.path());
+    let (stored, log) = log_of(|| load(&worker.database));
+    assert_eq!(log.len(), 4, "{log:?}");
+    assert!(log.iter().all(|line| line.contains("are damaged and left out")), "{log:?}");
+    assert!(log.iter().any(|line| line.contains("2 ledger records")), "{log:?}");
+    assert_eq!((stored.targets.len(), stored.plant), (1, plant(1)));
+    // The inverter's is replaced with the next reading.
+    worker.handle(Request::SavePlant(plant(2)));
+    assert_eq!(log_of(|| load(&worker.database)).1.len(), 3);
+}
+
+#[tokio::test]
+async fn a_second_bridge_on_the_same_file_works_in_memory() {
+    let directory = TempDir::new().unwrap();
+    let first = open_at(directory.path());
+    first.save_target(target("a", "1")).await.unwrap();
+    let parts = ["what was stored before", "in use by another process", "a state_dir of its own"];
+    let second = opens_with_warning(directory.path(), &parts);
+    assert_eq!(second.usage().kind, "memory");
+    second.save_target(target("b", "2")).await.unwrap();
+    assert_eq!(urls(&second).len(), 2);
+    drop(second);
+    assert_eq!(urls(&first), ["ws://a.test/ws?token=1"]);
+    let in_use = stored_targets(directory.path()).unwrap_err();
+    assert_eq!(in_use.label, "database_in_use");
+}
+
+#[tokio::test]
+async fn the_files_of_a_killed_bridge_are_read_without_changing_them() {
+    let directory = TempDir::new().unwrap();
+    assert!(stored_targets(directory.path()).unwrap().is_empty());
+    let store = open_at(directory.path());
+    store.save_target(target("a", "1")).await.unwrap();
+    let killed = left_behind(directory.path());
+    let files = || names(killed.path()).into_iter().map(|name| fs::read(killed.path().join(name)));
+    let before: Vec<_> = files().map(Result::unwrap).collect();
+    let found = stored_targets(killed.path()).unwrap();
+    assert_eq!((found.len(), &found[0].name[..]), (1, "a"), "it is in the log only");
+    assert!(files().map(Result::unwrap).eq(before), "{:?}", names(killed.path()));
+    flush(&store).await;
+    drop(store);
+    meddle(directory.path(), "SELECT count(*) FROM record");
+    assert_eq!(stored_targets(directory.path()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_file_that_can_neither_be_written_nor_read_is_an_error() {
+    let directory = TempDir::new().unwrap();
+    fs::create_dir(file_in(directory.path())).unwrap();
+    let (database, log) = log_of(|| Database::open(directory.path(), clock(), Duration::ZERO));
+    assert_eq!(log.len(), 1, "{log:?}");
+    assert!(log[0].starts_with("ERROR") && log[0].contains("devices' counters"), "{log:?}");
+    assert_eq!(database.usage().kind, "memory");
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_is_one_warning() {
+    let directory = TempDir::new().unwrap();
+    let not_a_folder = directory.path().join("file");
+    fs::write(&not_a_folder, "in the way").unwrap();
+    let parts = ["lost at the next restart", "file/data/hoymiles-bridge.db", "/data)"];
+    let store = opens_with_warning(&not_a_folder.join("data"), &parts);
+    store.save_target(target("a", "1")).await.unwrap();
+    store.save_plant(plant(1));
+    assert_eq!(store.load().plant, plant(1));
+    assert_eq!(store.usage().kind, "memory");
+}
+
+#[test]
+fn a_folder_that_can_be_written_at_last_gets_everything() {
+    let directory = TempDir::new().unwrap();
+    let state_dir = directory.path().join("data");
+    fs::write(&state_dir, "in the way").unwrap();
+    let mut worker = worker_at(&state_dir);
+    let ((), log) = log_of(|| worker.handle(Request::SavePlant(plant(1))));
+    assert_eq!(log, [""; 0], "the warning at the start is enough");
+    save_target(&mut worker, target("a", "1")).unwrap();
+    fs::remove_file(&state_dir).unwrap();
+    let ((), log) = log_of(|| worker.handle(Request::SavePlant(plant(2))));
+    assert!(log.len() == 1 && log[0].contains("state is stored again"), "{log:?}");
+    let crashed = left_behind(&state_dir);
+    let stored = load(&worker_at(crashed.path()).database);
+    assert_eq!((stored.plant, stored.targets.len()), (plant(2), 1));
+}
+
+#[test]
+fn a_full_disk_is_reported_once_and_so_is_its_end() {
+    let directory = TempDir::new().unwrap();
+    let mut worker = worker_at(directory.path());
+    save_target(&mut worker, target("a", "old")).unwrap();
+    let limit = |worker: &Worker, pages: i64| {
+        let sql = format!("PRAGMA max_page_count = {pages}");
+        worker.database.connection().query_row(&sql, [], |_| Ok(())).unwrap();
+    };
+    limit(&worker, 1);
+    let big = "x".repeat(100_000);
+    let ((), log) = log_of(|| {
+        let refused = save_target(&mut worker, target("a", &big)).unwrap_err();
+        assert_eq!(refused.label, "disk_full");
+        let mut plant = plant(1);
+        plant.dtus.insert(big, StoredDtu { last_success: now() });
+        worker.handle(Request::SavePlant(plant));
+    });
+    assert_eq!(log.len(), 1, "{log:?}");
+    assert!(log[0].contains("WARN") && log[0].contains("no space is left"), "{log:?}");
+    assert!(lock(&worker.status).is_failing, "the plant stays due");
+
+    limit(&worker, 1_000_000);
+    let ((), log) = log_of(|| worker.handle(Request::SavePlant(plant(2))));
+    assert!(log.len() == 1 && log[0].contains("state is stored again"), "{log:?}");
+    let stored = load(&worker_at(left_behind(directory.path()).path()).database);
+    assert_eq!(stored.plant.ledgers, plant(2).ledgers);
+    let kept = stored.targets[0].url.expose_secret();
+    assert_eq!(kept, "ws://a.test/ws?token=old", "a refused registration is not stored later");
+}
+
+#[test]
+fn a_registration_that_cannot_be_stored_says_why_and_what_to_do() {
+    let directory = TempDir::new().unwrap();
+    let mut worker = worker_at(directory.path());
+    worker.database.connection().pragma_update(None, "query_only", true).unwrap();
+    let problem = save_target(&mut worker, target("a", "hush")).unwrap_err();
+    assert_eq!(problem.label, "disk_read_only");
+    let text = problem.to_string();
+    assert!(text.contains("hoymiles-bridge.db cannot be written"), "{text}");
+    assert!(text.contains("mount it for writing") && !text.contains("hush"), "{text}");
+}
+
+#[test]
+fn a_state_dir_that_is_deleted_while_running_is_written_anew() {
+    let directory = TempDir::new().unwrap();
+    let state_dir = directory.path().join("data");
+    let mut worker = worker_at(&state_dir);
+    save_target(&mut worker, target("a", "1")).unwrap();
+    worker.handle(Request::SavePlant(plant(1)));
+    fs::remove_dir_all(&state_dir).unwrap();
+    let ((), log) = log_of(|| worker.handle(Request::SavePlant(plant(1))));
+    assert!(log.len() == 1 && log[0].contains("deleted while the bridge runs"), "{log:?}");
+    let ((), log) = log_of(|| worker.handle(Request::SavePlant(plant(2))));
+    assert_eq!(log, [""; 0]);
+    let stored = load(&worker_at(left_behind(&state_dir).path()).database);
+    assert_eq!((stored.plant, stored.targets.len()), (plant(2), 1));
+}
+
+#[tokio::test]
+async fn a_file_that_is_replaced_while_running_is_kept_under_another_name() {
+    let (directory, backup) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    with_a_target(backup.path()).await;
+    let mut worker = worker_at(directory.path());
+    worker.handle(Request::SavePlant(plant(2)));
+    fs::rename(file_in(backup.path()), file_in(directory.path())).unwrap();
+    let (saved, log) = log_of(|| save_target(&mut worker, target("b", "2")));
+    saved.unwrap();
+    assert!(log.len() == 1 && log[0].contains("replaced-20260630T101112Z"), "{log:?}");
+    let crashed = left_behind(directory.path());
+    let stored = load(&worker_at(crashed.path()).database);
+    assert_eq!((stored.plant, stored.targets.len()), (plant(2), 1));
+    let kept = crashed.path().join("hoymiles-bridge.db.replaced-20260630T101112Z");
+    fs::remove_file(file_in(crashed.path())).unwrap();
+    fs::rename(kept, file_in(crashed.path())).unwrap();
+    let stored = load(&worker_at(crashed.path()).database);
+    assert_eq!((stored.plant, &stored.targets[0].name[..]), (plant(1), "a"));
+}
+
+#[tokio::test]
+async fn nobody_else_may_read_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = TempDir::new().unwrap();
+    with_a_target(directory.path()).await;
+    let file = file_in(directory.path());
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let store = open_at(directory.path());
+    store.save_target(target("a", "2")).await.unwrap();
+    let names = names(directory.path());
+    assert_eq!(names, ["hoymiles-bridge.db", "hoymiles-bridge.db-wal"]);
+    for name in names {
+        let mode = directory.path().join(&name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_the_thread_is_noticed() {
+    let (requests, receiver) = unbounded_channel();
+    let worker = Worker::new(Database::default());
+    let store = Store { requests, status: Arc::clone(&worker.status) };
+    // What a panic does to it.
+    drop((worker, receiver));
+    tokio::time::timeout(GUARD, store.died()).await.unwrap();
+    store.save_plant(plant(1));
+    store.flush().await;
+    assert!(store.load().plant.ledgers.is_empty());
+    let problem = store.save_target(target("a", "1")).await.unwrap_err();
+    assert_eq!(problem.label, "database_closed");
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    SavePlant(u8),
+    SaveTarget,
+    Load,
+    Flush,
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => any::<u8>().prop_map(Step::SavePlant),
+        2 => Just(Step::SaveTarget),
+        1 => Just(Step::Load),
+        1 => Just(Step::Flush),
+        1 => Just(Step::Restart),
+    ]
+}
+
+#[test]
+fn the_plant_saved_last_wins_whatever_happens_in_between() {
+    let runtime = Runtime::new().unwrap();
+    let steps = proptest::collection::vec(step(), 1..30);
+    let config = Config { cases: 24, failure_persistence: None, ..Config::default() };
+    let outcome = TestRunner::new(config).run(&steps, |steps| {
+        let directory = TempDir::new().unwrap();
+        let mut store = open_at(directory.path());
+        let mut last = StoredPlant::default();
+        for step in steps {
+            match step {
+                Step::SavePlant(value) => {
+                    last = plant(value);
+                    store.save_plant(last.clone());
+                }
+                Step::SaveTarget => runtime.block_on(store.save_target(target("a", "1"))).unwrap(),
+                Step::Load => prop_assert_eq!(&store.load().plant, &last),
+                Step::Flush => runtime.block_on(flush(&store)),
+                Step::Restart => {
+                    drop(store);
+                    store = open_at(directory.path());
+                }
+            }
+        }
+        store.load();
+        let crashed = left_behind(directory.path());
+        prop_assert_eq!(open_at(crashed.path()).load().plant, last);
+        Ok(())
+    });
+    outcome.unwrap();
+}
