@@ -67,9 +67,10 @@ impl StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         // Without the text of the statement.
-        let text = match &error {
-            rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
-            other => other.to_string(),
+        let text = if let rusqlite::Error::SqlInputError { msg, .. } = &error {
+            msg.clone()
+        } else {
+            error.to_string()
         };
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ring::rand::{SystemRandom, generate};
+use ring::rand::{Random, SystemRandom, generate};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -311,7 +311,7 @@ impl Worker {
 const INSTANCE: &str = "instance";
 
 fn random_id() -> String {
-    let random: Option<[u8; 8]> = generate(&SystemRandom::new()).ok().map(|random| random.expose());
+    let random = generate(&SystemRandom::new()).map(Random::<[u8; 8]>::expose);
     format!("{:016x}", u64::from_be_bytes(random.unwrap_or_default()))
 }
 

@@ -52,9 +52,9 @@ async fn what_makes_no_sense_in_the_database_is_told_and_not_served() {
     plant.stop().await;
     let file = home.folder.path().join("data/hoymiles-bridge.db");
     let database = rusqlite::Connection::open(file).unwrap();
-    let damage = r#"UPDATE record SET value = '{{' WHERE kind = 'inverter';
+    let damage = "UPDATE record SET value = '{{' WHERE kind = 'inverter';
         UPDATE record SET value = json_set(value, '$.total', 9223372036854775807, '$.day', 'zzz')
-            WHERE kind = 'ledger';"#;
+            WHERE kind = 'ledger';";
     database.execute_batch(damage).unwrap();
     drop(database);
 

@@ -101,7 +101,7 @@ async fn a_registered_target_is_reached_for_while_the_bridge_runs_and_tried_whol
     // It could not leave it: its database is locked, and left alone.
     std::fs::remove_file(home.folder.path().join("data/hoymiles-bridge.listen")).unwrap();
     let found = doctor(&home, ALONE, &[]).await;
-    assert!(found.said("bridge", "targets").contains("in use by a running bridge"));
+    assert!(found.said("bridge", "targets").contains("in use by another process"));
 
     // Killed: what it knew is in the log of its database.
     bridge.signal("KILL").await;
