@@ -36,7 +36,6 @@ impl Fixed {
             max_headers,
             body_timeout,
             write_timeout,
-            stall_timeout,
             registration: _,
         } = http;
         [
@@ -51,7 +50,6 @@ impl Fixed {
             ("http.max_headers", *max_headers == old.http.max_headers),
             ("http.body_timeout", *body_timeout == old.http.body_timeout),
             ("http.write_timeout", *write_timeout == old.http.write_timeout),
-            ("http.stall_timeout", *stall_timeout == old.http.stall_timeout),
             ("log.level", log.level == old.log.level),
             ("log.format", log.format == old.log.format),
         ]

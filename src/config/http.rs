@@ -34,10 +34,6 @@ pub struct HttpConfig {
     /// How long a client may take nothing of an answer.
     #[serde(deserialize_with = "duration::deserialize")]
     pub write_timeout: Duration,
-    /// How long a client may hold up its own request or answer while a newcomer finds all
-    /// connections taken.
-    #[serde(deserialize_with = "duration::deserialize")]
-    pub stall_timeout: Duration,
     /// Who may register targets.
     pub registration: RegistrationConfig,
 }
@@ -56,8 +52,6 @@ impl Default for HttpConfig {
             body_timeout: Duration::from_secs(10),
             // Who takes nothing for so long is not reading any more.
             write_timeout: Duration::from_secs(30),
-            // Longer than a home network takes for what is on its way.
-            stall_timeout: Duration::from_millis(100),
             registration: RegistrationConfig::default(),
         }
     }

@@ -1,77 +1,92 @@
-//! The HTTP API: what the bridge knows and what it can be told, as JSON and as figures for Prometheus.
+//! The HTTP API: the plant, targets and health as JSON, metrics for Prometheus, a page for browsers.
 //!
-//! A request passes `server` (accept), `connection` (one client), `answer` (log, access, route),
-//! one handler, and leaves through `respond`. Handlers read the snapshot; they never ask a DTU.
-
-mod router;
+//! `server` accepts and serves connections, `connections` limits them, `service` takes a request to
+//! the handler that `router` names. Handlers read the snapshot; they never query a DTU.
 
 mod respond;
 
-mod access;
+mod request;
 
-mod head;
+mod auth;
 
-mod framing;
+mod index_page;
 
-mod answer;
-
-mod status;
-
-mod front;
+mod metrics;
 
 mod plant;
 
-mod figures;
+mod status;
 
 mod targets;
 
-mod body;
+mod router;
 
-mod limits;
+mod request_log;
 
-mod seats;
+mod service;
 
-mod patience;
-
-mod courtesy;
-
-mod receiving;
-
-mod telling;
-
-mod connection;
+mod connections;
 
 mod server;
 
 #[cfg(test)]
-mod fake;
-
-#[cfg(test)]
 mod tests;
+
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
-pub use self::limits::Limits;
 pub use self::server::{ListenError, listen, serve};
 use crate::clock::WallClock;
+use crate::config::HttpConfig;
 use crate::snapshot::SnapshotReader;
 use crate::targets::Directory;
 use crate::telemetry::metrics::Metrics;
 
-/// What the handlers answer from.
+/// What handlers answer from.
 #[derive(Debug)]
 pub struct Api {
     /// The plant.
     pub snapshot: SnapshotReader,
     /// The WebSocket targets.
     pub targets: Directory,
-    /// Tells how old an answer is.
+    /// For ages and health.
     pub clock: WallClock,
-    /// In which times are written.
+    /// Of all times in responses.
     pub zone: TimeZone,
     /// If set, `/api` needs it.
     pub token: Option<SecretString>,
-    /// Counts requests and connections, and is what `/metrics` shows.
+    /// Counts requests and connections; shown at `/metrics`.
     pub metrics: Metrics,
+}
+
+/// What a client may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open connections.
+    pub max_connections: usize,
+    /// For a request's header, and for the pause before it on a kept connection.
+    pub header_timeout: Duration,
+    /// Bytes of a request's header.
+    pub max_header_bytes: usize,
+    /// Lines of a request's header.
+    pub max_headers: usize,
+    /// For a request's whole body.
+    pub body_timeout: Duration,
+    /// How long a client may read nothing of a response.
+    pub write_timeout: Duration,
+}
+
+impl From<&HttpConfig> for Limits {
+    fn from(config: &HttpConfig) -> Self {
+        Self {
+            max_connections: config.max_connections,
+            header_timeout: config.header_timeout,
+            max_header_bytes: config.max_header_bytes,
+            max_headers: config.max_headers,
+            body_timeout: config.body_timeout,
+            write_timeout: config.write_timeout,
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use serde::Serialize;
 
-use super::Api;
+use super::request::Context;
 use super::respond::{self, Response};
 use crate::plant::serial::InverterSerial;
 use crate::plant::units::WattHours;
@@ -12,42 +12,42 @@ use crate::snapshot::state::InverterState;
 use crate::snapshot::wire::{self, Inverter};
 
 /// `GET /api/plant`.
-pub(super) fn whole(api: &Api) -> Response {
-    let snapshot = api.snapshot.latest();
-    respond::object(StatusCode::OK, &wire::Plant::of(&snapshot.totals(), &api.zone))
+pub(super) fn whole(context: &Context) -> Response {
+    let snapshot = context.api.snapshot.latest();
+    respond::object(StatusCode::OK, &wire::Plant::of(&snapshot.totals(), &context.api.zone))
 }
 
-/// `GET /api/inverters`: the bytes that were made with the snapshot.
-pub(super) fn inverters(api: &Api) -> Response {
-    respond::json(api.snapshot.latest().inverters_json())
+/// `GET /api/inverters`: serialised once per snapshot.
+pub(super) fn inverters(context: &Context) -> Response {
+    respond::json(context.api.snapshot.latest().inverters_json())
 }
 
-/// `GET /api/meters`: the bytes that were made with the snapshot.
-pub(super) fn meters(api: &Api) -> Response {
-    respond::json(api.snapshot.latest().meters_json())
+/// `GET /api/meters`: serialised once per snapshot.
+pub(super) fn meters(context: &Context) -> Response {
+    respond::json(context.api.snapshot.latest().meters_json())
 }
 
 /// `GET /api/inverters/{serial}`.
-pub(super) fn inverter(api: &Api, serial: &str) -> Response {
-    match find(&api.snapshot.latest(), serial) {
-        Ok(state) => respond::object(StatusCode::OK, &Inverter::of(state, &api.zone)),
+pub(super) fn inverter(context: &Context) -> Response {
+    match find(&context.api.snapshot.latest(), &context.parameter) {
+        Ok(state) => respond::object(StatusCode::OK, &Inverter::of(state, &context.api.zone)),
         Err(message) => respond::problem(StatusCode::NOT_FOUND, &message),
     }
 }
 
 /// `GET /api/inverters/{serial}/ports`.
-pub(super) fn inverter_ports(api: &Api, serial: &str) -> Response {
-    match find(&api.snapshot.latest(), serial) {
-        Ok(state) => respond::object(StatusCode::OK, &wire::ports(state, &api.zone)),
+pub(super) fn inverter_ports(context: &Context) -> Response {
+    match find(&context.api.snapshot.latest(), &context.parameter) {
+        Ok(state) => respond::object(StatusCode::OK, &wire::ports(state, &context.api.zone)),
         Err(message) => respond::problem(StatusCode::NOT_FOUND, &message),
     }
 }
 
 /// `GET /api/ports`.
-pub(super) fn ports(api: &Api) -> Response {
-    let snapshot = api.snapshot.latest();
+pub(super) fn ports(context: &Context) -> Response {
+    let snapshot = context.api.snapshot.latest();
     let inverters = snapshot.inverters();
-    let ports: Vec<_> = inverters.flat_map(|state| wire::ports(state, &api.zone)).collect();
+    let ports: Vec<_> = inverters.flat_map(|state| wire::ports(state, &context.api.zone)).collect();
     respond::object(StatusCode::OK, &ports)
 }
 
@@ -65,8 +65,8 @@ struct PortEnergy {
 }
 
 /// `GET /api/production/current`.
-pub(super) fn current_production(api: &Api) -> Response {
-    let snapshot = api.snapshot.latest();
+pub(super) fn current_production(context: &Context) -> Response {
+    let snapshot = context.api.snapshot.latest();
     let inverters = snapshot.inverters();
     respond::object(StatusCode::OK, &inverters.flat_map(productions).collect::<Vec<_>>())
 }
@@ -80,7 +80,7 @@ fn productions(state: &InverterState) -> impl Iterator<Item = PortEnergy> {
     })
 }
 
-/// The inverter of that serial number, whose letters may be of either case.
+/// The inverter with that serial number, in upper or lower case.
 fn find<'snapshot>(
     snapshot: &'snapshot Snapshot,
     serial: &str,
@@ -88,6 +88,6 @@ fn find<'snapshot>(
     let serial: InverterSerial = serial.parse().map_err(|invalid| format!("{invalid}"))?;
     let found = snapshot.inverters().find(|state| state.serial == serial);
     found.ok_or_else(|| {
-        format!("no inverter {serial} was read so far; /api/inverters lists those that were")
+        format!("inverter {serial} has not been read yet; /api/inverters lists all that have")
     })
 }

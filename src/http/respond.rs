@@ -1,26 +1,27 @@
-//! The only builder of responses: what each of them has in common is decided here.
+//! Builds every response, so that headers which all of them need are decided in one place.
+
+use std::fmt::Display;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName,
-    HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue,
+    WWW_AUTHENTICATE,
 };
 use serde::Serialize;
 use serde_json::json;
 
-use super::router::{ROUTES, Route};
-
-/// An answer: always whole, so that its length is known.
+/// Always whole, so that its length is known.
 pub(super) type Response = hyper::Response<Full<Bytes>>;
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// JSON that was made before; it is shared, not copied.
+/// JSON that exists already; it is shared, not copied.
 pub(super) fn json(body: Bytes) -> Response {
     with_type(StatusCode::OK, JSON, body)
 }
@@ -29,10 +30,7 @@ pub(super) fn json(body: Bytes) -> Response {
 pub(super) fn object(status: StatusCode, object: &impl Serialize) -> Response {
     match serde_json::to_vec(object) {
         Ok(body) => with_type(status, JSON, Bytes::from(body)),
-        Err(error) => {
-            tracing::error!("an answer could not be written as JSON: {error}");
-            problem(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be written as JSON")
-        }
+        Err(error) => internal_error(&error),
     }
 }
 
@@ -42,9 +40,15 @@ pub(super) fn problem(status: StatusCode, message: &str) -> Response {
     with_type(status, JSON, Bytes::from(body))
 }
 
-/// A word for people and scripts.
-pub(super) fn text(word: &'static str) -> Response {
-    with_type(StatusCode::OK, TEXT, Bytes::from_static(word.as_bytes()))
+/// 500, with the cause in the log.
+pub(super) fn internal_error(error: &impl Display) -> Response {
+    tracing::error!("a request could not be answered: {error}");
+    problem(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the bridge's log")
+}
+
+/// Plain text.
+pub(super) fn text(text: &'static str) -> Response {
+    with_type(StatusCode::OK, TEXT, Bytes::from_static(text.as_bytes()))
 }
 
 /// A page for a browser.
@@ -52,35 +56,30 @@ pub(super) fn page(html: String) -> Response {
     with_type(StatusCode::OK, HTML, Bytes::from(html))
 }
 
-/// Figures for Prometheus.
-pub(super) fn figures(content_type: &'static str, page: String) -> Response {
-    with_type(StatusCode::OK, content_type, Bytes::from(page))
+/// Prometheus' text format.
+pub(super) fn metrics(text: String) -> Response {
+    with_type(StatusCode::OK, PROMETHEUS, Bytes::from(text))
 }
 
-/// Done, and there is nothing to say.
+/// 204.
 pub(super) fn no_content() -> Response {
     empty(StatusCode::NO_CONTENT)
 }
 
-/// 404 for a path that means nothing, with those that do.
-pub(super) fn no_such_path() -> Response {
-    let known: Vec<&str> = ROUTES.iter().map(Route::pattern).collect();
-    problem(StatusCode::NOT_FOUND, &format!("no such path; there are {}", known.join(", ")))
-}
-
 /// 405.
-pub(super) fn wrong_method(route: &Route<'_>) -> Response {
-    let message = format!("{} takes {} only", route.pattern(), route.allow());
-    let response = problem(StatusCode::METHOD_NOT_ALLOWED, &message);
-    with(response, ALLOW, route.allow())
+pub(super) fn method_not_allowed(path: &str, allow: &str) -> Response {
+    let message = format!("{path} accepts {allow} only");
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &message);
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
 }
 
-/// The answer to a browser that asks before it reads for a page of another origin.
-///
-/// Such pages may read, with a token if need be. They may not change anything: each web page that
-/// somebody at home opens could else make the bridge send them its data.
-pub(super) fn may_read() -> Response {
-    let response = with(no_content(), ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+/// The answer to a browser's preflight request: pages of other origins may read, with a token if
+/// need be. They may not change anything, or any web page could make the bridge send it data.
+pub(super) fn preflight() -> Response {
+    let response = readable_by_pages(no_content());
     let response = with(response, ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD");
     let response = with(response, ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type");
     with(response, ACCESS_CONTROL_MAX_AGE, "86400")
@@ -94,20 +93,9 @@ pub(super) fn unauthorized() -> Response {
     with(response, WWW_AUTHENTICATE, "Bearer realm=\"hoymiles-bridge\"")
 }
 
-/// 503 for a client for whom there is no room.
-pub(super) fn full() -> Response {
-    let message = "too many connections are open (http.max_connections); try again in a moment";
-    with(problem(StatusCode::SERVICE_UNAVAILABLE, message), RETRY_AFTER, "1")
-}
-
-/// Lets web pages of any origin read the answer.
-pub(super) fn open_to_pages(response: Response) -> Response {
+/// Lets web pages of any origin read the response.
+pub(super) fn readable_by_pages(response: Response) -> Response {
     with(response, ACCESS_CONTROL_ALLOW_ORIGIN, "*")
-}
-
-/// Ends the connection: what else comes on it is not trusted.
-pub(super) fn closing(response: Response) -> Response {
-    with(response, CONNECTION, "close")
 }
 
 fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Response {

@@ -1,192 +1,181 @@
-//! From a method and a path to a route. Pure; the only place that decides on 404 and 405.
+//! The table of routes: a new one is a row here and a handler.
 
 use std::borrow::Cow;
 
-use hyper::Method;
+use futures_util::future::BoxFuture;
+use hyper::{Method, StatusCode};
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
 
-/// What a request is about. Each path has one method, besides HEAD for GET.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Route<'path> {
-    Index,
-    Health,
-    Ready,
-    Stats,
-    Metrics,
-    Plant,
-    Inverters,
-    Inverter { serial: &'path str },
-    InverterPorts { serial: &'path str },
-    Ports,
-    Meters,
-    CurrentProduction,
-    Targets,
-    Register,
-    Target { name: Cow<'path, str> },
+use super::request::Context;
+use super::respond::{self, Response};
+use super::{index_page, metrics, plant, status, targets};
+
+/// One method of one path.
+#[derive(Debug)]
+pub(super) struct Route {
+    /// HEAD is answered where GET is.
+    pub(super) method: Method,
+    /// One segment may be a parameter in braces. Metrics and messages use this as the route's name.
+    pub(super) path: &'static str,
+    /// For the list at `/`.
+    pub(super) purpose: &'static str,
+    pub(super) handler: Handler,
 }
 
-/// Every route, in the order in which a person wants to read them.
-pub(super) const ROUTES: [Route<'static>; 15] = [
-    Route::Index,
-    Route::Health,
-    Route::Ready,
-    Route::Stats,
-    Route::Metrics,
-    Route::Plant,
-    Route::Inverters,
-    Route::Inverter { serial: "" },
-    Route::InverterPorts { serial: "" },
-    Route::Ports,
-    Route::Meters,
-    Route::CurrentProduction,
-    Route::Targets,
-    Route::Register,
-    Route::Target { name: Cow::Borrowed("") },
+/// What answers a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Handler {
+    /// Answers from memory.
+    Immediate(fn(&Context) -> Response),
+    /// Waits for something.
+    Waiting(for<'a> fn(&'a Context) -> BoxFuture<'a, Response>),
+}
+
+/// In the order in which a person wants to read them.
+static ROUTES: [Route; 15] = [
+    get("/", "this list", index),
+    get(
+        "/health",
+        "whether the bridge works, DTU by DTU; status 503 if it does not",
+        status::health,
+    ),
+    get("/ready", "the same as OK or 503, for containers and load balancers", status::ready),
+    get("/stats", "how much data the bridge holds", status::stats),
+    get("/metrics", "metrics for Prometheus", metrics::page),
+    get("/api/plant", "the sums of the whole plant", plant::whole),
+    get("/api/inverters", "all inverters with their ports", plant::inverters),
+    get("/api/inverters/{serial}", "one inverter", plant::inverter),
+    get("/api/inverters/{serial}/ports", "the ports of one inverter", plant::inverter_ports),
+    get("/api/ports", "all ports", plant::ports),
+    get("/api/meters", "all energy meters", plant::meters),
+    get(
+        "/api/production/current",
+        "the production of each port, today and in total",
+        plant::current_production,
+    ),
+    get("/api/targets", "the WebSocket targets and their state", targets::list),
+    Route {
+        method: Method::POST,
+        path: "/api/websocket/register",
+        purpose: r#"registers a WebSocket target: {"websocket_url": ..., "name": ...}"#,
+        handler: Handler::Waiting(|context| Box::pin(targets::register(context))),
+    },
+    Route {
+        method: Method::DELETE,
+        path: "/api/targets/{name}",
+        purpose: "removes a registered target",
+        handler: Handler::Waiting(|context| Box::pin(targets::forget(context))),
+    },
 ];
 
-/// Why a request has no route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Misroute<'path> {
-    /// 404.
-    NoSuchPath,
-    /// 405, or the answer to a browser that asks whether it may read.
-    WrongMethod(Route<'path>),
+const fn get(
+    path: &'static str,
+    purpose: &'static str,
+    handler: fn(&Context) -> Response,
+) -> Route {
+    Route { method: Method::GET, path, purpose, handler: Handler::Immediate(handler) }
 }
 
-/// The route of a request.
-pub(super) fn route<'path>(
+/// Why a request has no route.
+#[derive(Debug)]
+pub(super) enum Unroutable {
+    /// 404.
+    NotFound,
+    /// 405: the path has other methods.
+    MethodNotAllowed { path: &'static str, allowed: Vec<Method> },
+}
+
+/// The route of a request, and its decoded parameter (empty if the path has none).
+pub(super) fn find<'path>(
     method: &Method,
     path: &'path str,
-) -> Result<Route<'path>, Misroute<'path>> {
-    let route = at(path).ok_or(Misroute::NoSuchPath)?;
-    let asked = if *method == Method::HEAD { &Method::GET } else { method };
-    if *asked == route.method() { Ok(route) } else { Err(Misroute::WrongMethod(route)) }
+) -> Result<(&'static Route, Cow<'path, str>), Unroutable> {
+    let effective = if method == Method::HEAD { &Method::GET } else { method };
+    let mut others: Vec<&Route> = Vec::new();
+    for route in &ROUTES {
+        match parameter(route.path, path) {
+            Some(parameter) if route.method == effective => {
+                return Ok((route, percent_decode_str(parameter).decode_utf8_lossy()));
+            }
+            Some(_) => others.push(route),
+            None => {}
+        }
+    }
+    let Some(first) = others.first() else { return Err(Unroutable::NotFound) };
+    let allowed = others.iter().map(|route| route.method.clone()).collect();
+    Err(Unroutable::MethodNotAllowed { path: first.path, allowed })
 }
 
-/// Whether the path belongs to the part that a token protects, whether or not it exists.
+/// Whether the path belongs to the part that the token protects, existing or not.
 pub(super) fn is_api(path: &str) -> bool {
     path.strip_prefix("/api").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn at(path: &str) -> Option<Route<'_>> {
-    Some(match path {
-        "/" => Route::Index,
-        "/health" => Route::Health,
-        "/ready" => Route::Ready,
-        "/stats" => Route::Stats,
-        "/metrics" => Route::Metrics,
-        "/api/plant" => Route::Plant,
-        "/api/inverters" => Route::Inverters,
-        "/api/ports" => Route::Ports,
-        "/api/meters" => Route::Meters,
-        "/api/production/current" => Route::CurrentProduction,
-        "/api/targets" => Route::Targets,
-        "/api/websocket/register" => Route::Register,
-        _ => return below(path),
-    })
-}
-
-fn below(path: &str) -> Option<Route<'_>> {
-    if let Some(rest) = path.strip_prefix("/api/inverters/") {
-        let (serial, what) = rest.split_once('/').map_or((rest, None), |(a, b)| (a, Some(b)));
-        return match what {
-            _ if serial.is_empty() => None,
-            None => Some(Route::Inverter { serial }),
-            Some("ports") => Some(Route::InverterPorts { serial }),
-            Some(_) => None,
-        };
+/// The parameter in `path`, if it matches the route's `pattern`; empty if the pattern has none.
+fn parameter<'path>(pattern: &str, path: &'path str) -> Option<&'path str> {
+    if pattern == path {
+        return Some("");
     }
-    // A name may contain a slash, then it comes encoded.
-    let name = path.strip_prefix("/api/targets/")?;
-    let is_one = !name.is_empty() && !name.contains('/');
-    is_one.then(|| Route::Target {
-        name: percent_encoding::percent_decode_str(name).decode_utf8_lossy(),
-    })
+    let (prefix, rest) = pattern.split_once('{')?;
+    let (_, suffix) = rest.split_once('}')?;
+    let parameter = path.strip_prefix(prefix)?.strip_suffix(suffix)?;
+    (!parameter.is_empty() && !parameter.contains('/')).then_some(parameter)
 }
 
-impl Route<'_> {
-    /// The path with its variable parts as names: what metrics and messages call the route.
-    pub(super) const fn pattern(&self) -> &'static str {
+/// `GET /`: a page for browsers, the list of routes for programs.
+fn index(context: &Context) -> Response {
+    if index_page::is_wanted(&context.head.headers) {
+        let links = ROUTES.iter().filter(|route| {
+            let is_page = route.method == Method::GET && !route.path.contains('{');
+            is_page && route.path != "/" && (context.is_authorized || !is_api(route.path))
+        });
+        return index_page::page(&context.api, links.map(|route| (route.path, route.purpose)));
+    }
+    let routes: Vec<Value> = ROUTES
+        .iter()
+        .map(|Route { method, path, purpose, .. }| {
+            json!({ "method": method.as_str(), "path": path, "purpose": purpose })
+        })
+        .collect();
+    let body = json!({
+        "name": env!("CARGO_PKG_NAME"),
+        "version": env!("CARGO_PKG_VERSION"),
+        "routes": routes,
+    });
+    respond::object(StatusCode::OK, &body)
+}
+
+impl Unroutable {
+    /// What metrics call it: the path of a client must not become a label.
+    pub(super) const fn label(&self) -> &'static str {
         match self {
-            Self::Index => "/",
-            Self::Health => "/health",
-            Self::Ready => "/ready",
-            Self::Stats => "/stats",
-            Self::Metrics => "/metrics",
-            Self::Plant => "/api/plant",
-            Self::Inverters => "/api/inverters",
-            Self::Inverter { .. } => "/api/inverters/{serial}",
-            Self::InverterPorts { .. } => "/api/inverters/{serial}/ports",
-            Self::Ports => "/api/ports",
-            Self::Meters => "/api/meters",
-            Self::CurrentProduction => "/api/production/current",
-            Self::Targets => "/api/targets",
-            Self::Register => "/api/websocket/register",
-            Self::Target { .. } => "/api/targets/{name}",
+            Self::NotFound => "none",
+            Self::MethodNotAllowed { path, .. } => path,
         }
     }
 
-    /// What the route is for, for the list at `/`.
-    pub(super) const fn purpose(&self) -> &'static str {
+    pub(super) fn response(&self) -> Response {
         match self {
-            Self::Index => "this list",
-            Self::Health => "whether the bridge does its job, DTU by DTU; 503 if it does not",
-            Self::Ready => "the same as OK or 503, for a container or a load balancer",
-            Self::Stats => "how much the bridge holds",
-            Self::Metrics => "figures for Prometheus",
-            Self::Plant => "the sums of the whole plant",
-            Self::Inverters => "all inverters with their ports",
-            Self::Inverter { .. } => "one inverter",
-            Self::InverterPorts { .. } => "the ports of one inverter",
-            Self::Ports => "all ports",
-            Self::Meters => "all energy meters",
-            Self::CurrentProduction => "the production of each port, today and in total",
-            Self::Targets => "the WebSocket targets and how each fares",
-            Self::Register => {
-                "registers a WebSocket target: {\"websocket_url\": ..., \"name\": ...}"
+            Self::NotFound => {
+                let known: Vec<&str> = ROUTES.iter().map(|route| route.path).collect();
+                let message = format!("no such path; known paths: {}", known.join(", "));
+                respond::problem(StatusCode::NOT_FOUND, &message)
             }
-            Self::Target { .. } => "forgets a registered target",
-        }
-    }
-
-    /// The one method, besides HEAD.
-    pub(super) const fn method(&self) -> Method {
-        match self {
-            Self::Index
-            | Self::Health
-            | Self::Ready
-            | Self::Stats
-            | Self::Metrics
-            | Self::Plant
-            | Self::Inverters
-            | Self::Inverter { .. }
-            | Self::InverterPorts { .. }
-            | Self::Ports
-            | Self::Meters
-            | Self::CurrentProduction
-            | Self::Targets => Method::GET,
-            Self::Register => Method::POST,
-            Self::Target { .. } => Method::DELETE,
-        }
-    }
-
-    /// The `Allow` header.
-    pub(super) fn allow(&self) -> &'static str {
-        match self.method() {
-            Method::GET => "GET, HEAD",
-            Method::POST => "POST",
-            _ => "DELETE",
+            Self::MethodNotAllowed { path, allowed } => {
+                respond::method_not_allowed(path, &allow(allowed))
+            }
         }
     }
 }
 
-impl Misroute<'_> {
-    /// What metrics call it: a stranger's path must not become a label.
-    pub(super) const fn pattern(&self) -> &'static str {
-        match self {
-            Self::NoSuchPath => "none",
-            Self::WrongMethod(route) => route.pattern(),
-        }
-    }
+/// The `Allow` header.
+fn allow(methods: &[Method]) -> String {
+    let names = methods.iter().map(|method| match *method {
+        Method::GET => "GET, HEAD",
+        ref other => other.as_str(),
+    });
+    names.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -194,46 +183,40 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(method: &Method, path: &str, expected: &Result<Route<'_>, Misroute<'_>>) {
-        assert_eq!(&route(method, path), expected, "{method} {path}");
+    fn check(method: &Method, path: &str, expected: &str, parameter: &str) {
+        let (route, found) = find(method, path).unwrap_or_else(|_| panic!("{method} {path}"));
+        assert_eq!((route.path, &*found), (expected, parameter), "{method} {path}");
     }
 
     #[test]
-    fn every_path_of_the_contract_has_its_route() {
+    fn finds_every_route_of_the_table() {
+        for route in &ROUTES {
+            let path = route.path.replace(['{', '}'], "");
+            let (found, _) = find(&route.method, &path).unwrap();
+            assert_eq!(found.path, route.path);
+        }
+        check(&Method::HEAD, "/api/inverters", "/api/inverters", "");
         let get = &Method::GET;
-        check(get, "/", &Ok(Route::Index));
-        check(get, "/health", &Ok(Route::Health));
-        check(get, "/ready", &Ok(Route::Ready));
-        check(get, "/stats", &Ok(Route::Stats));
-        check(get, "/metrics", &Ok(Route::Metrics));
-        check(get, "/api/plant", &Ok(Route::Plant));
-        check(get, "/api/inverters", &Ok(Route::Inverters));
-        check(get, "/api/inverters/1161a0", &Ok(Route::Inverter { serial: "1161a0" }));
-        check(get, "/api/inverters/1161a0/ports", &Ok(Route::InverterPorts { serial: "1161a0" }));
-        check(get, "/api/ports", &Ok(Route::Ports));
-        check(get, "/api/meters", &Ok(Route::Meters));
-        check(get, "/api/production/current", &Ok(Route::CurrentProduction));
-        check(get, "/api/targets", &Ok(Route::Targets));
-        check(&Method::POST, "/api/websocket/register", &Ok(Route::Register));
-        check(&Method::DELETE, "/api/targets/House", &Ok(Route::Target { name: "House".into() }));
-        check(&Method::HEAD, "/api/inverters", &Ok(Route::Inverters));
+        check(get, "/api/inverters/1161a0", "/api/inverters/{serial}", "1161a0");
+        check(get, "/api/inverters/1161a0/ports", "/api/inverters/{serial}/ports", "1161a0");
     }
 
     #[test]
-    fn the_name_of_a_target_is_decoded() {
-        for (path, name) in [
-            ("/api/targets/Home%20Assistant", "Home Assistant"),
-            ("/api/targets/a%2Fb", "a/b"),
-            ("/api/targets/K%C3%BCche", "Küche"),
-            ("/api/targets/100%", "100%"),
-            ("/api/targets/a+b", "a+b"),
+    fn decodes_the_name_of_a_target() {
+        for (encoded, name) in [
+            ("Home%20Assistant", "Home Assistant"),
+            ("a%2Fb", "a/b"),
+            ("K%C3%BCche", "Küche"),
+            ("100%", "100%"),
+            ("a+b", "a+b"),
         ] {
-            check(&Method::DELETE, path, &Ok(Route::Target { name: name.into() }));
+            let path = format!("/api/targets/{encoded}");
+            check(&Method::DELETE, &path, "/api/targets/{name}", name);
         }
     }
 
     #[test]
-    fn other_paths_do_not_exist() {
+    fn rejects_unknown_paths() {
         for path in [
             "",
             "*",
@@ -250,33 +233,30 @@ mod tests {
             "/api/targets/a/b",
             "/api/websocket",
         ] {
-            check(&Method::GET, path, &Err(Misroute::NoSuchPath));
-            check(&Method::DELETE, path, &Err(Misroute::NoSuchPath));
-        }
-    }
-
-    #[test]
-    fn a_known_path_refuses_other_methods_and_names_its_own() {
-        for route_there in ROUTES {
-            let path = route_there.pattern();
-            for method in [Method::PUT, Method::PATCH, Method::TRACE, Method::OPTIONS] {
-                let Err(Misroute::WrongMethod(known)) = route(&method, path) else {
-                    panic!("{method} {path}");
-                };
-                assert_eq!(known.pattern(), path);
-                assert!(known.allow().starts_with(known.method().as_str()), "{path}");
+            for method in [Method::GET, Method::DELETE] {
+                assert!(matches!(find(&method, path), Err(Unroutable::NotFound)), "{path}");
             }
         }
-        check(
-            &Method::HEAD,
-            "/api/websocket/register",
-            &Err(Misroute::WrongMethod(Route::Register)),
-        );
-        check(&Method::POST, "/api/inverters", &Err(Misroute::WrongMethod(Route::Inverters)));
     }
 
     #[test]
-    fn the_part_behind_the_token_ends_at_a_slash() {
+    fn names_the_allowed_methods_of_a_known_path() {
+        for (method, path, allowed) in [
+            (Method::POST, "/api/inverters", "GET, HEAD"),
+            (Method::OPTIONS, "/health", "GET, HEAD"),
+            (Method::HEAD, "/api/websocket/register", "POST"),
+            (Method::GET, "/api/targets/House", "DELETE"),
+        ] {
+            let Err(Unroutable::MethodNotAllowed { allowed: found, .. }) = find(&method, path)
+            else {
+                panic!("{method} {path}");
+            };
+            assert_eq!(allow(&found), allowed, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn the_protected_part_ends_at_a_slash() {
         for (path, expected) in
             [("/api", true), ("/api/x", true), ("/apis", false), ("/health", false), ("", false)]
         {

@@ -1,116 +1,151 @@
-//! Accepts connections, gives each a seat, ends them in order.
+//! Listens, accepts connections, serves them, and stops in order.
 
+use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use super::connection::{LEAVING_TIME, Room};
-use super::seats::Seats;
-use super::telling::Telling;
+use super::connections::{Connection, Connections};
+use super::service::Service;
 use super::{Api, Limits};
+use crate::problem::Problem;
 
-/// After the computer ran out of something: long enough not to spin, short enough not to be felt.
-const PAUSE: Duration = Duration::from_millis(100);
-/// That it ran out of something is told so often at most.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+/// How many clients may wait in the kernel. With the usual 128 a crowd fills it, and whoever comes
+/// then tries again after a second.
+const BACKLOG: u32 = 1_024;
+/// After the system ran out of something: long enough not to spin, short enough not to be noticed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Between two warnings about it.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+/// On shutdown, for requests that have begun.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(1);
+/// On shutdown, for responses that are on their way.
+const FLUSH_TIME: Duration = Duration::from_millis(100);
 
-/// How many newcomers may wait to be accepted. The usual 128 are one crowd, and whoever comes then
-/// is dropped by the kernel and tries again after a second.
-const WAITING: u32 = 1_024;
+/// For a client for whom there is no room.
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
+    {\"error\":\"too many connections are open (http.max_connections); try again in a moment\"}";
 
-/// The API's port could not be had.
+/// The API cannot listen.
 #[derive(Debug, Error)]
-#[error("cannot listen on {address} (http.listen): {source}; {cure}")]
+#[error("{problem}")]
 pub struct ListenError {
-    address: SocketAddr,
-    /// What the system says.
+    /// What to report.
+    pub problem: Problem,
+    /// The system's error.
     pub source: io::Error,
-    cure: &'static str,
 }
 
-/// Listens at `address`, also where one that has just ended listened.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the list is another's, and open")]
+/// Listens at `address`, also right after another process listened there.
 pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    bound(address).map_err(|source| {
-        let cure = match source.kind() {
-            io::ErrorKind::AddrInUse => "is another bridge running?",
-            io::ErrorKind::AddrNotAvailable => "this machine or container has no such address",
-            io::ErrorKind::PermissionDenied => "take a port above 1023",
-            // Such as too many open files.
-            _ => "free what the system lacks, and start again",
-        };
-        ListenError { address, source, cure }
-    })
+    bind(address).map_err(|source| ListenError { problem: problem(address, &source), source })
 }
 
-fn bound(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(WAITING)
+    socket.listen(BACKLOG)
 }
 
-/// Serves `api` to whoever connects to `listener`, until `stop`.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the list is the standard library's, and open")]
+fn problem(address: SocketAddr, error: &io::Error) -> Problem {
+    let (label, remedy) = match error.kind() {
+        io::ErrorKind::AddrInUse => (
+            "address_in_use",
+            "stop the other program that uses this port, perhaps another bridge, or change \
+             http.listen",
+        ),
+        io::ErrorKind::AddrNotAvailable => (
+            "address_not_available",
+            "set http.listen to an address of this machine or container, or to 0.0.0.0",
+        ),
+        io::ErrorKind::PermissionDenied => {
+            ("permission_denied", "set http.listen to a port above 1023")
+        }
+        // Such as too many open files.
+        _ => ("listen_failed", "correct what the system reports, and start the bridge again"),
+    };
+    Problem::new(label, format!("cannot listen on {address} (http.listen): {error}"), remedy)
+}
+
+/// Serves `api` to the clients of `listener` until `stop`.
 ///
-/// Returns once the port is free and all connections are closed: those that are idle at once, the
-/// others after their answer, within about a second.
+/// Returns once the port is free and all connections are closed: idle ones at once, the others
+/// after their response, within about a second.
 pub async fn serve(listener: TcpListener, api: Arc<Api>, limits: Limits, stop: CancellationToken) {
     let tasks = TaskTracker::new();
-    let (stopped, metrics) = (stop.clone(), api.metrics.clone());
-    let mut seats = Seats::new(limits.max_connections, limits.stall_time, stopped, metrics);
-    let telling = Arc::new(Telling::new());
-    let room = Room { api, limits, tasks: tasks.clone(), telling: Arc::clone(&telling) };
-    let work =
-        async { tokio::join!(accept(&listener, &room, &mut seats), telling.tell_now_and_then()) };
-    stop.run_until_cancelled(work).await;
+    let metrics = api.metrics.clone();
+    let mut connections = Connections::new(limits.max_connections, metrics.clone());
+    let service = Service::new(api, limits, tasks.clone());
+    let server = Arc::new(Server { service, http: http(limits), limits, stop: stop.clone() });
+    let accepting = async {
+        let mut warned = None;
+        loop {
+            let (stream, client) = accept(&listener, &connections, &mut warned).await;
+            if let Some(connection) = connections.admit().await {
+                let server = Arc::clone(&server);
+                drop(tasks.spawn(server.serve_connection(stream, client.ip(), connection)));
+            } else {
+                metrics.http_connection_refused();
+                // It fits into the buffer of a new socket.
+                drop(stream.try_write(BUSY));
+            }
+        }
+    };
+    stop.run_until_cancelled(accepting).await;
     drop(listener);
     tasks.close();
-    if timeout(LEAVING_TIME.saturating_add(PAUSE), tasks.wait()).await.is_err() {
-        debug!("left {} HTTP tasks behind", tasks.len());
+    if timeout(SHUTDOWN_TIME.saturating_add(FLUSH_TIME), tasks.wait()).await.is_err() {
+        debug!("{} HTTP tasks did not stop in time", tasks.len());
     }
-    telling.tell_rest();
 }
 
-async fn accept(listener: &TcpListener, room: &Room, seats: &mut Seats) {
-    let mut told = None;
+/// The next client.
+async fn accept(
+    listener: &TcpListener,
+    connections: &Connections,
+    warned: &mut Option<Instant>,
+) -> (TcpStream, SocketAddr) {
     loop {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) if concerns_one_client(&error) => continue,
-            Err(error) => {
-                // While clients come and go, it is over and back again many times a second.
-                if told.is_none_or(|told: Instant| told.elapsed() >= TELL_EVERY) {
-                    warn!("no connections can be accepted for the moment: {error}");
-                    told = Some(Instant::now());
-                }
-                let _is_one_leaving = seats.dismiss_one();
-                sleep(PAUSE).await;
-                continue;
+        let error = match listener.accept().await {
+            Ok((stream, client)) => {
+                // Responses are written whole: to wait for more of them would only delay them.
+                drop(stream.set_nodelay(true));
+                return (stream, client);
             }
+            Err(error) => error,
         };
-        // Answers are written whole: to wait for more of them would only delay them.
-        drop(stream.set_nodelay(true));
-        let room = room.clone();
-        let tasks = room.tasks.clone();
-        if let Some(seat) = seats.take().await {
-            drop(tasks.spawn(room.serve(stream, peer.ip(), seat)));
-        } else {
-            room.api.metrics.http_connection_refused();
-            drop(tasks.spawn(room.refuse(stream)));
+        if is_only_about_the_client(&error) {
+            continue;
         }
+        if warned.is_none_or(|warned| warned.elapsed() >= WARN_EVERY) {
+            warn!("no connections can be accepted at the moment: {error}");
+            *warned = Some(Instant::now());
+        }
+        connections.evict();
+        sleep(ACCEPT_PAUSE).await;
     }
 }
 
-/// Whether the client went away before it was accepted; all else concerns the computer.
-fn concerns_one_client(error: &io::Error) -> bool {
+/// Whether the client went away before it was accepted; any other error is about this system.
+fn is_only_about_the_client(error: &io::Error) -> bool {
     [
         io::ErrorKind::ConnectionAborted,
         io::ErrorKind::ConnectionReset,
@@ -118,4 +153,59 @@ fn concerns_one_client(error: &io::Error) -> bool {
         io::ErrorKind::Interrupted,
     ]
     .contains(&error.kind())
+}
+
+fn http(limits: Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(limits.max_header_bytes)
+        .max_headers(limits.max_headers)
+        // A client may close its own half after its request, and still wait for the response.
+        .half_close(true);
+    builder
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct Server {
+    service: Service,
+    http: http1::Builder,
+    limits: Limits,
+    stop: CancellationToken,
+}
+
+impl Server {
+    async fn serve_connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        client: IpAddr,
+        connection: Arc<Connection>,
+    ) {
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.limits.write_timeout));
+        let service = service_fn(async |request: Request<Incoming>| {
+            // Other connections come first, or one that pipelines requests would hold them up.
+            yield_now().await;
+            Ok::<_, Infallible>(self.service.respond(request, client, &connection).await)
+        });
+        let served = self.http.serve_connection(TokioIo::new(Box::pin(stream)), service);
+        let served = served.with_upgrades();
+        tokio::pin!(served);
+        let ended = tokio::select! {
+            biased;
+            ended = served.as_mut() => ended,
+            () = connection.evicted() => return,
+            () = self.stop.cancelled() => {
+                served.as_mut().graceful_shutdown();
+                let time = if connection.is_in_request() { SHUTDOWN_TIME } else { FLUSH_TIME };
+                timeout(time, served).await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = ended {
+            let hint = if error.is_parse() { "; is it HTTP, and without TLS?" } else { "" };
+            debug!("connection of {} ended: {error}{hint}", client.to_canonical());
+        }
+    }
 }

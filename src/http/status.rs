@@ -1,34 +1,14 @@
-//! How the bridge is, and what it can be asked.
+//! Health and statistics of the bridge.
 
 use hyper::StatusCode;
-use serde_json::{Value, json};
 
-use super::Api;
+use super::request::Context;
 use super::respond::{self, Response};
-use super::router::{ROUTES, Route};
 use crate::snapshot::health::{Health, is_healthy};
 
-/// `GET /` for programs: the list of routes. Browsers get the page in `front`.
-pub(super) fn index() -> Response {
-    let routes: Vec<Value> = ROUTES.iter().map(description).collect();
-    let body = json!({
-        "name": env!("CARGO_PKG_NAME"),
-        "version": env!("CARGO_PKG_VERSION"),
-        "routes": routes,
-    });
-    respond::object(StatusCode::OK, &body)
-}
-
-fn description(route: &Route<'_>) -> Value {
-    json!({
-        "method": route.method().as_str(),
-        "path": route.pattern(),
-        "purpose": route.purpose(),
-    })
-}
-
 /// `GET /health`.
-pub(super) fn health(api: &Api) -> Response {
+pub(super) fn health(context: &Context) -> Response {
+    let api = &context.api;
     let snapshot = api.snapshot.latest();
     let now = api.clock.now();
     let status = if is_healthy(snapshot.dtus(), now) {
@@ -40,16 +20,17 @@ pub(super) fn health(api: &Api) -> Response {
 }
 
 /// `GET /ready`.
-pub(super) fn ready(api: &Api) -> Response {
+pub(super) fn ready(context: &Context) -> Response {
+    let api = &context.api;
     if is_healthy(api.snapshot.latest().dtus(), api.clock.now()) {
         respond::text("OK")
     } else {
-        let message = "no DTU has answered within its limit; /health says more";
+        let message = "no DTU has answered within its threshold; see /health";
         respond::problem(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 }
 
 /// `GET /stats`.
-pub(super) fn stats(api: &Api) -> Response {
-    respond::object(StatusCode::OK, api.snapshot.latest().stats())
+pub(super) fn stats(context: &Context) -> Response {
+    respond::object(StatusCode::OK, context.api.snapshot.latest().stats())
 }

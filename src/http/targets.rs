@@ -1,8 +1,6 @@
-//! The WebSocket targets as JSON, and the two requests that change them.
+//! WebSocket targets: listing, registering, removing.
 
-use bytes::Bytes;
-use hyper::body::Body;
-use hyper::{HeaderMap, StatusCode};
+use hyper::StatusCode;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::de::IgnoredAny;
@@ -10,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tracing::warn;
 
-use super::body::{self, BodyError};
+use super::auth;
+use super::request::{BodyError, Context};
 use super::respond::{self, Response};
-use super::{Api, Limits, access};
 use crate::snapshot::wire;
 use crate::targets::{ForgetError, RegisterError, TargetStatus};
 
@@ -66,13 +64,13 @@ impl Target {
 }
 
 /// `GET /api/targets`.
-pub(super) fn list(api: &Api) -> Response {
+pub(super) fn list(context: &Context) -> Response {
+    let api = &context.api;
     let statuses = api.targets.statuses().into_iter();
     let targets: Vec<Target> = statuses.map(|status| Target::of(status, &api.zone)).collect();
     respond::object(StatusCode::OK, &targets)
 }
 
-/// What is wrong with a registration that does not say that it is JSON.
 const WRONG_TYPE: &str = "the body must be JSON and say so, with one header `Content-Type: \
                           application/json` (curl: -H 'Content-Type: application/json')";
 
@@ -92,29 +90,22 @@ struct KeysOnce {
 }
 
 /// `POST /api/websocket/register`.
-pub(super) async fn register<B>(
-    api: &Api,
-    limits: &Limits,
-    headers: &HeaderMap,
-    body: &mut B,
-) -> Response
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let registration = match body::read(body, limits).await {
-        Ok(_) if !access::announces_json(headers) => {
+pub(super) async fn register(context: &Context) -> Response {
+    let registration = match &context.body {
+        Ok(_) if !auth::declares_json(&context.head.headers) => {
             Err((StatusCode::BAD_REQUEST, WRONG_TYPE.to_owned()))
         }
-        Ok(bytes) => parse(&bytes).map_err(|message| (StatusCode::BAD_REQUEST, message)),
-        Err(error) => Err((body_status(&error), error.to_string())),
+        Ok(bytes) => parse(bytes).map_err(|message| (StatusCode::BAD_REQUEST, message)),
+        Err(error) => Err((body_status(error), error.to_string())),
     };
     let registration = match registration {
         Ok(registration) => registration,
         Err((status, message)) => return refused(status, &message),
     };
-    match api.targets.register(&registration.websocket_url, &registration.name).await {
+    let targets = &context.api.targets;
+    match targets.register(&registration.websocket_url, &registration.name).await {
         Ok(()) => respond::object(StatusCode::OK, &json!({ "status": "registered" })),
-        // The directory has said so itself, with the place that is not allowed.
+        // The directory has logged it, with the address that is not allowed.
         Err(error @ RegisterError::NotAllowed(_)) => {
             respond::problem(register_status(&error), &error.to_string())
         }
@@ -122,16 +113,16 @@ where
     }
 }
 
-/// Tells the user of the bridge too, who does not see what its client is answered. None of the texts
-/// quotes a body or a URL, which may carry a token.
+/// Logs why, for the owner does not see the response. No text quotes a body or a URL, which may
+/// hold a token.
 fn refused(status: StatusCode, why: &str) -> Response {
     warn!("[WebSocket] Registration refused: {why}");
     respond::problem(status, why)
 }
 
 /// `DELETE /api/targets/{name}`.
-pub(super) async fn forget(api: &Api, name: &str) -> Response {
-    match api.targets.forget(name).await {
+pub(super) async fn forget(context: &Context) -> Response {
+    match context.api.targets.forget(&context.parameter).await {
         Ok(()) => respond::no_content(),
         Err(error) => respond::problem(forget_status(&error), &error.to_string()),
     }
@@ -185,9 +176,9 @@ const fn kind(value: &Value) -> &'static str {
 
 const fn body_status(error: &BodyError) -> StatusCode {
     match error {
-        BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         BodyError::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-        BodyError::CutShort => StatusCode::BAD_REQUEST,
+        BodyError::Incomplete => StatusCode::BAD_REQUEST,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::failure::{Failure, Source};
 use crate::addon::Adviser;
 use crate::config::MqttConfig;
-use crate::telemetry::metrics::BrokerFigures;
+use crate::telemetry::metrics::BrokerMetrics;
 
 /// The broker that is dialled.
 #[derive(Debug)]
@@ -12,14 +12,14 @@ pub(super) struct KnownBroker {
     /// Who told it, if not the owner: its password may be another one by now.
     adviser: Option<Adviser>,
     has_failed: bool,
-    figures: BrokerFigures,
+    figures: BrokerMetrics,
 }
 
 impl KnownBroker {
     pub(super) const fn new(
         config: MqttConfig,
         adviser: Option<Adviser>,
-        figures: BrokerFigures,
+        figures: BrokerMetrics,
     ) -> Self {
         Self { config, adviser, has_failed: false, figures }
     }
@@ -43,7 +43,7 @@ impl KnownBroker {
         if self.adviser.is_some() { Source::Supervisor } else { Source::Owner }
     }
 
-    pub(super) fn figures(&self) -> BrokerFigures {
+    pub(super) fn figures(&self) -> BrokerMetrics {
         self.figures.clone()
     }
 

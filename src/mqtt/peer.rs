@@ -18,7 +18,7 @@ use super::session::{Births, Ears, Gone, LONGEST_DELAY, Publish, Tell, talk};
 use crate::net::reconnect::{ConnectionState, Peer, RetryDelay, SessionEnd};
 use crate::snapshot::SnapshotReader;
 use crate::store::{Place, Store};
-use crate::telemetry::metrics::BrokerFigures;
+use crate::telemetry::metrics::BrokerMetrics;
 
 /// Answers that may wait.
 const WAITING: usize = 256;
@@ -46,7 +46,7 @@ impl BrokerPeer {
 /// Counts what is published.
 struct Counting<'a> {
     sender: &'a Sender,
-    figures: BrokerFigures,
+    figures: BrokerMetrics,
 }
 
 impl Publish for Counting<'_> {

@@ -1,10 +1,8 @@
-//! What the bridge tells about itself: its log, and figures for Prometheus.
+//! What the bridge reports about itself: its log, and metrics for Prometheus.
 
 pub mod metrics;
 
 pub mod logging;
-
-pub mod quota;
 
 #[cfg(test)]
 pub(crate) mod heard;

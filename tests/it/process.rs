@@ -48,7 +48,7 @@ async fn a_lack_of_file_descriptors_is_waited_out() {
     for _ in 0..120 {
         crowd.push(TcpStream::connect(address).await.unwrap());
     }
-    bridge.logged("no connections can be accepted for the moment: ").await;
+    bridge.logged("no connections can be accepted at the moment: ").await;
     let updates = target.received("updates", |_| true).await.updates().len();
     target.received("more updates", |received| received.updates().len() > updates).await;
     drop(crowd);

@@ -132,7 +132,7 @@ fn published(mqtt: &MqttConfig) -> String {
 fn server(http: &HttpConfig) -> String {
     format!(
         "{}, {}, max_connections {}, header_timeout {}, max_header_bytes {}, max_headers {}, \
-         body_timeout {}, write_timeout {}, stall_timeout {}",
+         body_timeout {}, write_timeout {}",
         http.listen,
         token(http.token.as_ref(), http.token_file.is_some()),
         http.max_connections,
@@ -141,7 +141,6 @@ fn server(http: &HttpConfig) -> String {
         http.max_headers,
         duration::text(http.body_timeout),
         duration::text(http.write_timeout),
-        duration::text(http.stall_timeout),
     )
 }
 

@@ -26,7 +26,7 @@ const ZONE_VARIABLE: &str = "TZ";
 /// Keys of the file that are no options: the image and the Supervisor decide them, a secret needs no
 /// file of its own in a file that only the bridge reads, and a section within a section is more than
 /// older Supervisors take.
-const NOT_OFFERED: [&str; 13] = [
+const NOT_OFFERED: [&str; 12] = [
     "state_dir",
     "target.token_file",
     "mqtt.password_file",
@@ -38,7 +38,6 @@ const NOT_OFFERED: [&str; 13] = [
     "http.max_headers",
     "http.body_timeout",
     "http.write_timeout",
-    "http.stall_timeout",
     "http.registration",
 ];
 

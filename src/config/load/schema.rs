@@ -133,7 +133,6 @@ const HTTP: &[Key] = &[
     value("max_headers", Kind::Integer(16, 1_000)),
     duration("body_timeout", 100, 5 * MINUTE),
     duration("write_timeout", 100, 5 * MINUTE),
-    duration("stall_timeout", 10, MINUTE),
     key("registration", Shape::Section(REGISTRATION)),
 ];
 

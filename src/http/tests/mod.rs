@@ -1,15 +1,15 @@
-//! The room as a whole: what is answered, and what clients may do to the server.
+//! The module as a whole: responses, and what clients may do to the server.
 
-mod answers;
+mod fixture;
 
 mod connections;
 
-mod endings;
+mod index_page;
 
-mod figures;
-
-mod front;
-
-mod lines;
+mod metrics;
 
 mod registrations;
+
+mod responses;
+
+mod shutdown;

@@ -1,38 +1,36 @@
 //! Bodies of a registration: too large, too slow, cut short, malformed.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http_body_util::{BodyExt as _, Full, StreamBody};
+use http_body_util::{Full, StreamBody};
 use hyper::Request;
 use hyper::body::{Body, Frame};
 
+use super::fixture::{Client, Server, api, directory, limits, respond};
 use crate::config::RegistrationConfig;
-use crate::http::fake::{Client, Server, api, directory, limits};
-use crate::http::{Api, answer};
+use crate::http::Api;
 
-/// What a registration with this body is answered.
-async fn status<B: Body<Data = Bytes> + Unpin>(body: B) -> (u16, String) {
+/// Status and body of the response to a registration with this body.
+async fn status<B: Body<Data = Bytes> + Unpin + Send + 'static>(body: B) -> (u16, String) {
     status_of(&api(), body).await
 }
 
-async fn status_of<B: Body<Data = Bytes> + Unpin>(api: &Api, mut body: B) -> (u16, String) {
+async fn status_of<B>(api: &Arc<Api>, body: B) -> (u16, String)
+where
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
+{
     let request = Request::post("/api/websocket/register")
         .header("host", "bridge")
-        .header("content-type", "application/json")
-        .body(())
-        .unwrap();
-    let (request, ()) = request.into_parts();
-    let peer = "192.168.1.23".parse().unwrap();
-    let response = answer::answer(api, &limits(), &request, &mut body, peer).await;
-    let status = response.status().as_u16();
-    let text = response.into_body().collect().await.unwrap().to_bytes();
-    (status, String::from_utf8(text.to_vec()).unwrap())
+        .header("content-type", "application/json");
+    let (head, text) = respond(api, request.body(body).unwrap()).await;
+    (head.status.as_u16(), text)
 }
 
-fn chunks(count: usize) -> impl Body<Data = Bytes> + Unpin {
+fn chunks(count: usize) -> impl Body<Data = Bytes> + Unpin + Send {
     let chunk = || Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[b' '; 1024])));
     StreamBody::new(stream::iter((0..count).map(move |_| chunk())))
 }
@@ -56,7 +54,7 @@ async fn a_malformed_body_is_explained() {
 async fn each_refusal_has_its_status() {
     let rules = |enabled| RegistrationConfig { enabled, max_targets: 1, ..Default::default() };
     let mut api = api();
-    api.targets = directory(&rules(true));
+    Arc::get_mut(&mut api).unwrap().targets = directory(&rules(true));
     for (url, expected) in [
         ("http://10.0.0.2:8123/ws", 400),
         ("ws://ws://10.0.0.2:8123/ws", 400),
@@ -70,7 +68,7 @@ async fn each_refusal_has_its_status() {
         assert_eq!(code, expected, "{url}: {text}");
         assert!(code != 200 || text == r#"{"status":"registered"}"#, "{text}");
     }
-    api.targets = directory(&rules(false));
+    Arc::get_mut(&mut api).unwrap().targets = directory(&rules(false));
     let body = br#"{"websocket_url": "ws://10.0.0.2/ws", "name": "Home"}"#;
     let (code, text) = status_of(&api, Full::new(Bytes::from_static(body))).await;
     assert_eq!(code, 403);
@@ -78,7 +76,7 @@ async fn each_refusal_has_its_status() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_does_not_come_is_not_waited_for() {
+async fn a_body_that_does_not_arrive_gets_408() {
     let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
     let began = tokio::time::Instant::now();
     assert_eq!(status(body).await.0, 408);
@@ -92,7 +90,7 @@ async fn post(client: &mut Client, headers: &str) {
 }
 
 #[tokio::test]
-async fn a_body_announced_too_large_is_refused_unread() {
+async fn an_oversized_body_is_refused_unread() {
     let server = Server::start(limits());
     let mut client = server.client().await;
     post(&mut client, "Content-Length: 5000000000").await;
@@ -100,7 +98,7 @@ async fn a_body_announced_too_large_is_refused_unread() {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_too_much_still_hears_why() {
+async fn a_client_that_sends_too_much_still_gets_its_response() {
     let server = Server::start(limits());
     for announced in ["Content-Length: 500000", "Transfer-Encoding: chunked"] {
         let mut client = server.client().await;
@@ -114,7 +112,7 @@ async fn a_client_that_sends_too_much_still_hears_why() {
 }
 
 #[tokio::test]
-async fn a_client_that_asks_before_it_sends_is_told_not_to() {
+async fn a_client_that_expects_100_continue_is_refused_before_it_sends() {
     let server = Server::start(limits());
     let mut client = server.client().await;
     post(&mut client, "Content-Length: 500000\r\nExpect: 100-continue").await;

@@ -221,10 +221,10 @@ async fn pauses_that_spare_a_dtu_do_not_make_it_look_slow_nor_its_polls_rare() {
     let outcome = run_by(|elapsed| Timestamp::UNIX_EPOCH + elapsed, takes, pauses, says).await;
     assert_eq!(outcome.asked, [0, 60, 120, 137]);
     assert_eq!(outcome.log[0], "INFO Roof: 1 port of 1 inverter in 0.8 s");
-    let mut figures = String::new();
-    outcome.metrics.write(&mut figures).unwrap();
+    let metrics = outcome.metrics.gather();
+    let figures = prometheus::TextEncoder::new().encode_to_string(&metrics).unwrap();
     for line in [
-        r#"hoymiles_poll_duration_seconds_bucket{le="1.0",dtu="Roof"} 4"#,
+        r#"hoymiles_poll_duration_seconds_bucket{dtu="Roof",le="1"} 4"#,
         r#"hoymiles_poll_duration_seconds_count{dtu="Roof"} 4"#,
     ] {
         assert!(figures.contains(line), "{line} in {figures}");

@@ -94,7 +94,6 @@ fn values_of_the_wrong_kind_are_told_with_what_was_expected() {
         let wrong = format!("http.{key}: \"99ms\" is out of range");
         check(&format!("[http]\n{key} = \"99ms\""), &[&wrong, "from 100ms to 5m"]);
     }
-    check("[http]\nstall_timeout = \"2m\"", &["stall_timeout: \"2m\"", "from 10ms to 1m"]);
     check(
         "[http.registration]\nmax_targets = 1001",
         &["max_targets: 1001 is out of range", "1000"],

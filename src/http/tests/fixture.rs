@@ -1,17 +1,25 @@
-//! A plant, an API over it and a client, for the tests of this room.
+//! A plant, an API over it, a server and a client.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::Request;
+use hyper::body::Body;
+use hyper::http::response::Parts;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::{Api, Limits, listen, serve};
+use super::super::connections::Connections;
+use super::super::service::Service;
+use super::super::{Api, Limits, listen, serve};
 use crate::clock::WallClock;
 use crate::config::{HttpConfig, Protocol, RegistrationConfig};
 use crate::plant::reading::{InverterValues, PortReading};
@@ -25,7 +33,7 @@ use crate::targets::Directory;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
 
-/// Nothing here takes so long unless it is broken.
+/// Longer than anything takes that works.
 pub(super) const GUARD: Duration = Duration::from_secs(5);
 
 /// Noon of a day in June.
@@ -89,21 +97,28 @@ pub(super) fn snapshot(inverters: Vec<InverterState>, dtus: Vec<DtuState>) -> Sn
 }
 
 /// An API over two inverters, one minute after the last answer of their DTU.
-pub(super) fn api() -> Api {
+pub(super) fn api() -> Arc<Api> {
     let dtus = vec![dtu(DtuStatus::Online, Some(noon()))];
     api_over(snapshot(vec![inverter(1, 2), inverter(2, 1)], dtus))
 }
 
-pub(super) fn api_over(snapshot: Snapshot) -> Api {
+pub(super) fn api_over(snapshot: Snapshot) -> Arc<Api> {
     let (_writer, reader) = snapshot::channel(snapshot);
-    Api {
+    Arc::new(Api {
         snapshot: reader,
         targets: directory(&RegistrationConfig::default()),
         clock: WallClock::from_fn(|| noon() + Duration::from_secs(60)),
         zone: TimeZone::UTC,
         token: None,
         metrics: Metrics::new(),
-    }
+    })
+}
+
+/// The API with this token.
+pub(super) fn api_with_token(token: &str) -> Arc<Api> {
+    let mut api = api();
+    Arc::get_mut(&mut api).unwrap().token = Some(token.into());
+    api
 }
 
 /// A directory without targets that takes registrations under these rules.
@@ -114,8 +129,21 @@ pub(super) fn directory(registration: &RegistrationConfig) -> Directory {
 
 /// The limits of the default configuration.
 pub(super) fn limits() -> Limits {
-    // Nobody is sent away for being slow unless a test wants it: the machine may be slow itself.
-    Limits { stall_time: GUARD, ..Limits::from(&HttpConfig::default()) }
+    Limits::from(&HttpConfig::default())
+}
+
+/// What `api` answers to a request, without a network.
+pub(super) async fn respond<B>(api: &Arc<Api>, request: Request<B>) -> (Parts, String)
+where
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
+{
+    let service = Service::new(Arc::clone(api), limits(), TaskTracker::new());
+    let client = "192.168.1.23".parse().unwrap();
+    let connection = Connections::new(1, Metrics::new()).admit().await.unwrap();
+    let response = service.respond(request, client, &connection).await;
+    let (head, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    (head, String::from_utf8(bytes.to_vec()).unwrap())
 }
 
 /// A server on a port of its own.
@@ -131,7 +159,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let tasks = Tasks::new();
         let stop = tasks.stop();
-        tasks.spawn_short(serve(listener, Arc::new(api()), limits, stop.clone()));
+        tasks.spawn_short(serve(listener, api(), limits, stop.clone()));
         Self { address, stop, tasks }
     }
 
@@ -140,7 +168,7 @@ impl Server {
         Client { stream, unread: Vec::new() }
     }
 
-    /// Tells the server to end.
+    /// Starts the shutdown.
     pub(super) fn stop(&self) {
         self.stop.cancel();
     }
@@ -162,7 +190,6 @@ pub(super) struct Client {
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
-    pub(super) head: String,
     pub(super) body: String,
 }
 
@@ -196,7 +223,7 @@ impl Client {
         }
         let body = self.unread.drain(..length).collect();
         let status = head.get(9..12).unwrap().parse().unwrap();
-        Reply { status, head, body: String::from_utf8(body).unwrap() }
+        Reply { status, body: String::from_utf8(body).unwrap() }
     }
 
     /// The head of the next reply, in lower case.

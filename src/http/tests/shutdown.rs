@@ -1,10 +1,10 @@
-//! How a server ends, over real sockets.
+//! Shutdown, over real sockets.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::http::fake::{Client, Server, limits};
+use super::fixture::{Client, Server, limits};
 
 const AT_ONCE: Duration = Duration::from_millis(500);
 const REGISTER: &str = concat!(
@@ -21,7 +21,7 @@ async fn registering(server: &Server) -> Client {
 }
 
 #[tokio::test]
-async fn idle_connections_do_not_hold_up_the_end() {
+async fn idle_connections_do_not_delay_shutdown() {
     let server = Server::start(limits());
     let _silent = server.client().await;
     let mut slow = server.client().await;
@@ -33,7 +33,7 @@ async fn idle_connections_do_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn a_request_that_has_begun_is_answered() {
+async fn answers_requests_that_have_begun() {
     let server = Server::start(limits());
     let mut client = registering(&server).await;
     server.stop();
@@ -45,7 +45,7 @@ async fn a_request_that_has_begun_is_answered() {
 }
 
 #[tokio::test]
-async fn a_request_that_never_ends_is_left_behind() {
+async fn does_not_wait_for_requests_that_never_end() {
     let server = Server::start(limits());
     let client = registering(&server).await;
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! The start page, for people: how the bridge is and what it knows, without scripts.
+//! The page that browsers get at `/`: DTUs, inverters and links, without scripts.
 //!
 //! Home Assistant shows it as the add-on's panel, below a path of its own: links are relative.
 
@@ -9,7 +9,6 @@ use jiff::tz::TimeZone;
 
 use super::Api;
 use super::respond::{self, Response};
-use super::router::{ROUTES, Route, is_api};
 use crate::plant::units::{WattHours, Watts};
 use crate::snapshot::Snapshot;
 use crate::snapshot::state::{DtuState, InverterState};
@@ -33,14 +32,17 @@ td, th { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; }
 <body>
 "#;
 
-/// Whether the request comes from a browser, which names what it can show; programs do not.
+/// Whether the client is a browser: browsers name what they can show, programs do not.
 pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     let mut all = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     all.any(|value| value.contains("text/html"))
 }
 
-/// `GET /` for a browser.
-pub(super) fn page(api: &Api) -> Response {
+/// The page, with `links` (path and purpose) at its end.
+pub(super) fn page(
+    api: &Api,
+    links: impl Iterator<Item = (&'static str, &'static str)>,
+) -> Response {
     let snapshot = api.snapshot.latest();
     let dtus = snapshot.dtus().map(|one| dtu(one, &api.zone));
     let inverters = snapshot.inverters().map(|one| inverter(one, &api.zone));
@@ -52,7 +54,7 @@ pub(super) fn page(api: &Api) -> Response {
         &table(&["Name", "Status", "Last answer", "Last error"], dtus),
         "<h2>Inverters</h2>\n",
         &table(&["Serial number", "DTU", "Power", "Today", "Total", "Last reading"], inverters),
-        &links(api.token.is_some()),
+        &list(links),
         "</body>\n</html>\n",
     ];
     respond::page(page.concat())
@@ -90,16 +92,10 @@ fn inverter(inverter: &InverterState, zone: &TimeZone) -> Vec<String> {
     ]
 }
 
-/// What can be opened from here: a browser cannot show the token.
-fn links(needs_token: bool) -> String {
-    let can_open = |route: &&Route<'_>| {
-        let path = route.pattern();
-        let is_page = route.method() == hyper::Method::GET && !path.contains('{') && path != "/";
-        is_page && !(needs_token && is_api(path))
-    };
-    let items = ROUTES.iter().filter(can_open).map(|route| {
-        let path = route.pattern().trim_start_matches('/');
-        format!("<li><a href=\"{path}\">{path}</a>: {}</li>\n", escaped(route.purpose()))
+fn list(links: impl Iterator<Item = (&'static str, &'static str)>) -> String {
+    let items = links.map(|(path, purpose)| {
+        let path = path.trim_start_matches('/');
+        format!("<li><a href=\"{path}\">{path}</a>: {}</li>\n", escaped(purpose))
     });
     format!("<h2>More</h2>\n<ul>\n{}</ul>\n", items.collect::<String>())
 }

@@ -1,13 +1,14 @@
-//! The page for Prometheus: names, kinds, and that what is unknown is absent.
+//! `GET /metrics`: names, types, and that unknown values are absent.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use http_body_util::BodyExt as _;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
 
-use crate::http::fake::{api, api_over, dtu, inverter, noon, snapshot};
-use crate::http::figures::format::Format;
-use crate::http::{Api, figures};
+use super::fixture::{api, api_over, dtu, inverter, noon, respond, snapshot};
+use crate::http::Api;
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::serial::MeterSerial;
 use crate::plant::units::{Amperes, MeterVolts, PowerFactor, WattHours, Watts};
@@ -15,14 +16,11 @@ use crate::snapshot::rendered::shared;
 use crate::snapshot::state::{DtuState, DtuStatus, Listed, MeterState};
 use crate::snapshot::{Contents, Snapshot};
 
-async fn page(api: &Api) -> String {
-    let response = figures::page(api, Format::OpenMetrics);
-    assert_eq!(
-        response.headers()["content-type"],
-        "application/openmetrics-text; version=1.0.0; charset=utf-8"
-    );
-    let bytes = response.into_body().collect().await.unwrap().to_bytes();
-    String::from_utf8(bytes.to_vec()).unwrap()
+async fn page(api: &Arc<Api>) -> String {
+    let request = Request::get("/metrics").header("host", "bridge");
+    let (head, page) = respond(api, request.body(Full::<Bytes>::default()).unwrap()).await;
+    assert_eq!(head.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    page
 }
 
 #[track_caller]
@@ -33,23 +31,23 @@ fn check(page: &str, lines: &[&str]) {
 }
 
 #[tokio::test]
-async fn inverters_and_ports_are_told_by_serial_number() {
+async fn labels_inverters_and_ports_by_serial_number() {
     check(
         &page(&api()).await,
         &[
             r#"hoymiles_inverter_grid_voltage_volts{serial="1161a0000001"} 233.4"#,
             r#"hoymiles_inverter_grid_voltage_volts{serial="1161a0000002"} 233.4"#,
             r#"hoymiles_port_pv_power_watts{serial="1161a0000001",port="1"} 206.3"#,
-            r#"hoymiles_port_today_energy_watt_hours{serial="1161a0000001",port="1"} 936.0"#,
-            "# TYPE hoymiles_port_energy_watt_hours counter",
+            r#"hoymiles_port_today_energy_watt_hours{serial="1161a0000001",port="1"} 936"#,
+            "# TYPE hoymiles_port_energy_watt_hours_total counter",
             r#"hoymiles_port_energy_watt_hours_total{serial="1161a0000001",port="1"} 456172"#,
-            r#"hoymiles_port_reading_timestamp_seconds{serial="1161a0000001",port="2"} 1780315200.0"#,
+            r#"hoymiles_port_reading_timestamp_seconds{serial="1161a0000001",port="2"} 1780315200"#,
         ],
     );
 }
 
 #[tokio::test]
-async fn what_is_unknown_is_absent() {
+async fn unknown_values_are_absent() {
     let page = page(&api()).await;
     for absent in [
         r#"hoymiles_port_pv_power_watts{serial="1161a0000001",port="2"}"#,
@@ -65,28 +63,25 @@ async fn what_is_unknown_is_absent() {
 }
 
 #[tokio::test]
-async fn dtus_and_the_bridge_say_how_they_are() {
+async fn shows_the_state_of_bridge_and_dtus() {
     check(
         &page(&api()).await,
         &[
-            "hoymiles_healthy 1.0",
-            "hoymiles_start_time_seconds 1780315200.0",
-            r#"hoymiles_dtu_up{dtu="House"} 1.0"#,
-            r#"hoymiles_dtu_status{dtu="House",status="online"} 1.0"#,
-            r#"hoymiles_dtu_last_success_timestamp_seconds{dtu="House"} 1780315200.0"#,
+            "hoymiles_healthy 1",
+            "hoymiles_start_time_seconds 1780315200",
+            r#"hoymiles_dtu_up{dtu="House"} 1"#,
+            r#"hoymiles_dtu_status{dtu="House",status="online"} 1"#,
+            r#"hoymiles_dtu_last_success_timestamp_seconds{dtu="House"} 1780315200"#,
         ],
     );
     let unknown = api_over(snapshot(Vec::new(), vec![dtu(DtuStatus::Unknown, None)]));
     let page = page(&unknown).await;
-    check(
-        &page,
-        &["hoymiles_healthy 0.0", r#"hoymiles_dtu_status{dtu="House",status="unknown"} 1.0"#],
-    );
+    check(&page, &["hoymiles_healthy 0", r#"hoymiles_dtu_status{dtu="House",status="unknown"} 1"#]);
     assert!(!page.contains("dtu_up") && !page.contains("last_success"), "{page}");
 }
 
 #[tokio::test]
-async fn a_dtu_that_answers_without_news_says_so() {
+async fn shows_a_dtu_that_repeats_its_values() {
     let dtu = DtuState {
         stale_since: Some(noon()),
         listed: Some(Listed { inverters: 2, ports: 8, is_all_elsewhere: false }),
@@ -96,15 +91,15 @@ async fn a_dtu_that_answers_without_news_says_so() {
     check(
         &page(&api_over(snapshot(Vec::new(), vec![dtu]))).await,
         &[
-            r#"hoymiles_dtu_stale_since_timestamp_seconds{dtu="House"} 1780315200.0"#,
-            r#"hoymiles_dtu_listed_inverters{dtu="House"} 2.0"#,
-            r#"hoymiles_dtu_missing_inverters{dtu="House"} 1.0"#,
+            r#"hoymiles_dtu_stale_since_timestamp_seconds{dtu="House"} 1780315200"#,
+            r#"hoymiles_dtu_listed_inverters{dtu="House"} 2"#,
+            r#"hoymiles_dtu_missing_inverters{dtu="House"} 1"#,
         ],
     );
 }
 
 #[tokio::test]
-async fn meters_are_told_by_phase() {
+async fn labels_meters_by_phase() {
     let phase = MeterPhase {
         power: Some(Watts::from_tenths(-1205)),
         voltage: Some(MeterVolts::from_hundredths(23012)),
@@ -136,12 +131,11 @@ async fn meters_are_told_by_phase() {
     assert!(!page.contains("imported"), "{page}");
 }
 
-/// The rules of the format that a scraper holds us to.
+/// The rules of the format that scrapers rely on.
 #[tokio::test]
-async fn every_series_is_there_once_under_a_help_and_a_type() {
+async fn every_series_appears_once_under_its_help_and_type() {
     let api = api_over(snapshot((1..=9).map(|number| inverter(number, 4)).collect(), Vec::new()));
     let page = page(&api).await;
-    assert!(page.ends_with("\n# EOF\n"), "{page}");
     let (mut families, mut series) = (HashSet::new(), HashSet::new());
     let mut family = "";
     for line in page.lines() {

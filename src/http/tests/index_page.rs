@@ -1,15 +1,17 @@
-//! The start page: who gets it, what it shows, and that it can harm nobody.
+//! The page at `/`: who gets it, what it shows, and that it is harmless.
 
-use super::answers::{Answer, ask_with};
+use std::sync::Arc;
+
+use super::fixture::{api, api_over, api_with_token, dtu, inverter, noon, snapshot};
+use super::responses::{Answer, ask_with};
 use crate::http::Api;
-use crate::http::fake::{api, api_over, dtu, inverter, noon, snapshot};
 use crate::problem::Problem;
 use crate::snapshot::state::{DtuState, DtuStatus};
 
 const BROWSER: (&str, &str) =
     ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
 
-async fn page(api: &Api) -> Answer {
+async fn page(api: &Arc<Api>) -> Answer {
     let page = ask_with(api, "GET", "/", BROWSER).await;
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
     page
@@ -27,7 +29,7 @@ async fn a_browser_gets_a_page_and_a_program_the_list_of_routes() {
 }
 
 #[tokio::test]
-async fn it_shows_the_plant_and_how_its_dtus_are() {
+async fn shows_the_plant_and_its_dtus() {
     let text = page(&api()).await.text;
     for expected in [
         "<p>412.6 W now, 1.87 kWh today, 912.34 kWh in total, from 2 inverters with 3 ports</p>",
@@ -42,7 +44,7 @@ async fn it_shows_the_plant_and_how_its_dtus_are() {
 }
 
 #[tokio::test]
-async fn what_a_device_says_cannot_become_markup() {
+async fn text_from_devices_cannot_become_markup() {
     let evil = DtuState {
         name: "<b>A & 'B'".into(),
         last_error: Some(Problem::without_remedy("closed", "<script src=\"//x\">")),
@@ -57,12 +59,12 @@ async fn what_a_device_says_cannot_become_markup() {
 }
 
 #[tokio::test]
-async fn its_links_lead_somewhere_from_below_any_path() {
+async fn links_work_below_any_path() {
     let links = |text: &str| -> Vec<String> {
         let parts = text.split("<a href=\"").skip(1);
         parts.map(|part| part.split('"').next().unwrap().to_owned()).collect()
     };
-    let mut api = api();
+    let api = api();
     let all = links(&page(&api).await.text);
     assert!(all.contains(&"api/inverters".to_owned()) && all.len() > 8, "{all:?}");
     for link in &all {
@@ -70,7 +72,6 @@ async fn its_links_lead_somewhere_from_below_any_path() {
         let answer = ask_with(&api, "GET", &format!("/{link}"), BROWSER).await;
         assert_eq!(answer.status, 200, "{link}");
     }
-    api.token = Some("s3cret".into());
-    let open = links(&page(&api).await.text);
+    let open = links(&page(&api_with_token("s3cret")).await.text);
     assert_eq!(open, ["health", "ready", "stats", "metrics"]);
 }
