@@ -306,6 +306,75 @@ fn a_plant_that_has_not_changed_is_not_written() {
     assert!(log.metadata().unwrap().len() > before);
 }
 
+/// 37 ports, of which everything has changed since the poll before.
+fn big_plant(poll: u8) -> StoredPlant {
+    let mut big = StoredPlant { dtus: plant(poll).dtus, ..StoredPlant::default() };
+    let growth = i64::from(poll);
+    for number in 0..19 {
+        let serial = InverterSerial::from_u64(0x1161_a000_0001 + number);
+        let now = now() + Duration::from_secs(60 * u64::from(poll));
+        let mut inverter = StoredInverter {
+            dtu_name: "Roof".to_owned(),
+            first_seen: now,
+            last_seen: now,
+            timestamp: now,
+            link_status: Some(1),
+            operating_status: Some(3),
+            alarm_code: Some(0),
+            alarm_count: Some(12),
+            grid_voltage: Some(2334),
+            grid_frequency: Some(4998),
+            temperature: Some(315),
+            ..StoredInverter::default()
+        };
+        for port in 1..=if number == 0 { 1 } else { 2 } {
+            let reading = StoredPort {
+                timestamp: now,
+                pv_voltage: Some(341),
+                pv_current: Some(605),
+                pv_power: Some(2063),
+                today_since: Some(now),
+                device_today: Some(936),
+                device_total: Some(456_172 + u64::from(poll)),
+            };
+            inverter.ports.insert(port, reading);
+            let ledger = LedgerRecord {
+                total: Some(456_172 + growth),
+                offset: Some(0),
+                counter: Some(456_172 + growth),
+                counter_since: Some(1_782_000_000),
+                day: Some("2026-06-30".to_owned()),
+                at_midnight: Some(455_000),
+                ..LedgerRecord::default()
+            };
+            big.ledgers.insert((serial, port), ledger);
+        }
+        big.inverters.insert(serial, inverter);
+    }
+    big
+}
+
+#[test]
+fn a_day_of_37_ports_writes_at_most_ten_megabytes() {
+    const WRITES: u64 = 24 * 3_600 / PLANT_INTERVAL.as_secs();
+    let directory = TempDir::new().unwrap();
+    let mut worker = worker_at(directory.path());
+    worker.handle(Request::SavePlant(big_plant(0)));
+    worker.database.checkpoint();
+    let file = file_in(directory.path()).metadata().unwrap().len();
+    // Nothing is merged meanwhile, so that the log grows by all that is written.
+    let no_merge = "PRAGMA wal_autocheckpoint = 0";
+    worker.database.connection().query_row(no_merge, [], |_| Ok(())).unwrap();
+    for poll in 1..=100 {
+        worker.handle(Request::SavePlant(big_plant(poll)));
+    }
+    let log = directory.path().join("hoymiles-bridge.db-wal").metadata().unwrap().len();
+    // Each write begins in the middle of a page of the disk; after 250 pages the log is merged.
+    let written = WRITES * (log / 100 + 4_096);
+    let merged = written / (250 * 4_096) * file;
+    assert!(written + merged <= 10_000_000, "{written} and {merged} bytes");
+}
+
 #[tokio::test]
 async fn a_damaged_file_is_renamed_and_a_new_one_begins() {
     let directory = TempDir::new().unwrap();
