@@ -1,54 +1,53 @@
-"""The bridge's HTTP API as this integration uses it."""
+"""Client of the bridge's HTTP API, as far as this integration uses it."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
-from yarl import URL
+
+from .address import bridge_url
+from .const import CONF_ACCESS_TOKEN
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
 
 
 class BridgeError(Exception):
-    """The bridge could not be asked, or refused; the text is fit for its owner."""
+    """A request failed; the message is fit for the owner."""
 
 
 class BridgeUnreachableError(BridgeError):
-    """Nothing that speaks like a bridge answers there."""
+    """No bridge answers at the address."""
 
 
 class BridgeRefusedError(BridgeError):
-    """The bridge answered with an error; the text is in its own words."""
+    """The bridge answered with an error; the message is the bridge's own."""
 
-    def __init__(self, status: int, words: str) -> None:
-        """Keep the status beside the words."""
-        super().__init__(words)
+    def __init__(self, status: int, message: str) -> None:
+        """Keep the HTTP status beside the message."""
+        super().__init__(message)
         self.status = status
 
 
 class BridgeAuthError(BridgeRefusedError):
-    """The bridge wants another access token."""
+    """The bridge does not accept the access token."""
 
 
 class BridgeClient:
-    """Asks one bridge; holds no state but its address."""
+    """Sends requests to one bridge."""
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        host: str,
-        port: int,
-        access_token: str | None = None,
-    ) -> None:
-        """Ask the bridge at `host` and `port` through `session`."""
+    def __init__(self, session: aiohttp.ClientSession, data: Mapping[str, Any]) -> None:
+        """Use address and access token from an entry's `data`."""
         self._session = session
-        self._base = URL.build(scheme="http", host=host, port=port)
-        self._headers = {"Authorization": f"Bearer {access_token}"} if access_token else {}
+        self._base = bridge_url(data)
+        self._prefix = self._base.raw_path.rstrip("/")
+        token = data.get(CONF_ACCESS_TOKEN)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     @property
     def url(self) -> str:
@@ -56,23 +55,21 @@ class BridgeClient:
         return str(self._base)
 
     async def health(self) -> dict[str, Any]:
-        """Read the health object; an unhealthy bridge has one too."""
-        answer = await self._ask("GET", "/health", also=HTTPStatus.SERVICE_UNAVAILABLE)
+        """Get the health object; an unhealthy bridge sends it with status 503."""
+        answer = await self._request("GET", "/health", also=HTTPStatus.SERVICE_UNAVAILABLE)
         if not isinstance(answer, dict) or "dtus" not in answer:
-            raise BridgeUnreachableError(
-                f"{self._base} answers, but not like a Hoymiles bridge: /health is no health object"
-            )
+            raise self._not_a_bridge("/health is not a health object")
         return answer
 
     async def stats(self) -> dict[str, Any]:
-        """Read the numbers about the store."""
-        answer = await self._ask("GET", "/stats")
+        """Get the statistics about stored data."""
+        answer = await self._request("GET", "/stats")
         return answer if isinstance(answer, dict) else {}
 
     async def plant(self) -> dict[str, Any]:
-        """Read the sums of the whole plant; older bridges give none."""
+        """Get the totals of the plant; older bridges have none."""
         try:
-            answer = await self._ask("GET", "/api/plant")
+            answer = await self._request("GET", "/api/plant")
         except BridgeAuthError:
             raise
         except BridgeRefusedError:
@@ -80,41 +77,39 @@ class BridgeClient:
         return answer if isinstance(answer, dict) else {}
 
     async def inverters(self) -> list[Any]:
-        """Read all inverters with their ports."""
-        answer = await self._ask("GET", "/api/inverters")
+        """Get all inverters with their ports."""
+        answer = await self._request("GET", "/api/inverters")
         if not isinstance(answer, list):
-            raise BridgeUnreachableError(
-                f"{self._base} answers, but not like a Hoymiles bridge: /api/inverters is no list"
-            )
+            raise self._not_a_bridge("/api/inverters is not a list")
         return answer
 
     async def meters(self) -> list[Any]:
-        """Read all meters; older bridges know none."""
-        return await self._list_or_nothing("/api/meters") or []
+        """Get all meters; older bridges have none."""
+        return await self._optional_list("/api/meters") or []
 
     async def targets(self) -> list[Any] | None:
-        """Read whom the bridge sends updates, and how each fares; None if it does not tell."""
-        return await self._list_or_nothing("/api/targets")
+        """Get the bridge's targets with their state; None if it does not list them."""
+        return await self._optional_list("/api/targets")
 
     async def register(self, websocket_url: str, name: str) -> None:
-        """Ask the bridge to send its updates to `websocket_url`."""
+        """Register `websocket_url` as a target of the bridge's updates."""
         body = {"websocket_url": websocket_url, "name": name}
-        await self._ask("POST", "/api/websocket/register", json=body)
+        await self._request("POST", "/api/websocket/register", json=body)
 
     async def forget(self, name: str) -> None:
-        """Ask the bridge to send no more updates to the target of this name."""
-        await self._ask("DELETE", f"/api/targets/{quote(name, safe='')}")
+        """Remove the registered target of this name."""
+        await self._request("DELETE", f"/api/targets/{quote(name, safe='')}")
 
-    async def _list_or_nothing(self, path: str) -> list[Any] | None:
+    async def _optional_list(self, path: str) -> list[Any] | None:
         try:
-            answer = await self._ask("GET", path)
+            answer = await self._request("GET", path)
         except BridgeAuthError:
             raise
         except BridgeRefusedError:
             return None
         return answer if isinstance(answer, list) else None
 
-    async def _ask(
+    async def _request(
         self,
         method: str,
         path: str,
@@ -125,7 +120,7 @@ class BridgeClient:
         request = partial(
             self._session.request,
             method,
-            self._base.with_path(path, encoded=True),
+            self._base.with_path(self._prefix + path, encoded=True),
             json=json,
             headers=self._headers,
             timeout=TIMEOUT,
@@ -135,40 +130,47 @@ class BridgeClient:
                 async with request() as response:
                     return await self._read(response, also)
             except aiohttp.ServerDisconnectedError:
-                # The bridge was just closing a connection that nobody had used for some seconds.
+                # The bridge was just closing an idle connection.
                 async with request() as response:
                     return await self._read(response, also)
         except TimeoutError as error:
             raise BridgeUnreachableError(f"{self._base} did not answer in time") from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise BridgeUnreachableError(
+                f"the certificate of {self._base} is not trusted: {error.certificate_error}"
+            ) from error
         except aiohttp.ClientConnectorError as error:
             reason = error.os_error.strerror or str(error.os_error)
             raise BridgeUnreachableError(f"{self._base} cannot be reached: {reason}") from error
         except aiohttp.ClientConnectionError as error:
             raise BridgeUnreachableError(
-                f"{self._base} cannot be reached: the connection broke off"
+                f"{self._base} cannot be reached: the connection was closed"
             ) from error
         except (aiohttp.ClientError, asyncio.IncompleteReadError, ValueError) as error:
-            raise BridgeUnreachableError(
-                f"{self._base} answers, but not like a Hoymiles bridge: {error}"
-            ) from error
+            raise self._not_a_bridge(str(error)) from error
+
+    def _not_a_bridge(self, reason: str) -> BridgeUnreachableError:
+        return BridgeUnreachableError(
+            f"{self._base} answers, but not like a Hoymiles bridge: {reason}"
+        )
 
     async def _read(self, response: aiohttp.ClientResponse, also: HTTPStatus | None) -> Any:
         if response.status == HTTPStatus.NO_CONTENT:
             return None
         if response.status in (HTTPStatus.OK, also):
             return await response.json()
-        words = await _words(response)
+        message = await _error_message(response)
         if response.status == HTTPStatus.UNAUTHORIZED:
-            raise BridgeAuthError(response.status, words)
-        raise BridgeRefusedError(response.status, words)
+            raise BridgeAuthError(response.status, message)
+        raise BridgeRefusedError(response.status, message)
 
 
-async def _words(response: aiohttp.ClientResponse) -> str:
-    """Take the bridge's own words for an error, or the status if it has none."""
+async def _error_message(response: aiohttp.ClientResponse) -> str:
+    """Return the bridge's own error message, or the status if it sent none."""
     try:
         answer = await response.json()
     except (aiohttp.ClientError, ValueError):
         answer = None
     if isinstance(answer, dict) and isinstance(answer.get("error"), str):
         return str(answer["error"])
-    return f"the answer was {response.status}"
+    return f"HTTP status {response.status}"

@@ -1,4 +1,4 @@
-"""The rows of the table that are on or off, and whether push works."""
+"""Binary sensors: the table's flags, and whether the bridge's push connection is up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from homeassistant.helpers.entity_platform import AddEntitiesCallback
 from .coordinator import HoymilesCoordinator, coordinator_of
 from .data import BRIDGE, Ref, Subject
 from .entity import HoymilesEntity, async_add_as_they_appear
-from .row import Flag, Row
+from .table import Flag, Row
 
 PARALLEL_UPDATES = 0
 
@@ -23,7 +23,7 @@ PUSH = Row(
     is_diagnostic=True,
     is_enabled=False,
 )
-"""Not of the bridge's table: it is about our end of the connection."""
+"""Not part of the bridge's own table, because it describes this end of the connection."""
 
 
 async def async_setup_entry(
@@ -38,25 +38,27 @@ async def async_setup_entry(
 
 
 class HoymilesBinarySensor(HoymilesEntity, BinarySensorEntity):
-    """One state that is on or off."""
+    """One flag of the table."""
 
     def __init__(self, coordinator: HoymilesCoordinator, ref: Ref, row: Row) -> None:
-        """Take the class from the row."""
+        """Take the device class from the row."""
         super().__init__(coordinator, ref, row)
         if isinstance(row.kind, Flag):
             self._attr_device_class = BinarySensorDeviceClass(row.kind.device_class)
 
     @property
     def is_on(self) -> bool | None:
-        """Whether it is on; a bridge that cannot be asked is not healthy."""
-        if self._is_about_bridge and not self.coordinator.last_update_success:
+        """The flag's value; a bridge that is lost or cannot be read is not healthy."""
+        coordinator = self.coordinator
+        is_down = coordinator.is_lost or not coordinator.last_update_success
+        if self._is_about_bridge and is_down:
             return False
         value = self.value
         return None if value is None else bool(value)
 
     @property
     def available(self) -> bool:
-        """Whether it can be known: that the bridge is away is known too."""
+        """Whether the value is known; that the bridge is down is known, too."""
         return self._is_about_bridge or super().available
 
     @property
@@ -65,10 +67,10 @@ class HoymilesBinarySensor(HoymilesEntity, BinarySensorEntity):
 
 
 class PushSensor(HoymilesBinarySensor):
-    """Whether the bridge is connected to us."""
+    """Whether the bridge is connected."""
 
     def __init__(self, coordinator: HoymilesCoordinator) -> None:
-        """Watch the connection of `coordinator`."""
+        """Show the connection of `coordinator`."""
         super().__init__(coordinator, BRIDGE, PUSH)
 
     @property

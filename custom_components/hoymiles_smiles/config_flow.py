@@ -1,14 +1,20 @@
-"""The dialogues: a new bridge, a bridge that moved, one that wants another token, the options."""
+"""Config flow: a new or discovered bridge, another address, another access token, the options."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import voluptuous as vol
-from homeassistant.config_entries import ConfigEntry, ConfigFlow, OptionsFlow
-from homeassistant.const import CONF_HOST, CONF_PORT
+from homeassistant.config_entries import (
+    SOURCE_IGNORE,
+    ConfigEntry,
+    ConfigEntryState,
+    ConfigFlow,
+    OptionsFlow,
+)
+from homeassistant.const import CONF_HOST, CONF_PATH, CONF_PORT, CONF_SSL
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow, FlowResult
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -22,7 +28,7 @@ from homeassistant.helpers.selector import (
 )
 from yarl import URL
 
-from .address import NoAddressOfBridgeError, host_and_port
+from .address import InvalidAddressError, parse_address, short_address, shown_host
 from .api import BridgeAuthError, BridgeClient, BridgeError, BridgeRefusedError
 from .const import (
     CONF_ACCESS_TOKEN,
@@ -36,73 +42,110 @@ from .const import (
     DOMAIN,
     SCAN_INTERVALS,
 )
-from .coordinator import async_forget
+from .coordinator import async_forget, coordinator_of
+from .identity import default_title, entry_with_inverter, identity, is_another_bridge
 
-_PASSWORD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))
-_BRIDGE = {
-    vol.Required(CONF_HOST): TextSelector(),
-    vol.Required(CONF_PORT, default=DEFAULT_PORT): NumberSelector(
-        NumberSelectorConfig(min=1, max=65535, step=1, mode=NumberSelectorMode.BOX)
-    ),
-    vol.Optional(CONF_ACCESS_TOKEN): _PASSWORD,
-}
+_PASSWORD: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))
+_BRIDGE: Final = vol.Schema(
+    {
+        vol.Required(CONF_HOST): TextSelector(),
+        vol.Required(CONF_PORT, default=DEFAULT_PORT): NumberSelector(
+            NumberSelectorConfig(min=1, max=65535, step=1, mode=NumberSelectorMode.BOX)
+        ),
+        vol.Optional(CONF_ACCESS_TOKEN): _PASSWORD,
+    }
+)
+_ADDRESS: Final = (CONF_HOST, CONF_PORT, CONF_SSL, CONF_PATH)
 
 
 class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
-    """Asks for a bridge, and tries it before it is kept."""
+    """Asks for a bridge, and tries it before the entry is stored."""
 
     VERSION = 2
 
+    def __init__(self) -> None:
+        """Start without a bridge."""
+        self._data: dict[str, Any] = {}
+        self._unique_id = ""
+        self._inverters: list[Any] = []
+        self._errors: dict[str, str] = {}
+        self._placeholders = {"reason": ""}
+
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> FlowResult:
-        """Ask for a new bridge."""
-        errors: dict[str, str] = {}
-        placeholders: dict[str, str] = {"reason": ""}
+        """Ask for the address of a new bridge."""
+        if user_input is not None and self._parse(user_input):
+            self._abort_if_address_configured()
+            if await self._try():
+                return await self._add()
+        return self._show("user", _BRIDGE, user_input)
+
+    async def async_step_zeroconf(self, discovery_info: Any) -> FlowResult:
+        """Offer a bridge that announces itself as `_hoymiles-bridge._tcp`."""
+        properties = discovery_info.properties
+        try:
+            host = str(discovery_info.host)
+            path = str(properties.get("path") or "").rstrip("/")
+            host = f"[{host}]" if ":" in host else host
+            self._data = parse_address(f"{host}:{discovery_info.port}{path}", DEFAULT_PORT)
+        except InvalidAddressError:
+            return self.async_abort(reason="cannot_connect")
+        self._abort_if_address_configured()
+        try:
+            # Not what the announcement says: anybody can announce anything.
+            health = await self._client().health()
+        except BridgeError:
+            return self.async_abort(reason="cannot_connect")
+        self._unique_id = identity(health, self._data)
+        known = await self.async_set_unique_id(self._unique_id)
+        if known:
+            # An address that works is the owner's choice, and a token goes only where they say.
+            is_private = any(
+                known.data.get(key) for key in (CONF_SSL, CONF_PATH, CONF_ACCESS_TOKEN)
+            )
+            if is_private or known.source == SOURCE_IGNORE or _works(known):
+                return self.async_abort(reason="already_configured")
+            return self._move(known, self._data, "address_updated")
+        self.context["title_placeholders"] = {"name": short_address(self._data)}
+        return await self.async_step_zeroconf_confirm()
+
+    async def async_step_zeroconf_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> FlowResult:
+        """Ask whether to add the discovered bridge, and for its access token."""
+        self._placeholders["address"] = short_address(self._data)
         if user_input is not None:
-            try:
-                data = _tidy(user_input)
-            except NoAddressOfBridgeError:
-                errors = {"host": "invalid_host"}
-                return self._show("user", vol.Schema(_BRIDGE), user_input, errors, placeholders)
-            await self.async_set_unique_id(_unique_id(data), raise_on_progress=False)
-            self._abort_if_unique_id_configured()
-            errors = await self._try(data, placeholders)
-            if not errors:
-                data[CONF_PUSH_TOKEN] = secrets.token_urlsafe(32)
-                return self.async_create_entry(title=_title(data), data=data)
-        return self._show("user", vol.Schema(_BRIDGE), user_input, errors, placeholders)
+            self._data = _with_token(self._data, user_input)
+            if await self._try():
+                return await self._add()
+        schema = vol.Schema({vol.Optional(CONF_ACCESS_TOKEN): _PASSWORD})
+        return self._show("zeroconf_confirm", schema, user_input)
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> FlowResult:
-        """Ask where the bridge is now. Entities and history stay."""
+        """Ask for the bridge's new address. Entities and history stay."""
         entry = self._entry()
-        errors: dict[str, str] = {}
-        placeholders: dict[str, str] = {"reason": ""}
+        if user_input is not None and self._parse(user_input):
+            self._abort_if_address_configured(entry)
+            if await self._try():
+                known = await self.async_set_unique_id(self._unique_id, raise_on_progress=False)
+                if known and known.entry_id != entry.entry_id:
+                    return self.async_abort(reason="already_configured")
+                if is_another_bridge(self.hass, entry, self._unique_id, self._inverters):
+                    return await self.async_step_switch()
+                return await self._reconfigure(entry)
+        shown = user_input or {**entry.data, CONF_HOST: shown_host(entry.data)}
+        return self._show("reconfigure", _BRIDGE, shown)
+
+    async def async_step_switch(self, user_input: dict[str, Any] | None = None) -> FlowResult:
+        """Ask whether the entry shall really be used for another bridge."""
+        entry = self._entry()
         if user_input is not None:
-            try:
-                data = _tidy(user_input)
-            except NoAddressOfBridgeError:
-                errors = {"host": "invalid_host"}
-                schema = vol.Schema(_BRIDGE)
-                return self._show("reconfigure", schema, user_input, errors, placeholders)
-            unique_id = _unique_id(data)
-            known = await self.async_set_unique_id(unique_id, raise_on_progress=False)
-            if known and known.entry_id != entry.entry_id:
-                return self.async_abort(reason="already_configured")
-            errors = await self._try(data, placeholders)
-            if not errors:
-                kept = {CONF_PUSH_TOKEN, CONF_ADDRESSES}
-                if unique_id != entry.unique_id:
-                    # Where it runs on, it would push to us as well.
-                    await async_forget(self.hass, entry)
-                    kept.remove(CONF_ADDRESSES)
-                data |= {key: value for key, value in entry.data.items() if key in kept}
-                title = _title(data) if entry.title == _title(entry.data) else entry.title
-                self._keep(entry, unique_id=unique_id, title=title, data=data)
-                return self.async_abort(reason="reconfigure_successful")
-        shown = user_input or dict(entry.data)
-        return self._show("reconfigure", vol.Schema(_BRIDGE), shown, errors, placeholders)
+            return await self._reconfigure(entry)
+        self._placeholders["title"] = entry.title
+        self._placeholders["address"] = short_address(self._data)
+        return self._show("switch", vol.Schema({}))
 
     async def async_step_reauth(self, _entry_data: Mapping[str, Any]) -> FlowResult:
-        """Begin when the bridge refused the access token."""
+        """Start because the bridge refused the access token."""
         return await self.async_step_reauth_confirm()
 
     async def async_step_reauth_confirm(
@@ -110,21 +153,20 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> FlowResult:
         """Ask for another access token."""
         entry = self._entry()
-        errors: dict[str, str] = {}
-        placeholders = {"reason": "", "host": str(entry.data[CONF_HOST])}
+        self._placeholders["host"] = str(entry.data[CONF_HOST])
         if user_input is not None:
-            data = _with_token(entry.data, user_input)
-            errors = await self._try(data, placeholders)
-            if not errors:
-                self._keep(entry, data=data)
+            self._data = _with_token(entry.data, user_input)
+            if await self._try():
+                self._store(entry, data=self._data)
                 return self.async_abort(reason="reauth_successful")
-        schema = vol.Schema({vol.Required(CONF_ACCESS_TOKEN): _PASSWORD})
-        return self._show("reauth_confirm", schema, None, errors, placeholders)
+        return self._show(
+            "reauth_confirm", vol.Schema({vol.Required(CONF_ACCESS_TOKEN): _PASSWORD})
+        )
 
     @staticmethod
     @callback
     def async_get_options_flow(config_entry: ConfigEntry) -> HoymilesOptionsFlow:
-        """Ask for the options."""
+        """Return the flow for the options."""
         return HoymilesOptionsFlow(config_entry)
 
     def _entry(self) -> ConfigEntry:
@@ -133,51 +175,97 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
             raise AbortFlow("unknown_entry")
         return entry
 
-    def _keep(self, entry: ConfigEntry, data: dict[str, Any], **changes: Any) -> None:
-        """Keep what was entered, and load the entry with it, once."""
+    def _parse(self, given: Mapping[str, Any]) -> bool:
+        """Read the address from the form."""
+        self._errors = {}
+        try:
+            address = parse_address(str(given[CONF_HOST]), int(given[CONF_PORT]))
+        except InvalidAddressError:
+            self._errors = {"host": "invalid_host"}
+            return False
+        self._data = _with_token(address, given)
+        return True
+
+    @callback
+    def _abort_if_address_configured(self, but: ConfigEntry | None = None) -> None:
+        for entry in self.hass.config_entries.async_entries(DOMAIN):
+            is_same = all(entry.data.get(key) == self._data.get(key) for key in _ADDRESS)
+            if is_same and entry is not but:
+                raise AbortFlow("already_configured")
+
+    def _client(self) -> BridgeClient:
+        return BridgeClient(async_get_clientsession(self.hass), self._data)
+
+    async def _try(self) -> bool:
+        """Read the bridge; an error is shown in the bridge's own words."""
+        try:
+            client = self._client()
+            health = await client.health()
+            self._inverters = await client.inverters()
+        except BridgeError as error:
+            self._placeholders["reason"] = str(error)
+            self._errors = {"base": "cannot_connect"}
+            if isinstance(error, BridgeRefusedError):
+                self._errors = {"base": "refused"}
+            if isinstance(error, BridgeAuthError):
+                self._errors = {"base": "invalid_auth"}
+            return False
+        self._unique_id = identity(health, self._data)
+        return True
+
+    async def _add(self) -> FlowResult:
+        """Create an entry, unless there is one for this bridge or its inverters."""
+        known = await self.async_set_unique_id(self._unique_id, raise_on_progress=False)
+        if known and known.source != SOURCE_IGNORE:
+            return self._move(known, self._data, "address_updated")
+        if other := entry_with_inverter(self.hass, self._inverters):
+            if not _works(other):
+                return self._move(other, self._data, "address_updated")
+            placeholders = {"title": other.title}
+            raise AbortFlow("same_inverters", description_placeholders=placeholders)
+        data = {**self._data, CONF_PUSH_TOKEN: secrets.token_urlsafe(32)}
+        return self.async_create_entry(title=default_title(data), data=data)
+
+    @callback
+    def _move(self, entry: ConfigEntry, data: dict[str, Any], reason: str) -> FlowResult:
+        """Store the bridge's new address in its entry."""
+        kept = (CONF_PUSH_TOKEN, CONF_ADDRESSES)
+        data = data | {key: entry.data[key] for key in kept if key in entry.data}
+        is_default = entry.title == default_title(entry.data)
+        title = default_title(data) if is_default else entry.title
+        self._store(entry, unique_id=self._unique_id, title=title, data=data)
+        return self.async_abort(reason=reason)
+
+    async def _reconfigure(self, entry: ConfigEntry) -> FlowResult:
+        if self._unique_id != entry.unique_id:
+            # If the bridge still runs at its old address, it must not push any longer.
+            await async_forget(self.hass, entry)
+            data = {key: one for key, one in entry.data.items() if key != CONF_ADDRESSES}
+            self.hass.config_entries.async_update_entry(entry, data=data)
+        return self._move(entry, self._data, "reconfigure_successful")
+
+    def _store(self, entry: ConfigEntry, data: dict[str, Any], **changes: Any) -> None:
+        """Store what was entered, and reload the entry once."""
         if migrated_at := entry.data.get(CONF_MIGRATED_AT):
             data = {**data, CONF_MIGRATED_AT: migrated_at}
-        is_changed = self.hass.config_entries.async_update_entry(entry, data=data, **changes)
-        # An entry that is loaded listens for changes, and reloads itself.
-        if not is_changed or not entry.update_listeners:
+        changes["data"] = data
+        is_reloaded = entry.update_listeners and any(
+            getattr(entry, key) != value for key, value in changes.items() if key != "unique_id"
+        )
+        self.hass.config_entries.async_update_entry(entry, **changes)
+        # A loaded entry listens for changes of its settings, and reloads itself.
+        if not is_reloaded:
             self.hass.config_entries.async_schedule_reload(entry.entry_id)
 
     def _show(
-        self,
-        step_id: str,
-        schema: vol.Schema,
-        values: Mapping[str, Any] | None,
-        errors: dict[str, str],
-        placeholders: dict[str, str],
+        self, step_id: str, schema: vol.Schema, values: Mapping[str, Any] | None = None
     ) -> FlowResult:
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(schema, values),
-            errors=errors,
-            description_placeholders=placeholders,
+            errors=self._errors,
+            description_placeholders=self._placeholders,
         )
-
-    async def _try(self, data: dict[str, Any], placeholders: dict[str, str]) -> dict[str, str]:
-        """Ask the bridge; the error's text is completed by its own words."""
-        try:
-            client = BridgeClient(
-                async_get_clientsession(self.hass),
-                data[CONF_HOST],
-                data[CONF_PORT],
-                data.get(CONF_ACCESS_TOKEN),
-            )
-            await client.health()
-            await client.inverters()
-        except BridgeAuthError as error:
-            placeholders["reason"] = str(error)
-            return {"base": "invalid_auth"}
-        except BridgeRefusedError as error:
-            placeholders["reason"] = str(error)
-            return {"base": "refused"}
-        except BridgeError as error:
-            placeholders["reason"] = str(error)
-            return {"base": "cannot_connect"}
-        return {}
 
 
 class HoymilesOptionsFlow(OptionsFlow):
@@ -192,7 +280,7 @@ class HoymilesOptionsFlow(OptionsFlow):
         """Ask for the options."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            options = _tidy_options(user_input)
+            options = _parse_options(user_input)
             if _is_url(options.get(CONF_CALLBACK_URL)):
                 return self.async_create_entry(title="", data=options)
             errors[CONF_CALLBACK_URL] = "invalid_url"
@@ -217,10 +305,9 @@ class HoymilesOptionsFlow(OptionsFlow):
         return self.async_show_form(step_id="init", data_schema=shown, errors=errors)
 
 
-def _tidy(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Take what people paste into the field: a whole URL, a port of its own, blanks."""
-    host, port = host_and_port(str(given[CONF_HOST]), int(given[CONF_PORT]))
-    return _with_token({CONF_HOST: host, CONF_PORT: port}, given)
+def _works(entry: ConfigEntry) -> bool:
+    """Return whether an entry is loaded and its bridge answers."""
+    return entry.state is ConfigEntryState.LOADED and coordinator_of(entry).last_update_success
 
 
 def _with_token(data: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,7 +316,7 @@ def _with_token(data: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
     return kept | ({CONF_ACCESS_TOKEN: token} if token else {})
 
 
-def _tidy_options(given: Mapping[str, Any]) -> dict[str, Any]:
+def _parse_options(given: Mapping[str, Any]) -> dict[str, Any]:
     url = str(given.get(CONF_CALLBACK_URL) or "").strip().rstrip("/")
     options = {CONF_SCAN_INTERVAL: int(given[CONF_SCAN_INTERVAL])}
     return options | ({CONF_CALLBACK_URL: url} if url else {})
@@ -242,14 +329,5 @@ def _is_url(text: str | None) -> bool:
         url = URL(text)
     except ValueError:
         return False
-    is_plain = url.user is None and url.password is None
-    return url.scheme in ("http", "https", "ws", "wss") and bool(url.host) and is_plain
-
-
-def _title(data: Mapping[str, Any]) -> str:
-    return f"Hoymiles bridge ({data[CONF_HOST]})"
-
-
-def _unique_id(data: Mapping[str, Any]) -> str:
-    # As the component before this one, so that its entries are known.
-    return f"{data[CONF_HOST]}:{data[CONF_PORT]}"
+    has_login = url.user is not None or url.password is not None
+    return url.scheme in ("http", "https", "ws", "wss") and bool(url.host) and not has_login

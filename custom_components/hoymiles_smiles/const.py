@@ -1,4 +1,4 @@
-"""Names and numbers that more than one file of the integration needs."""
+"""Constants that several modules of the integration share."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Final
 
 DOMAIN: Final = "hoymiles_smiles"
 MANUFACTURER: Final = "Hoymiles"
+PRODUCT: Final = "Hoymiles bridge"
 
 CONF_ACCESS_TOKEN: Final = "access_token"  # noqa: S105
 """The bridge's `http.token`, if it has one."""
 CONF_PUSH_TOKEN: Final = "push_token"  # noqa: S105
-"""What the bridge shows when it connects to us; made once per entry and kept."""
+"""Authenticates the bridge when it connects to Home Assistant; created once per entry."""
 CONF_MIGRATED_AT: Final = "migrated_at"
-"""When the entry was taken over from the component before this one."""
+"""When the entry was migrated from version 2 of this component."""
 CONF_SCAN_INTERVAL: Final = "scan_interval"
 CONF_CALLBACK_URL: Final = "callback_url"
-"""Where the bridge reaches this Home Assistant, if the internal URL is not it."""
-
+"""Where the bridge reaches this Home Assistant, if not at its internal URL."""
 CONF_ADDRESSES: Final = "addresses"
-"""Where this bridge was told to connect to us, without tokens, so that it can be told to stop."""
+"""WebSocket addresses registered with the bridge, without tokens, so that they can be removed."""
 
 DEFAULT_PORT: Final = 8080
 DEFAULT_SCAN_INTERVAL: Final = 60
@@ -29,11 +29,11 @@ PUSH_PATH: Final = "/api/hoymiles_smiles/ws"
 TARGET_NAME: Final = "Home Assistant"
 
 OLDEST_BRIDGE: Final = (0, 1, 0)
-"""The first bridge that tells its version; older ones do not say since when today counts."""
+"""The first bridge that reports its version, and when its day began."""
 KNOWN_BRIDGE: Final = (0, 1)
-"""The major and minor version of the bridge that this integration was made with."""
+"""Major and minor version of the bridge that this integration was released with."""
 
-PATIENCE: Final = timedelta(minutes=10)
-"""How long a fault may last before the owner is told by a repair issue."""
-DTU_PATIENCE: Final = timedelta(hours=1)
-"""The same for a DTU, of which every restart takes minutes."""
+REPORT_AFTER: Final = timedelta(minutes=10)
+"""How long a fault lasts before it becomes a repair issue."""
+REPORT_DTU_AFTER: Final = timedelta(hours=1)
+"""The same for a DTU: restarting one takes minutes."""

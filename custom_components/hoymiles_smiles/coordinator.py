@@ -1,4 +1,4 @@
-"""Keeps the newest picture of the plant: pushed by the bridge, or asked for while no push comes."""
+"""Holds the newest snapshot of a plant: pushed by the bridge, or polled while no push arrives."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import asyncio
 import logging
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -17,64 +16,60 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, Upda
 from homeassistant.util import dt as dt_util
 
 from .api import BridgeAuthError, BridgeClient, BridgeError
-from .const import CONF_ACCESS_TOKEN, CONF_SCAN_INTERVAL, DEFAULT_SCAN_INTERVAL
+from .const import CONF_SCAN_INTERVAL, DEFAULT_SCAN_INTERVAL
 from .data import MalformedError, Snapshot, Subject
+from .identity import WrongBridgeError, check_identity
 from .push import PushSockets
 from .registration import Registration
 
-if TYPE_CHECKING:
-    from .repairs import Issues
-
 _LOGGER = logging.getLogger(__name__)
 
-FORGET_WITHIN: Final = 5.0
-"""Seconds a bridge has to forget us; the owner does not wait longer for one that is away."""
+FORGET_TIMEOUT: Final = 5.0
+"""Seconds that removing an entry waits for a bridge that is away."""
 
 
 class HoymilesCoordinator(DataUpdateCoordinator[Snapshot]):
-    """The newest picture of one bridge's plant, for all its entities."""
-
-    issues: Issues
+    """The newest snapshot of one bridge's plant."""
 
     def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
-        """Prepare for the bridge of `entry`; asks nothing yet."""
+        """Prepare for the bridge of `entry`, without a request yet."""
         seconds = entry.options.get(CONF_SCAN_INTERVAL, DEFAULT_SCAN_INTERVAL)
         self.interval = timedelta(seconds=seconds)
         super().__init__(hass, _LOGGER, name=entry.title, update_interval=self.interval)
         self.entry = entry
-        self.client = BridgeClient(
-            async_get_clientsession(hass),
-            entry.data[CONF_HOST],
-            entry.data[CONF_PORT],
-            entry.data.get(CONF_ACCESS_TOKEN),
-        )
+        self.client = BridgeClient(async_get_clientsession(hass), entry.data)
         self.sockets = PushSockets(entry.entry_id, self.async_take_push, self._push_changed)
-        self.registration = Registration(hass, entry, self.client, self.sockets)
+        self.registration = Registration(
+            hass, entry, self.client, self.sockets, self._bridge_answered
+        )
+        self.is_lost = False
+        """Whether the push connection was lost and the bridge has not answered since."""
 
     @property
     def is_push_connected(self) -> bool:
-        """Whether the bridge is connected to us, whether or not it has sent anything lately."""
+        """Whether the bridge is connected, whether or not it has sent anything lately."""
         return self.sockets.is_connected
 
     async def _async_update_data(self) -> Snapshot:
-        """Ask the bridge. Only called when no push came for two intervals."""
+        """Poll the bridge. Only called when no push arrived for two intervals."""
         self.update_interval = self.interval
         began = dt_util.utcnow()
         try:
-            data = await self._ask()
+            data = await self._poll()
+            polled = Snapshot.read(data, received_at=dt_util.utcnow(), is_pushed=False)
+            check_identity(self.hass, self.entry, polled)
         except BridgeAuthError as error:
             raise ConfigEntryAuthFailed(str(error)) from error
-        except BridgeError as error:
-            raise UpdateFailed(str(error)) from error
-        try:
-            asked = Snapshot.read(data, received_at=dt_util.utcnow(), is_pushed=False)
         except MalformedError as error:
             raise UpdateFailed(f"the bridge's answers are malformed: {error}") from error
-        # A push that came meanwhile is newer than what was asked for.
+        except (BridgeError, WrongBridgeError) as error:
+            raise UpdateFailed(str(error)) from error
+        self.is_lost = False
+        # A push that arrived meanwhile is newer.
         current = cast(Snapshot | None, self.data)
-        return current if current and current.is_pushed and current.received_at > began else asked
+        return current if current and current.is_pushed and current.received_at > began else polled
 
-    async def _ask(self) -> dict[str, Any]:
+    async def _poll(self) -> dict[str, Any]:
         client = self.client
         return {
             "health": await client.health(),
@@ -86,14 +81,19 @@ class HoymilesCoordinator(DataUpdateCoordinator[Snapshot]):
 
     @callback
     def async_take_push(self, data: Any) -> Snapshot:
-        """Take the data of an update; raises `MalformedError` and changes nothing if it is none."""
+        """Take the data of an update; changes nothing if it raises.
+
+        Raises `MalformedError` for invalid data, `WrongBridgeError` for those of another bridge.
+        """
         snapshot = Snapshot.read(data, received_at=dt_util.utcnow(), is_pushed=True)
+        check_identity(self.hass, self.entry, snapshot)
         counts = (snapshot.count(Subject.INVERTER), snapshot.count(Subject.PORT))
         _LOGGER.info("[WebSocket Server] Processing update: %d inverters, %d ports", *counts)
         if not self.last_update_success:
-            # As Home Assistant says it when the answer to a question ends the outage.
+            # The same line as Home Assistant's own when a poll ends the outage.
             self.logger.info("Fetching %s data recovered: the bridge pushes again", self.name)
-        # Two intervals of silence, then we ask; each push begins them anew.
+        self.is_lost = False
+        # Polling starts after two intervals without a push.
         self.update_interval = 2 * self.interval
         self.async_set_updated_data(snapshot)
         _LOGGER.info(
@@ -103,18 +103,26 @@ class HoymilesCoordinator(DataUpdateCoordinator[Snapshot]):
 
     @callback
     def _push_changed(self) -> None:
-        """Tell those who show it that the bridge connected or went."""
+        """Update the registration and the entities when the bridge connects or disconnects."""
+        self.is_lost = not self.is_push_connected
         self.registration.connection_changed()
         self.async_update_listeners()
 
+    @callback
+    def _bridge_answered(self) -> None:
+        """Note that the bridge runs, although it is not connected."""
+        if self.is_lost:
+            self.is_lost = False
+            self.async_update_listeners()
+
 
 def coordinator_of(entry: ConfigEntry) -> HoymilesCoordinator:
-    """Find the coordinator of an entry that is loaded."""
-    return cast(HoymilesCoordinator, cast(Any, entry).runtime_data)
+    """Return the coordinator of a loaded entry."""
+    return cast(HoymilesCoordinator, cast(Any, entry).runtime_data.coordinator)
 
 
 async def async_forget(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Ask the bridge of an entry, loaded or not, to push to us no more."""
+    """Ask the bridge of an entry, loaded or not, to stop pushing to this Home Assistant."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(FORGET_WITHIN):
+        async with asyncio.timeout(FORGET_TIMEOUT):
             await HoymilesCoordinator(hass, entry).registration.forget()

@@ -1,4 +1,4 @@
-"""What the bridge sent, checked once: everything behind this file can rely on its shape."""
+"""Snapshots of the plant as the bridge sends them, validated once; other modules rely on that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Object = Mapping[str, Any]
 
 
 class Subject(StrEnum):
-    """What an entity belongs to."""
+    """What an entity describes."""
 
     BRIDGE = "bridge"
     DTU = "dtu"
@@ -23,19 +23,24 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Ref:
-    """Names one subject: the bridge, a DTU, an inverter, one of its ports, or a meter."""
+    """Identifies one subject: the bridge, a DTU, an inverter, one of its ports, or a meter."""
 
     subject: Subject
     name: str = ""
-    """The DTU's name, or the serial number of inverter and meter."""
+    """The DTU's name, or the serial number of an inverter or meter in lower case."""
     port: int = 0
+
+    @property
+    def serial(self) -> str:
+        """The serial number of an inverter or meter, as on its label."""
+        return self.name.upper()
 
 
 BRIDGE = Ref(Subject.BRIDGE)
 
 
 class MalformedError(ValueError):
-    """What came is not what a bridge sends; the text says where it is not."""
+    """The data are not a bridge's snapshot; the message says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +53,15 @@ class Snapshot:
 
     @classmethod
     def read(cls, data: Any, *, received_at: datetime, is_pushed: bool) -> Snapshot:
-        """Read the `data` of an update, or the same put together from single answers."""
+        """Validate the `data` of an update, or the same data collected from single requests."""
         if not isinstance(data, dict):
-            raise MalformedError("data is no object")
+            raise MalformedError("data is not an object")
         health = data.get("health")
         if not isinstance(health, dict):
-            raise MalformedError("health is no object")
+            raise MalformedError("health is not an object")
         inverters = data.get("inverters")
         if not isinstance(inverters, list):
-            raise MalformedError("inverters is no list")
+            raise MalformedError("inverters is not a list")
         objects: dict[Ref, Object] = {BRIDGE: data}
         for serial, inverter in _by_serial(inverters):
             objects[Ref(Subject.INVERTER, serial)] = inverter
@@ -73,7 +78,7 @@ class Snapshot:
         return cls(received_at, is_pushed, objects)
 
     def of(self, subject: Subject) -> Iterator[tuple[Ref, Object]]:
-        """Go through all objects of one kind."""
+        """Iterate over all objects of one kind."""
         return ((ref, found) for ref, found in self.objects.items() if ref.subject is subject)
 
     def count(self, subject: Subject) -> int:
@@ -88,17 +93,35 @@ class Snapshot:
 
     @property
     def start_time(self) -> str | None:
-        """When the bridge started: another value means that it has been restarted."""
+        """When the bridge started; another value means that it has restarted."""
         return _text(self.health.get("start_time"))
 
     @property
     def version(self) -> str | None:
-        """The bridge's version; older ones do not tell it."""
+        """The bridge's version; older bridges do not report one."""
         return _text(self.health.get("version"))
 
 
-def pointed(found: Object, pointer: str) -> Any:
-    """Follow a JSON pointer; None where it leads to nothing."""
+def instance_of(health: Object) -> str | None:
+    """Return the bridge's instance id from its health object; older bridges have none."""
+    return _text(health.get("instance"))
+
+
+def serials_of(inverters: Any) -> set[str]:
+    """Return the serial numbers of a list of inverter objects."""
+    return {serial for serial, _ in _by_serial(inverters)}
+
+
+def last_error(found: Object) -> str | None:
+    """Format the last error of a DTU or target; the remedy, if there is one, below the error."""
+    error, remedy = _text(found.get("last_error")), _text(found.get("last_error_remedy"))
+    if error and remedy and remedy not in error:
+        return f"{error}\n\n→ {remedy}"
+    return error
+
+
+def value_at(found: Object, pointer: str) -> Any:
+    """Follow a JSON pointer; None if it leads nowhere."""
     value: Any = found
     for step in pointer.removeprefix("/").split("/"):
         if isinstance(value, Mapping):
@@ -110,8 +133,13 @@ def pointed(found: Object, pointer: str) -> Any:
     return value
 
 
+def is_number(value: Any) -> TypeGuard[float]:
+    """Return whether this is a JSON number; true and false are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _sums(dtu: str, objects: Mapping[Ref, Object]) -> dict[str, Any]:
-    """Add up what the old component showed of a DTU and the bridge does not give."""
+    """Add up the sums of a DTU that version 2 of this component showed."""
     inverters = [
         found
         for ref, found in objects.items()
@@ -124,11 +152,6 @@ def _sums(dtu: str, objects: Mapping[Ref, Object]) -> dict[str, Any]:
     }
 
 
-def is_number(value: Any) -> TypeGuard[float]:
-    """Tell a number from everything else; JSON's true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _objects(value: Any) -> Iterable[dict[str, Any]]:
     return (one for one in value if isinstance(one, dict)) if isinstance(value, list) else ()
 
@@ -136,7 +159,8 @@ def _objects(value: Any) -> Iterable[dict[str, Any]]:
 def _by_serial(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     for found in _objects(value):
         if serial := _text(found.get("serial_number")):
-            yield serial, found
+            # Bridges write them in either case; unique ids must stay the same.
+            yield serial.lower(), found
 
 
 def _text(value: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""What an owner can send to somebody who helps: everything but who and where they are."""
+"""Diagnostics that owners can share: without serial numbers, addresses, names or secrets."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .const import CONF_CALLBACK_URL
 from .coordinator import coordinator_of
 from .data import BRIDGE
 from .entity import device_id
-from .masking import masked
+from .redaction import redact
 
 
 async def async_get_config_entry_diagnostics(
     hass: HomeAssistant, entry: ConfigEntry
 ) -> dict[str, Any]:
-    """Describe one bridge and all it sent."""
+    """Describe one bridge and the data it sent."""
     coordinator = coordinator_of(entry)
     snapshot = coordinator.data
     registration = coordinator.registration
@@ -35,18 +35,20 @@ async def async_get_config_entry_diagnostics(
         "push": {
             "is_connected": coordinator.is_push_connected,
             "down_since": registration.down_since,
-            "reason": registration.words,
+            "reason": registration.reason,
+            "cause": registration.cause,
+            "refused_update": coordinator.sockets.refused,
         },
         "newest": {
-            "came_by": "push" if snapshot.is_pushed else "polling",
+            "received_by": "push" if snapshot.is_pushed else "polling",
             "age_seconds": round((dt_util.utcnow() - snapshot.received_at).total_seconds()),
             "last_update_success": coordinator.last_update_success,
             "last_exception": coordinator.last_exception and str(coordinator.last_exception),
         },
         "data": snapshot.objects[BRIDGE],
     }
-    cleaned: dict[str, Any] = masked(described, _hosts(hass, entry))
-    return cleaned
+    redacted: dict[str, Any] = redact(described, _hosts(hass, entry))
+    return redacted
 
 
 async def async_get_device_diagnostics(
@@ -59,12 +61,12 @@ async def async_get_device_diagnostics(
         if ref != BRIDGE and device_id(entry.entry_id, ref) in device.identifiers
     ]
     described: dict[str, Any] = {"model": device.model, "objects": found}
-    cleaned: dict[str, Any] = masked(described, _hosts(hass, entry))
-    return cleaned
+    redacted: dict[str, Any] = redact(described, _hosts(hass, entry))
+    return redacted
 
 
 def _hosts(hass: HomeAssistant, entry: ConfigEntry) -> Iterator[str]:
-    """Name the machines that the bridge's sentences may be about."""
+    """Return host names that messages of the bridge may contain."""
     yield str(entry.data[CONF_HOST])
     for url in (
         entry.options.get(CONF_CALLBACK_URL),

@@ -1,4 +1,4 @@
-"""What all entities have in common: identity, device, availability, and when they appear."""
+"""What all entities share: unique ids, devices, availability, and when they are added."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final, cast
 
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import EntityCategory, Platform
-from homeassistant.core import Event, callback
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
@@ -15,18 +16,19 @@ from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .const import DOMAIN, MANUFACTURER
-from .coordinator import HoymilesCoordinator
-from .data import BRIDGE, Object, Ref, Snapshot, Subject, pointed
-from .row import Flag, Row, Value
-from .table import BY_SUBJECT
+from .address import short_address
+from .const import DOMAIN, MANUFACTURER, PRODUCT
+from .coordinator import HoymilesCoordinator, coordinator_of
+from .data import BRIDGE, Object, Ref, Snapshot, Subject, value_at
+from .identity import default_title
+from .table import BY_SUBJECT, Flag, Row, Value
 
-# Home Assistant 2026.8 and later want the id of a parent, the older ones what identifies it.
+# Home Assistant 2026.8 and later want the parent's id, older ones its identifiers.
 _PARENTS_HAVE_IDS: Final = "via_device_id" in DeviceInfo.__annotations__
 
 
 def unique_id(entry_id: str, ref: Ref, key: str) -> str:
-    """Name an entity for ever: by serial number where there is one."""
+    """Return the unique id of an entity: by serial number where there is one."""
     match ref.subject:
         case Subject.BRIDGE:
             return f"{entry_id}_{key}"
@@ -41,7 +43,7 @@ def unique_id(entry_id: str, ref: Ref, key: str) -> str:
 
 
 def device_id(entry_id: str, ref: Ref) -> tuple[str, str]:
-    """Name a device; a port belongs to its inverter's."""
+    """Return the identifier of a device; a port belongs to its inverter's."""
     match ref.subject:
         case Subject.BRIDGE:
             return (DOMAIN, entry_id)
@@ -59,7 +61,7 @@ class HoymilesEntity(CoordinatorEntity[HoymilesCoordinator]):
     _attr_has_entity_name = True
 
     def __init__(self, coordinator: HoymilesCoordinator, ref: Ref, row: Row) -> None:
-        """Show `row` of the subject that `ref` names."""
+        """Show `row` of the subject `ref`."""
         super().__init__(coordinator)
         self.ref = ref
         self.row = row
@@ -69,26 +71,26 @@ class HoymilesEntity(CoordinatorEntity[HoymilesCoordinator]):
         self._attr_entity_category = EntityCategory.DIAGNOSTIC if row.is_diagnostic else None
         if ref.subject is Subject.PORT:
             self._attr_translation_placeholders = {"port": str(ref.port)}
-        self._attr_device_info = _device(coordinator, ref)
+        self._attr_device_info = _device_info(coordinator, ref)
 
     @property
     def found(self) -> Object | None:
-        """The bridge's object of our subject; None while it has none."""
+        """The subject's object; None while the bridge has none."""
         return self.coordinator.data.objects.get(self.ref)
 
     @property
     def value(self) -> Value:
-        """The value of the moment; None is not known."""
+        """The current value; None if it is unknown."""
         found = self.found
         return None if found is None else self.row.value(found)
 
     @property
     def available(self) -> bool:
-        """Whether the bridge can be asked and still has the subject."""
+        """Whether the bridge can be read and still has the subject."""
         return super().available and self.found is not None
 
 
-def _device(coordinator: HoymilesCoordinator, ref: Ref) -> DeviceInfo:
+def _device_info(coordinator: HoymilesCoordinator, ref: Ref) -> DeviceInfo:
     entry_id = coordinator.entry.entry_id
     snapshot = coordinator.data
     found = snapshot.objects[ref]
@@ -96,27 +98,28 @@ def _device(coordinator: HoymilesCoordinator, ref: Ref) -> DeviceInfo:
     via = BRIDGE
     match ref.subject:
         case Subject.BRIDGE:
-            info["name"] = info["model"] = info["manufacturer"] = "Hoymiles bridge"
+            info["model"] = info["manufacturer"] = PRODUCT
             info["configuration_url"] = coordinator.client.url
+            cast(Any, info).update(_bridge_name(coordinator.hass, coordinator.entry))
         case Subject.DTU:
-            is_called_so = ref.name.casefold().startswith("dtu")
-            info["name"] = ref.name if is_called_so else f"DTU {ref.name}"
+            info["name"] = _dtu_name(coordinator.hass, coordinator.entry, ref.name)
             info["model"] = "DTU"
         case Subject.INVERTER | Subject.PORT:
             found = snapshot.objects.get(Ref(Subject.INVERTER, ref.name), found)
-            info["name"] = f"Inverter {ref.name}"
+            info["translation_key"] = "inverter"
+            info["translation_placeholders"] = {"serial": ref.serial}
             via = _dtu_of(snapshot, found)
         case Subject.METER:
-            info["name"] = f"Meter {ref.name}"
-            info["model"] = "Energy meter"
+            info["translation_key"] = "meter"
+            info["translation_placeholders"] = {"serial": ref.serial}
             via = _dtu_of(snapshot, found)
-    cast(Any, info).update(_told(ref.subject, found))
+    cast(Any, info).update(_reported(ref, found))
     if ref.subject is Subject.BRIDGE:
         return info
     if _PARENTS_HAVE_IDS:
-        # It must be there before those that hang on it.
+        # The parent must exist first.
         parent = dr.async_get(coordinator.hass).async_get_or_create(
-            config_entry_id=entry_id, **_device(coordinator, via)
+            config_entry_id=entry_id, **_device_info(coordinator, via)
         )
         cast(Any, info)["via_device_id"] = parent.id
     else:
@@ -124,44 +127,88 @@ def _device(coordinator: HoymilesCoordinator, ref: Ref) -> DeviceInfo:
     return info
 
 
-def _told(subject: Subject, found: Object) -> dict[str, str]:
-    """Take what the bridge tells of a device itself and may tell otherwise later."""
+def _bridge_name(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, Any]:
+    """Name the bridge's device as the owner named the entry; by address if there are several."""
+    if _is_named_by_owner(entry):
+        return {"name": entry.title}
+    if not _are_several(hass):
+        return {"translation_key": "bridge"}
+    address = short_address(entry.data)
+    return {"translation_key": "bridge_at", "translation_placeholders": {"address": address}}
+
+
+def _dtu_name(hass: HomeAssistant, entry: ConfigEntry, name: str) -> str:
+    name = name if name.casefold().startswith("dtu") else f"DTU {name}"
+    if not _are_several(hass):
+        return name
+    return f"{name} ({entry.title if _is_named_by_owner(entry) else short_address(entry.data)})"
+
+
+def _is_named_by_owner(entry: ConfigEntry) -> bool:
+    return entry.title not in (PRODUCT, default_title(entry.data))
+
+
+def _are_several(hass: HomeAssistant) -> bool:
+    return (
+        sum(1 for entry in hass.config_entries.async_entries(DOMAIN) if not entry.disabled_by) > 1
+    )
+
+
+@callback
+def async_name_bridges(hass: HomeAssistant) -> None:
+    """Name the devices of all bridges and DTUs so that they can be told apart."""
+    devices = dr.async_get(hass)
+    for entry in hass.config_entries.async_entries(DOMAIN):
+        if entry.state is not ConfigEntryState.LOADED or entry.disabled_by:
+            continue
+        coordinator = coordinator_of(entry)
+        for ref in coordinator.data.objects:
+            if ref.subject in (Subject.BRIDGE, Subject.DTU):
+                info = _device_info(coordinator, ref)
+                devices.async_get_or_create(config_entry_id=entry.entry_id, **info)
+
+
+def _reported(ref: Ref, found: Object) -> dict[str, str]:
+    """Return what the bridge reports about a device, and may report differently later."""
     model = dict.fromkeys((Subject.INVERTER, Subject.PORT), "/inverter_type")
     model[Subject.DTU] = "/model"
-    is_bridge = subject is Subject.BRIDGE
+    is_bridge = ref.subject is Subject.BRIDGE
     sources = {
-        "model": model.get(subject, ""),
+        "model": model.get(ref.subject, ""),
         "serial_number": "" if is_bridge else "/serial_number",
         "sw_version": "/health/version" if is_bridge else "/firmware_version",
     }
-    values = {field: pointed(found, source) for field, source in sources.items() if source}
-    return {field: str(value) for field, value in values.items() if value}
+    values = {field: value_at(found, source) for field, source in sources.items() if source}
+    given = {field: str(value) for field, value in values.items() if value}
+    if serial := given.get("serial_number"):
+        given["serial_number"] = serial.upper()
+    return given
 
 
 @callback
 def async_keep_devices_current(coordinator: HoymilesCoordinator) -> None:
-    """Show another version or model on the devices' pages when the bridge tells of one."""
+    """Update the devices when the bridge reports another version or model."""
     devices = dr.async_get(coordinator.hass)
     entry_id = coordinator.entry.entry_id
 
     @callback
-    def look() -> None:
-        told = {
-            device_id(entry_id, ref): _told(ref.subject, found)
+    def updated() -> None:
+        reported = {
+            device_id(entry_id, ref): _reported(ref, found)
             for ref, found in coordinator.data.objects.items()
             if ref.subject is not Subject.PORT
         }
         for device in dr.async_entries_for_config_entry(devices, entry_id):
-            newest = next((told[one] for one in device.identifiers if one in told), {})
+            newest = next((reported[one] for one in device.identifiers if one in reported), {})
             changes = {key: one for key, one in newest.items() if getattr(device, key) != one}
             if changes:
                 cast(Any, devices).async_update_device(device.id, **changes)
 
-    coordinator.entry.async_on_unload(coordinator.async_add_listener(look))
+    coordinator.entry.async_on_unload(coordinator.async_add_listener(updated))
 
 
 def _dtu_of(snapshot: Snapshot, found: Object) -> Ref:
-    """Name the DTU that reads a device, or the bridge while it tells of no such DTU."""
+    """Return the DTU that reads a device, or the bridge if it reports no such DTU."""
     dtu = Ref(Subject.DTU, str(found.get("dtu_name")))
     return dtu if dtu in snapshot.objects else BRIDGE
 
@@ -173,14 +220,14 @@ def async_add_as_they_appear(
     make: Callable[[HoymilesCoordinator, Ref, Row], Entity],
     add: AddEntitiesCallback,
 ) -> None:
-    """Add the entities there are, and later those of inverters and ports that come."""
+    """Add the entities of one platform, and later those of inverters and ports that appear."""
     known: dict[str, Entity] = {}
     entry_id = coordinator.entry.entry_id
     registry = er.async_get(coordinator.hass)
 
     def is_wanted(identity: str, row: Row, found: Object) -> bool:
-        """Whether it has a value, or had one before Home Assistant was restarted."""
-        has_one = not row.is_legacy and (not row.is_given_late or row.value(found) is not None)
+        """Return whether the entity has a value, or was added before Home Assistant restarted."""
+        has_one = not row.is_legacy and (not row.is_optional or row.value(found) is not None)
         return has_one or registry.async_get_entity_id(platform, DOMAIN, identity) is not None
 
     def newcomers() -> Iterator[Entity]:
@@ -193,12 +240,12 @@ def async_add_as_they_appear(
                     yield known[identity]
 
     @callback
-    def look() -> None:
+    def updated() -> None:
         if fresh := list(newcomers()):
             add(fresh)
 
-    look()
-    coordinator.entry.async_on_unload(coordinator.async_add_listener(look))
+    updated()
+    coordinator.entry.async_on_unload(coordinator.async_add_listener(updated))
     forget = partial(_forget_removed, known, platform, registry)
     listen = cast(Any, coordinator.hass.bus.async_listen)
     coordinator.entry.async_on_unload(listen(er.EVENT_ENTITY_REGISTRY_UPDATED, forget))
@@ -208,7 +255,7 @@ def async_add_as_they_appear(
 def _forget_removed(
     known: dict[str, Entity], platform: Platform, registry: er.EntityRegistry, event: Event
 ) -> None:
-    """Let those come back whose device was deleted; disabled ones, too, which nobody tells."""
+    """Let entities whose device was deleted be added again, disabled ones too."""
     if event.data["action"] == "remove":
         for identity, entity in list(known.items()):
             is_registered = registry.async_get_entity_id(platform, DOMAIN, identity)

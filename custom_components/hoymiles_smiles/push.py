@@ -1,4 +1,4 @@
-"""The door through which the bridge brings its updates."""
+"""WebSocket endpoint to which the bridge connects to push its updates."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from homeassistant.util.json import json_loads
 
 from .const import CONF_PUSH_TOKEN, DOMAIN, PUSH_PATH
 from .data import MalformedError, Snapshot, Subject
+from .identity import WrongBridgeError
 
 _LOGGER = logging.getLogger(__name__)
 
 HEARTBEAT: Final = 30
-"""Seconds between two protocol pings; a bridge that does not answer is gone."""
-GOOD_BYE_WITHIN: Final = 3.0
-"""Seconds after which a bridge that takes nothing any more is left without a good-bye."""
+"""Seconds between two protocol pings; a bridge that does not answer is disconnected."""
+CLOSE_TIMEOUT: Final = 3.0
+"""Seconds that closing waits for bridges that no longer read."""
 LARGEST_MESSAGE: Final = 16 * 1024 * 1024
 
 CONNECTED: Final = {"type": "connected", "status": "ready"}
@@ -32,7 +33,7 @@ REFUSED: Final = {"error": "Invalid authentication token"}
 
 
 class PushSockets:
-    """The connections of one bridge: one, and for a moment two while it reconnects."""
+    """The connections of one bridge: one, or for a moment two while it reconnects."""
 
     def __init__(
         self,
@@ -40,14 +41,14 @@ class PushSockets:
         take: Callable[[Any], Snapshot],
         changed: Callable[[], None],
     ) -> None:
-        """Give updates to `take`, and call `changed` when the bridge connects or goes."""
+        """Pass updates to `take`; call `changed` when the bridge connects or disconnects."""
         self._entry_id = entry_id
         self._take = take
         self._changed = changed
         self._sockets: set[web.WebSocketResponse] = set()
-        self._good_bye: bytes | None = None
+        self._close_reason: bytes | None = None
         self.refused: str | None = None
-        """Why the newest update was not taken; None if it was."""
+        """Why the newest update was refused; None if it was accepted."""
 
     @property
     def is_connected(self) -> bool:
@@ -56,8 +57,8 @@ class PushSockets:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nobody is served any more; an entry that unloads still seems to be loaded."""
-        return self._good_bye is not None
+        """Whether connections are refused; an entry that unloads still counts as loaded."""
+        return self._close_reason is not None
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one connection until it ends."""
@@ -75,13 +76,13 @@ class PushSockets:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
                     await socket.send_json(self._answer(message.data))
-            if self._good_bye:
-                await socket.close(code=WSCloseCode.GOING_AWAY, message=self._good_bye)
+            if self._close_reason:
+                await socket.close(code=WSCloseCode.GOING_AWAY, message=self._close_reason)
         except ConnectionResetError:
-            _LOGGER.debug("The bridge went while we answered it")
+            _LOGGER.debug("The bridge disconnected before it was answered")
         finally:
             self._sockets.discard(socket)
-            # One that broke off would else be pinged once more, into the void.
+            # Otherwise the heartbeat would ping a connection that was reset.
             await socket.close()
             _LOGGER.info(
                 "[WebSocket Server] Connection from bridge (%s) closed (%s)",
@@ -92,22 +93,23 @@ class PushSockets:
         return socket
 
     def _answer(self, text: str) -> dict[str, Any]:
-        """Act on a message. No answer has the key `error`: that would be a refused token."""
+        """Act on a message. No answer has the key `error`, which would mean a refused token."""
         try:
             message = json_loads(text)
         except ValueError:
-            _LOGGER.warning("[WebSocket Server] The bridge sent something that is not JSON")
+            _LOGGER.warning("[WebSocket Server] The bridge sent a message that is not JSON")
             return {"type": "nack", "reason": "not JSON"}
         kind = message.get("type") if isinstance(message, dict) else None
         if kind == "ping":
             return {"type": "pong"}
         if kind != "update" or not isinstance(message, dict):
-            _LOGGER.debug("[WebSocket Server] A message of unknown type: %s", kind)
+            _LOGGER.debug("[WebSocket Server] Ignored a message of unknown type: %s", kind)
             return {"type": "ignored"}
         try:
             snapshot = self._take(message.get("data"))
-        except MalformedError as error:
-            _LOGGER.warning("[WebSocket Server] The bridge sent a malformed update: %s", error)
+        except (MalformedError, WrongBridgeError) as error:
+            if self.refused != str(error):
+                _LOGGER.warning("[WebSocket Server] Refused an update: %s", error)
             self.refused = str(error)
             return {"type": "nack", "reason": str(error)}
         self.refused = None
@@ -118,22 +120,22 @@ class PushSockets:
         }
 
     async def close(self, reason: str) -> None:
-        """End all connections in order; the bridge will come again."""
-        # Its own task wakes up first and says good-bye; both say the same.
-        self._good_bye = good_bye = reason.encode()
+        """Close all connections; the bridge will reconnect."""
+        # The task that serves the connection may wake up first: it closes with the same reason.
+        self._close_reason = message = reason.encode()
         with suppress(TimeoutError):
-            async with asyncio.timeout(GOOD_BYE_WITHIN), asyncio.TaskGroup() as closing:
+            async with asyncio.timeout(CLOSE_TIMEOUT), asyncio.TaskGroup() as closing:
                 for socket in list(self._sockets):
-                    closing.create_task(socket.close(code=WSCloseCode.GOING_AWAY, message=good_bye))
+                    closing.create_task(socket.close(code=WSCloseCode.GOING_AWAY, message=message))
 
 
 class PushView(HomeAssistantView):
-    """`GET /api/hoymiles_smiles/ws?token=...` of all entries; the token says whose bridge it is."""
+    """`GET /api/hoymiles_smiles/ws?token=...` for all entries; the token identifies the entry."""
 
     url = PUSH_PATH
     name = "api:hoymiles_smiles:ws"
-    # The bridge has no account; its token is checked here. A wrong one is not answered with 401,
-    # because Home Assistant would count that as a failed login and ban the bridge's address.
+    # The bridge has no account; its token is checked here. A wrong token is not answered with 401,
+    # which Home Assistant would count as a failed login and then ban the bridge's address.
     requires_auth = False
 
     def __init__(self, hass: HomeAssistant) -> None:
@@ -141,17 +143,17 @@ class PushView(HomeAssistantView):
         self._hass = hass
 
     async def get(self, request: web.Request) -> web.StreamResponse:
-        """Let the bridge in."""
+        """Accept or refuse a connection."""
         entry = self._entry_of(request.query.get("token", ""))
         if entry is None:
             _LOGGER.warning("[WebSocket Server] Refused a wrong token from %s", request.remote)
             return await _refuse(request)
         if entry.state is ConfigEntryState.LOADED:
-            sockets: PushSockets = entry.runtime_data.sockets  # type: ignore[attr-defined]
+            sockets: PushSockets = entry.runtime_data.coordinator.sockets  # type: ignore[attr-defined]
             if not sockets.is_closed:
                 return await sockets.serve(request)
         if entry.state is ConfigEntryState.SETUP_RETRY:
-            # The bridge is there again: no need to wait for the next try.
+            # The bridge is back: there is no need to wait for the next retry.
             self._hass.config_entries.async_schedule_reload(entry.entry_id)
         return self.json_message(
             "The entry of this bridge is not loaded now", HTTPStatus.SERVICE_UNAVAILABLE
@@ -161,8 +163,8 @@ class PushView(HomeAssistantView):
         given = token.encode()
         found = None
         for entry in self._hass.config_entries.async_entries(DOMAIN):
-            kept = str(entry.data.get(CONF_PUSH_TOKEN, "")).encode()
-            if kept and hmac.compare_digest(kept, given):
+            expected = str(entry.data.get(CONF_PUSH_TOKEN, "")).encode()
+            if expected and hmac.compare_digest(expected, given):
                 found = entry
         return found
 

@@ -78,7 +78,7 @@ async def set_up(hass: HomeAssistant, entry: MockConfigEntry, bridge: FakeBridge
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.LOADED
     await until(lambda: bridge.asked("/api/websocket/register") > tries)
-    await until(lambda: entry.runtime_data.registration.has_begun)
+    await until(lambda: entry.runtime_data.coordinator.registration.has_begun)
     await settle(hass)
 
 

@@ -11,7 +11,7 @@ from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.hoymiles_smiles.address import NoAddressOfBridgeError, host_and_port
+from custom_components.hoymiles_smiles.address import InvalidAddressError, host_and_port
 from custom_components.hoymiles_smiles.const import DOMAIN
 
 from .conftest import TOKEN, until
@@ -165,7 +165,7 @@ async def test_a_host_that_is_none_is_refused_in_our_own_words(
 )
 def test_a_host_is_read_as_it_is_meant(text: str, expected: tuple[str, int] | None) -> None:
     if expected is None:
-        with pytest.raises(NoAddressOfBridgeError):
+        with pytest.raises(InvalidAddressError):
             host_and_port(text, 1)
     else:
         assert host_and_port(text, 1) == expected

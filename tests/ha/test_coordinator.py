@@ -17,8 +17,8 @@ from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.hoymiles_smiles.const import DOMAIN
-from custom_components.hoymiles_smiles.coordinator import FORGET_WITHIN
-from custom_components.hoymiles_smiles.push import GOOD_BYE_WITHIN
+from custom_components.hoymiles_smiles.coordinator import FORGET_TIMEOUT
+from custom_components.hoymiles_smiles.push import CLOSE_TIMEOUT
 
 from .conftest import TOKEN, pass_time, push, set_up, settle, until
 from .fake import ONE, FakeBridge
@@ -53,7 +53,7 @@ async def test_polling_takes_over_after_two_silent_intervals_and_push_returns(
     assert hass.states.get(POWER).state == "206.3"
     await pass_time(hass, 122)
     assert hass.states.get(POWER).state == "7.5"
-    assert not loaded.runtime_data.data.is_pushed
+    assert not loaded.runtime_data.coordinator.data.is_pushed
     bridge.data["inverters"][0]["pv_power"] = 8.5
     await pass_time(hass, 61)
     assert hass.states.get(POWER).state == "8.5"
@@ -75,7 +75,7 @@ async def test_a_bridge_that_is_back_is_told_once_whichever_way_it_comes(
     caplog: pytest.LogCaptureFixture,
     way: str,
 ) -> None:
-    coordinator = loaded.runtime_data
+    coordinator = loaded.runtime_data.coordinator
 
     def told(level: int) -> int:
         said = [text for _, at, text in caplog.record_tuples if at == level]
@@ -102,7 +102,7 @@ async def test_a_bridge_that_is_back_is_told_once_whichever_way_it_comes(
 async def test_a_push_during_a_poll_is_newer_than_the_poll(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
-    coordinator = loaded.runtime_data
+    coordinator = loaded.runtime_data.coordinator
     pushed = bridge.copy()
     pushed["inverters"][0]["pv_power"] = 99.0
 
@@ -155,8 +155,8 @@ async def test_without_any_address_values_come_by_polling(
     with patch(f"{REGISTRATION}.get_url", side_effect=NoURLAvailableError):
         assert await async_setup_component(hass, DOMAIN, {})
         await until(lambda: entry.state is ConfigEntryState.LOADED)
-        await until(lambda: entry.runtime_data.registration.words)
-        assert "internal URL" in entry.runtime_data.registration.words
+        await until(lambda: entry.runtime_data.coordinator.registration.reason)
+        assert "internal URL" in entry.runtime_data.coordinator.registration.reason
         assert hass.states.get(POWER).state == "206.3"
         await hass.config_entries.async_remove(entry.entry_id)
     assert bridge.registered == []
@@ -165,7 +165,7 @@ async def test_without_any_address_values_come_by_polling(
 async def test_a_bridge_that_lost_us_is_asked_again(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, connect: Connect
 ) -> None:
-    registration = loaded.runtime_data.registration
+    registration = loaded.runtime_data.coordinator.registration
     socket = await connect()
     await socket.receive_json()
     await socket.close()
@@ -173,7 +173,7 @@ async def test_a_bridge_that_lost_us_is_asked_again(
     # The bridge goes, comes back, and has forgotten everything.
     await bridge.stop()
     await pass_time(hass, 6)
-    assert "cannot be reached" in registration.words
+    assert "cannot be reached" in registration.reason
     bridge.data["health"]["start_time"] = "2026-06-01T12:30:00+02:00"
     await bridge.start()
     assert len(bridge.registered) == 1
@@ -185,7 +185,7 @@ async def test_a_bridge_that_lost_us_is_asked_again(
     for _ in range(5):
         await pass_time(hass, 31)
     assert len(bridge.registered) == 2
-    assert registration.words == "connection refused"
+    assert registration.reason == "connection refused"
     # Now it has, without a restart.
     bridge.targets = []
     await pass_time(hass, 31)
@@ -231,7 +231,7 @@ async def test_it_finds_itself_among_the_targets(
     await pass_time(hass, 6)
     assert len(bridge.registered) == registrations
     is_found = registrations == 1
-    assert (entry.runtime_data.registration.words == error) == is_found
+    assert (entry.runtime_data.coordinator.registration.reason == error) == is_found
     await hass.config_entries.async_remove(entry.entry_id)
     await hass.async_block_till_done()
     deleted = [one for one in bridge.requests if one.startswith("DELETE")]
@@ -253,7 +253,7 @@ async def test_a_connection_that_is_closed_at_the_moment_of_a_question_costs_not
 ) -> None:
     bridge.closes_once_at = path
     await set_up(hass, entry, bridge)
-    assert entry.runtime_data.registration.words is None
+    assert entry.runtime_data.coordinator.registration.reason is None
     assert len(bridge.registered) == 1
     await hass.config_entries.async_unload(entry.entry_id)
 
@@ -261,7 +261,7 @@ async def test_a_connection_that_is_closed_at_the_moment_of_a_question_costs_not
 async def test_a_look_that_ends_after_its_entry_registers_nobody(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
-    registration = loaded.runtime_data.registration
+    registration = loaded.runtime_data.coordinator.registration
 
     def ends_meanwhile(path: str) -> None:
         if path == "/api/targets":
@@ -294,7 +294,7 @@ async def test_a_refused_registration_is_told_once_in_the_bridges_words(
     await pass_time(hass, 6)
     await pass_time(hass, 11)
     assert bridge.asked(REGISTER) == 3
-    assert caplog.text.count("does not push to us: websocket_url: 10.0.0.9 is not allowed") == 1
+    assert caplog.text.count("does not push to Home Assistant: websocket_url: 10.0.0.9 is not allowed") == 1
     del bridge.answers[REGISTER]
     await pass_time(hass, 21)
     assert len(bridge.registered) == 1
@@ -306,8 +306,8 @@ async def test_a_registration_that_breaks_off_is_tried_again(
 ) -> None:
     bridge.answers[REGISTER] = (200, "not json")
     await set_up(hass, entry, bridge)
-    await until(lambda: entry.runtime_data.registration.words)
-    assert "not like a Hoymiles bridge" in entry.runtime_data.registration.words
+    await until(lambda: entry.runtime_data.coordinator.registration.reason)
+    assert "not like a Hoymiles bridge" in entry.runtime_data.coordinator.registration.reason
     del bridge.answers[REGISTER]
     await pass_time(hass, 6)
     assert len(bridge.registered) == 1
@@ -342,7 +342,7 @@ async def _change_address(
     options = {**entry.options, "callback_url": f"http://{address}"}
     hass.config_entries.async_update_entry(entry, options=options)
     await until(lambda: bridge.asked(REGISTER) > tries)
-    await until(lambda: entry.runtime_data.registration.has_begun)
+    await until(lambda: entry.runtime_data.coordinator.registration.has_begun)
     await settle(hass)
     return [one for one in bridge.requests[asked:] if not one.startswith("GET")]
 
@@ -399,7 +399,7 @@ async def test_an_address_that_could_not_be_taken_back_is_so_later(
 async def test_an_entry_that_ends_while_it_changes_its_address_registers_nobody(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
-    registration = loaded.runtime_data.registration
+    registration = loaded.runtime_data.coordinator.registration
     data = {**loaded.data, "addresses": ["ws://before.test/api/hoymiles_smiles/ws"]}
     hass.config_entries.async_update_entry(loaded, data=data)
     bridge.data["health"]["start_time"] = "2026-06-01T12:30:00+02:00"
@@ -421,8 +421,8 @@ async def test_a_bridge_that_hangs_does_not_hold_up_the_removal(
     loaded: MockConfigEntry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert FORGET_WITHIN + GOOD_BYE_WITHIN <= 8
-    monkeypatch.setattr("custom_components.hoymiles_smiles.coordinator.FORGET_WITHIN", 0.1)
+    assert FORGET_TIMEOUT + CLOSE_TIMEOUT <= 8
+    monkeypatch.setattr("custom_components.hoymiles_smiles.coordinator.FORGET_TIMEOUT", 0.1)
     bridge.hangs = asyncio.Event()
     async with asyncio.timeout(5):
         await hass.config_entries.async_remove(loaded.entry_id)
@@ -455,7 +455,7 @@ async def test_strange_answers_are_told_and_what_older_bridges_lack_is_not_misse
     reason: str | None,
 ) -> None:
     bridge.answers[path] = answer
-    coordinator = loaded.runtime_data
+    coordinator = loaded.runtime_data.coordinator
     await coordinator.async_refresh()
     assert coordinator.last_update_success == (reason is None)
     assert reason is None or reason in str(coordinator.last_exception)
@@ -467,7 +467,7 @@ async def test_malformed_answers_are_an_error(
     loaded: MockConfigEntry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    coordinator = loaded.runtime_data
+    coordinator = loaded.runtime_data.coordinator
 
     async def nothing() -> dict[str, object]:
         return {}
@@ -483,7 +483,7 @@ async def test_a_bridge_that_does_not_answer_in_time_is_unreachable(
     loaded: MockConfigEntry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    coordinator = loaded.runtime_data
+    coordinator = loaded.runtime_data.coordinator
 
     async def late(*_: object, **__: object) -> None:
         await asyncio.sleep(0)

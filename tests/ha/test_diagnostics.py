@@ -21,7 +21,7 @@ from custom_components.hoymiles_smiles.diagnostics import (
     async_get_config_entry_diagnostics,
     async_get_device_diagnostics,
 )
-from custom_components.hoymiles_smiles.masking import masked
+from custom_components.hoymiles_smiles.redaction import redact
 
 from .conftest import TOKEN, push
 from .fake import ONE, TWO, FakeBridge
@@ -48,7 +48,7 @@ async def test_diagnostics_tell_everything_but_who_and_where(
     text = json.dumps(told, default=str)
     assert not [secret for secret in SECRETS if secret in text]
     assert told["push"]["is_connected"]
-    assert told["newest"]["came_by"] == "push"
+    assert told["newest"]["received_by"] == "push"
     one, two = told["data"]["inverters"]
     assert one["grid_voltage"] == 233.4
     assert one["serial_number"].startswith("1121-")
@@ -87,7 +87,7 @@ async def test_diagnostics_tell_everything_but_who_and_where(
     ],
 )
 def test_texts_lose_who_and_where(text: str, shown: str) -> None:
-    assert masked(text, ["bridge-box", "a"]) == shown.replace("*", REDACTED)
+    assert redact(text, ["bridge-box", "a"]) == shown.replace("*", REDACTED)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_texts_lose_who_and_where(text: str, shown: str) -> None:
     ],
 )
 def test_texts_that_tell_nobody_stay_as_they_are(text: str) -> None:
-    assert masked(text, ["online", "a", "bridge-box"]) == text
+    assert redact(text, ["online", "a", "bridge-box"]) == text
 
 
 def test_what_a_key_says_to_be_secret_goes_whole() -> None:
@@ -117,7 +117,7 @@ def test_what_a_key_says_to_be_secret_goes_whole() -> None:
         "curl": "stays",
         "host": {"fd00::5": 1, "fd00::6": 2},
     }
-    assert masked(described) == {
+    assert redact(described) == {
         "url": REDACTED,
         "websocket_url": REDACTED,
         "configuration_url": REDACTED,
@@ -133,11 +133,11 @@ async def test_a_host_with_a_short_name_does_not_spoil_the_file(
 ) -> None:
     hass.config.internal_url = "http://my-home:8123"
     data = {**loaded.data, "host": "a"}
-    registration = loaded.runtime_data.registration
+    registration = loaded.runtime_data.coordinator.registration
     with patch.object(hass.config_entries, "async_reload"):
         hass.config_entries.async_update_entry(loaded, data=data)
         await hass.async_block_till_done()
-    registration.words = "a gateway: my-home is not there"
+    registration.reason = "a gateway: my-home is not there"
     told = await async_get_config_entry_diagnostics(hass, loaded)
     assert told["entry"]["data"]["host"] == REDACTED
     assert told["entry"]["options"]["callback_url"] == REDACTED

@@ -213,7 +213,7 @@ async def test_a_bridge_that_does_not_say_since_when_is_taken_to_mean_our_midnig
     del bridge.data["inverters"][0]["today_since"]
     await set_up(hass, entry, bridge)
     found = hass.states.get(f"sensor.inverter_{ONE}_energy_today")
-    midnight = dt_util.start_of_local_day(entry.runtime_data.data.received_at)
+    midnight = dt_util.start_of_local_day(entry.runtime_data.coordinator.data.received_at)
     assert found.attributes["last_reset"] == midnight.isoformat()
     await hass.config_entries.async_unload(entry.entry_id)
 
@@ -261,7 +261,7 @@ async def test_only_devices_that_are_gone_can_be_removed(
     device = devices.async_get_device({(DOMAIN, TWO)})
     assert not await async_remove_config_entry_device(hass, loaded, device)
     bridge.data["inverters"].pop()
-    await loaded.runtime_data.async_refresh()
+    await loaded.runtime_data.coordinator.async_refresh()
     assert await async_remove_config_entry_device(hass, loaded, device)
 
 

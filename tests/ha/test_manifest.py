@@ -14,7 +14,7 @@ from homeassistant.helpers.selector import selector
 from custom_components.hoymiles_smiles import PLATFORMS, VERSION
 from custom_components.hoymiles_smiles.config_flow import HoymilesConfigFlow
 from custom_components.hoymiles_smiles.const import KNOWN_BRIDGE, OLDEST_BRIDGE
-from custom_components.hoymiles_smiles.row import Flag
+from custom_components.hoymiles_smiles.table import Flag
 from custom_components.hoymiles_smiles.table import TABLE
 
 from .repository import COMPONENT, ROOT

@@ -103,7 +103,7 @@ async def test_binary_messages_are_passed_over(
 async def test_a_second_connection_does_not_end_the_first(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, connect: Connect
 ) -> None:
-    sockets = loaded.runtime_data.sockets
+    sockets = loaded.runtime_data.coordinator.sockets
     first, second = await connect(), await connect()
     await first.receive_json()
     await second.receive_json()
@@ -167,7 +167,7 @@ async def test_a_bridge_that_takes_nothing_does_not_hold_up_the_unloading(
             return await super().close(**options)
 
     monkeypatch.setattr("custom_components.hoymiles_smiles.push.web.WebSocketResponse", Full)
-    monkeypatch.setattr("custom_components.hoymiles_smiles.push.GOOD_BYE_WITHIN", 0.1)
+    monkeypatch.setattr("custom_components.hoymiles_smiles.push.CLOSE_TIMEOUT", 0.1)
     socket = await connect()
     await socket.receive_json()
     async with asyncio.timeout(5):
@@ -180,7 +180,7 @@ async def test_a_bridge_that_takes_nothing_does_not_hold_up_the_unloading(
 async def test_nobody_is_let_in_any_more_while_the_entry_unloads(
     hass: HomeAssistant, loaded: MockConfigEntry, connect: Connect
 ) -> None:
-    sockets = loaded.runtime_data.sockets
+    sockets = loaded.runtime_data.coordinator.sockets
     await sockets.close("The entry is unloaded")
     assert loaded.state is ConfigEntryState.LOADED
     with pytest.raises(WSServerHandshakeError) as refused:
@@ -203,16 +203,16 @@ async def test_unloading_leaves_no_task_no_timer_and_no_listener(
     listeners = hass.bus.async_listeners()[EVENT_HOMEASSISTANT_STOP]
     for number in range(3):
         await hass.config_entries.async_setup(loaded.entry_id)
-        await until(lambda: loaded.runtime_data.registration.has_begun)
+        await until(lambda: loaded.runtime_data.coordinator.registration.has_begun)
         socket = await connect()
         await socket.receive_json()
         await push(hass, socket, bridge.copy())
         if number == 1:
             # It goes, and is looked for.
             await socket.close()
-            await until(lambda: loaded.runtime_data.registration.down_since)
+            await until(lambda: loaded.runtime_data.coordinator.registration.down_since)
         assert _timers(hass)
-        sockets = loaded.runtime_data.sockets
+        sockets = loaded.runtime_data.coordinator.sockets
         unloading = hass.async_create_task(hass.config_entries.async_unload(loaded.entry_id))
         await socket.receive()
         assert await unloading

@@ -41,14 +41,14 @@ async def test_a_bridge_that_stays_away(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     await bridge.stop()
-    await loaded.runtime_data.async_refresh()
+    await loaded.runtime_data.coordinator.async_refresh()
     await pass_time(hass, 61)
     await pass_time(hass, 540)
     assert told(hass) == {}
     await pass_time(hass, 601)
     assert "cannot be reached" in told(hass)["bridge_unreachable"]["reason"]
     await bridge.start()
-    await loaded.runtime_data.async_refresh()
+    await loaded.runtime_data.coordinator.async_refresh()
     assert told(hass) == {}
 
 
@@ -128,7 +128,7 @@ async def test_a_bridge_that_wants_another_token_is_not_away(
         await bridge.start()
     bridge.answers["/api/inverters"] = (401, {"error": "a bearer token is needed"})
     if is_loaded:
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
         await pass_time(hass, 61)
         await pass_time(hass, 601)
     else:
@@ -144,15 +144,15 @@ async def test_push_that_stays_away_while_polling_works(
     bridge.targets = [{"name": "Home Assistant", "url": url, "last_error": "no route to host"}]
     await pass_time(hass, 6)
     issues = loaded.runtime_data.issues
-    issues.look(later(minutes=9))
+    issues.check(later(minutes=9))
     assert told(hass) == {}
-    issues.look(later(minutes=11))
+    issues.check(later(minutes=11))
     placeholders = told(hass)["push_down"]
     assert placeholders["reason"] == "no route to host"
     assert placeholders["address"] == "http://127.0.0.1:8123"
     socket = await connect()
     await socket.receive_json()
-    issues.look(later(minutes=11))
+    issues.check(later(minutes=11))
     assert told(hass) == {}
     await socket.close()
 
@@ -160,7 +160,7 @@ async def test_push_that_stays_away_while_polling_works(
 async def test_push_that_is_connected_and_silent(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, connect: Connect
 ) -> None:
-    coordinator = loaded.runtime_data
+    coordinator = loaded.runtime_data.coordinator
     issues = coordinator.issues
     dtu = bridge.data["health"]["dtus"]["DTU"]
     socket = await connect()
@@ -168,32 +168,32 @@ async def test_push_that_is_connected_and_silent(
     await push(hass, socket, bridge.copy())
     # It has nothing new to say: it asks its DTUs once an hour.
     await coordinator.async_refresh()
-    issues.look(later(minutes=59))
+    issues.check(later(minutes=59))
     assert told(hass) == {}
     # It asks them, and we see only by asking it.
     dtu["query_count"] += 1
     await coordinator.async_refresh()
-    issues.look(later(minutes=9))
+    issues.check(later(minutes=9))
     assert told(hass) == {}
-    issues.look(later(minutes=11))
+    issues.check(later(minutes=11))
     assert told(hass)["push_silent"]["reason"] == "-"
     # What it sends is refused.
     strange = {**bridge.copy(), "inverters": None}
     assert (await push(hass, socket, strange))["type"] == "nack"
-    issues.look(later(minutes=11))
+    issues.check(later(minutes=11))
     assert told(hass)["push_silent"]["reason"] == "inverters is no list"
     await push(hass, socket, bridge.copy())
-    issues.look(later(minutes=11))
+    issues.check(later(minutes=11))
     assert told(hass) == {}
     # What was refused before is no reason for a silence after.
     dtu["query_count"] += 1
     await coordinator.async_refresh()
-    issues.look(later(minutes=11))
+    issues.check(later(minutes=11))
     assert told(hass)["push_silent"]["reason"] == "-"
     # Not connected, it is another matter.
     await socket.close()
     await until(lambda: not coordinator.is_push_connected)
-    issues.look(later(minutes=11))
+    issues.check(later(minutes=11))
     assert told(hass).keys() == {"push_down"}
 
 
@@ -203,13 +203,13 @@ async def test_a_bridge_that_is_too_old(
 ) -> None:
     issues = loaded.runtime_data.issues
     bridge.data["health"]["version"] = version
-    await loaded.runtime_data.async_refresh()
-    issues.look(later())
+    await loaded.runtime_data.coordinator.async_refresh()
+    issues.check(later())
     assert told(hass)["bridge_too_old"]["version"] == (version or "?")
     for new_enough in ("0.1.0", "0.1.17", "0.1.2-beta.1"):
         bridge.data["health"]["version"] = new_enough
-        await loaded.runtime_data.async_refresh()
-        issues.look(later())
+        await loaded.runtime_data.coordinator.async_refresh()
+        issues.check(later())
         assert told(hass) == {}
 
 
@@ -219,8 +219,8 @@ async def test_a_bridge_that_is_newer_than_the_integration(
 ) -> None:
     issues = loaded.runtime_data.issues
     bridge.data["health"]["version"] = version
-    await loaded.runtime_data.async_refresh()
-    issues.look(later())
+    await loaded.runtime_data.coordinator.async_refresh()
+    issues.check(later())
     expected = {"title": loaded.title, "version": version, "known": "0.1"}
     assert told(hass) == {"bridge_too_new": expected}
 
@@ -239,9 +239,9 @@ async def test_a_dtu_that_is_silent_by_day(
         ("online", 1, True, False),
     ]:
         dtu.update(status=status, seconds_since_last_success=silence)
-        await loaded.runtime_data.async_refresh()
+        await loaded.runtime_data.coordinator.async_refresh()
         with patch("custom_components.hoymiles_smiles.repairs.is_up", return_value=sun):
-            issues.look(later())
+            issues.check(later())
         assert ("dtu_silent" in told(hass)) == expected, (status, silence, sun)
 
 
@@ -252,9 +252,9 @@ async def test_an_issue_does_not_name_a_dtu_in_its_id_which_diagnostics_show(
     silent = {**dtus.pop("DTU"), "status": "error", "seconds_since_last_success": 4000}
     names = ["10.1.2.3", "10.1.2.4"]
     dtus.update(dict.fromkeys(names, silent))
-    await loaded.runtime_data.async_refresh()
+    await loaded.runtime_data.coordinator.async_refresh()
     with patch("custom_components.hoymiles_smiles.repairs.is_up", return_value=True):
-        loaded.runtime_data.issues.look(later())
+        loaded.runtime_data.issues.check(later())
     issues = ir.async_get(hass).issues.values()
     found = {
         issue.issue_id: issue.translation_placeholders["dtu"]
@@ -276,10 +276,10 @@ async def test_inverters_that_mqtt_shows_too(hass: HomeAssistant, loaded: MockCo
         config_entry_id=mqtt.entry_id, identifiers={("mqtt", "hoymiles_116100000000")}, name="y"
     )
     issues = loaded.runtime_data.issues
-    issues.look(later())
+    issues.check(later())
     assert told(hass)["mqtt_too"]["serials"] == TWO
     devices.async_remove_device(twin.id)
-    issues.look(later())
+    issues.check(later())
     assert told(hass) == {}
 
 
@@ -287,7 +287,7 @@ async def test_unloading_takes_everything_back(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     del bridge.data["health"]["version"]
-    await loaded.runtime_data.async_refresh()
+    await loaded.runtime_data.coordinator.async_refresh()
     await pass_time(hass, 61)
     await until(lambda: "bridge_too_old" in told(hass))
     await hass.config_entries.async_unload(loaded.entry_id)

@@ -99,7 +99,7 @@ async def test_sums_of_two_days_are_the_truth_and_the_dashboard_is_content(
     midnight = dt_util.start_of_local_day() + timedelta(days=1)
     bridge.data = data_at(bridge, midnight, 0)
     await set_up(hass, entry, bridge)
-    coordinator = entry.runtime_data
+    coordinator = entry.runtime_data.coordinator
     for hours in range(48):
         at = midnight + timedelta(hours=hours)
         data = data_at(bridge, midnight, hours)
@@ -117,7 +117,7 @@ async def test_sums_of_two_days_are_the_truth_and_the_dashboard_is_content(
             with freeze_time(at):
                 await hass.config_entries.async_reload(entry.entry_id)
             await settle(hass)
-            coordinator = entry.runtime_data
+            coordinator = entry.runtime_data.coordinator
         else:
             with freeze_time(at):
                 coordinator.async_take_push(data)
@@ -264,7 +264,7 @@ async def test_a_day_that_the_old_component_began_is_not_counted_twice(
             await settle(hass)
         else:
             with freeze_time(at):
-                old.entry.runtime_data.async_take_push(bridge.data)
+                old.entry.runtime_data.coordinator.async_take_push(bridge.data)
         await compile_statistics(hass, at)
     truth = produced(0, 59)
     since = midnight - timedelta(days=1)

@@ -11,8 +11,8 @@ import pytest
 
 from custom_components.hoymiles_smiles.alarms import ALARMS
 from custom_components.hoymiles_smiles.binary_sensor import PUSH
-from custom_components.hoymiles_smiles.data import Subject, pointed
-from custom_components.hoymiles_smiles.row import Choice, Flag, Number, Row, Text, Time, instant
+from custom_components.hoymiles_smiles.data import Subject, value_at
+from custom_components.hoymiles_smiles.table import Choice, Flag, Number, Row, Text, Time, parse_time
 from custom_components.hoymiles_smiles.table import LEGACY, TABLE
 
 from .repository import COMPONENT, ROOT
@@ -52,7 +52,7 @@ def test_a_row_is_as_the_bridge_has_it(theirs: dict[str, Any]) -> None:
     assert _platform(row) == theirs["platform"]
     assert row.is_diagnostic == (theirs["category"] == "diagnostic")
     assert row.is_enabled == theirs["enabled"]
-    assert row.is_given_late == (theirs["given"] != "always")
+    assert row.is_optional == (theirs["given"] != "always")
     if row.translation_key == "inverter_alarm":
         # Ours is translated, so it takes the number where the bridge's takes English words.
         assert (row.source, row.raw) == ("/alarm_code", theirs["source"])
@@ -146,11 +146,11 @@ def test_pointers_lead_through_objects_and_lists() -> None:
         ("/a/b/0/c", None),
         ("/none", None),
     ]:
-        assert pointed(found, pointer) == value, pointer
+        assert value_at(found, pointer) == value, pointer
 
 
 def test_units_of_a_subject_are_unique() -> None:
     keys = [(row.subject, _platform(row), row.key) for row in TABLE]
     assert len(keys) == len(set(keys))
     assert {subject for subject, _, _ in keys} == set(Subject)
-    assert instant("2026-06-01T12:00:00+02:00") is not None
+    assert parse_time("2026-06-01T12:00:00+02:00") is not None

@@ -117,7 +117,7 @@ def test_polling_takes_over_and_push_returns(home: Home, bridge: Bridge) -> None
     wait_for("the newer ones, too", lambda: lags_rightly(home, bridge, truths), 90)
     assert pushes(home) == known
     assert not is_pushed_to(home)
-    assert "does not push to us" in home.log
+    assert "does not push to Home Assistant" in home.log
     first, *later = (
         (at - before).total_seconds() for before, at in pairwise([silent_since, *polls()])
     )

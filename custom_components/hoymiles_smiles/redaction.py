@@ -1,8 +1,8 @@
-"""Takes out of JSON who and where its owner is, and leaves the rest as readable as it was.
+"""Redacts JSON: replaces what identifies the owner, and leaves the rest readable.
 
-What is known by its key goes whole. In texts goes only what looks like an address, a URL or a host
-name, or stands where the bridge's sentences put one; a name that is told elsewhere, too, is only
-taken out of sentences, so that a host called `online` does not spoil a status.
+Values of secret keys are replaced whole. In texts, only URLs, addresses and host names are
+replaced, and what stands where the bridge's messages have a host. Host names without a dot are
+replaced in sentences only, so that a host called `online` does not hide a status.
 """
 
 from __future__ import annotations
@@ -30,37 +30,37 @@ _IPV4: Final = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\d)")
 _DOTTED: Final = re.compile(r"(?<![\w.-])(?:\w[\w-]*\.)+[^\W\d_][\w-]+(?![\w-])")
 _WITH_PORT: Final = re.compile(r"(?<![\w.:+-])(?=[\w.-]*[^\W\d_])\w[\w.-]*(?=:\d{1,5}(?![\w:]))")
 _SERIAL: Final = re.compile(r"\b[0-9a-f]{12}\b", re.IGNORECASE)
-_TOLD: Final = re.compile(
+_IN_MESSAGES: Final = re.compile(
     r"""(\bthe\ name\ (?:of\ )?|\bcertificate\ is\ not\ for\ |\bconfiguration,\ as\ ")[^\s"]+"""
     r"""|(?<!\S)\S+(?=\ is\ (?:not\ allowed|no\ address)\b)""",
     re.VERBOSE,
 )
-"""Where the bridge's own sentences name a host without a port."""
-_NO_HOSTS: Final = frozenset(
+"""Where messages of the bridge have a host name without a port."""
+_NOT_HOSTS: Final = frozenset(
     {"http.listen", "http.registration.allow", "http.registration.enabled", "http.token"}
     | {"http.registration.max_targets", "http.trusted_proxies", "http.use_x_forwarded_for"}
     | {"ip_bans.yaml"}
 )
-"""What the bridge's sentences name with dots and is none."""
+"""Words with dots in the bridge's messages that are not hosts."""
 
 
-def masked(described: Any, names: Iterable[str] = ()) -> Any:
-    """Copy JSON without serial numbers, secrets, addresses and hosts; `names` are some hosts.
+def redact(described: Any, hosts: Iterable[str] = ()) -> Any:
+    """Copy JSON without serial numbers, secrets, addresses and host names.
 
-    The same serial number becomes the same alias everywhere.
+    `hosts` are host names known to occur. The same serial number gets the same alias everywhere.
     """
-    known = [re.escape(name) for name in names if len(name) >= _SHORTEST_NAME]
-    told = re.compile(rf"(?<![\w.-])(?:{'|'.join(known)})(?![\w-])") if known else None
+    known = [re.escape(host) for host in hosts if len(host) >= _SHORTEST_NAME]
+    pattern = re.compile(rf"(?<![\w.-])(?:{'|'.join(known)})(?![\w-])") if known else None
     aliases = {serial: _alias(serial) for serial in _serials(described)}
-    return _Mask(aliases, told).value(described)
+    return _Redaction(aliases, pattern).value(described)
 
 
-class _Mask:
-    """What is to be taken out of one document."""
+class _Redaction:
+    """What to replace in one document."""
 
-    def __init__(self, aliases: dict[str, str], told: re.Pattern[str] | None) -> None:
+    def __init__(self, aliases: dict[str, str], hosts: re.Pattern[str] | None) -> None:
         self._aliases = aliases
-        self._told = told
+        self._hosts = hosts
 
     def value(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -73,7 +73,7 @@ class _Mask:
         copied: dict[str, Any] = {}
         for key, item in value.items():
             name = self.text(str(key))
-            # Two DTUs named by their addresses are still two.
+            # Keys must stay different, such as DTUs named after their addresses.
             number = sum(1 for other in copied if other.partition(" #")[0] == name)
             copied[f"{name} #{number + 1}" if number else name] = self._item(key, item)
         return copied
@@ -89,18 +89,18 @@ class _Mask:
         text = _URL.sub(REDACTED, text)
         text = _TOKEN.sub(rf"\1{REDACTED}", text)
         text = _MAC.sub(REDACTED, text)
-        text = _IPV6.sub(_unless_no_address, text)
-        text = _DOTTED.sub(_unless_no_host, text)
+        text = _IPV6.sub(_redact_ipv6, text)
+        text = _DOTTED.sub(_redact_host, text)
         text = _IPV4.sub(REDACTED, text)
         text = _WITH_PORT.sub(REDACTED, text)
         if " " not in text:
             return text
-        text = _TOLD.sub(rf"\1{REDACTED}", text)
-        return self._told.sub(REDACTED, text) if self._told else text
+        text = _IN_MESSAGES.sub(rf"\1{REDACTED}", text)
+        return self._hosts.sub(REDACTED, text) if self._hosts else text
 
 
-def _unless_no_address(found: re.Match[str]) -> str:
-    """Mask what can be read as an address, with what a sentence puts behind it; times cannot."""
+def _redact_ipv6(found: re.Match[str]) -> str:
+    """Replace an address, but not punctuation behind it, nor a time of day."""
     text = found[0]
     for end in (text, text[:-1], text.rstrip(".:")):
         try:
@@ -111,8 +111,8 @@ def _unless_no_address(found: re.Match[str]) -> str:
     return text
 
 
-def _unless_no_host(found: re.Match[str]) -> str:
-    return found[0] if found[0] in _NO_HOSTS else REDACTED
+def _redact_host(found: re.Match[str]) -> str:
+    return found[0] if found[0] in _NOT_HOSTS else REDACTED
 
 
 def _serials(value: Any) -> set[str]:
@@ -129,5 +129,6 @@ def _serials(value: Any) -> set[str]:
 
 
 def _alias(serial: str) -> str:
-    """Keep the model, which the first four digits are, and hide the rest."""
+    """Keep the first four digits, which name the model, and replace the rest."""
+    serial = serial.upper()
     return f"{serial[:4]}-{hashlib.sha256(serial.encode()).hexdigest()[:8]}"
