@@ -57,8 +57,9 @@ def parse_address(text: str, port: int) -> dict[str, Any]:
 
 def bridge_url(data: Mapping[str, Any]) -> URL:
     """Build the base URL of an entry's bridge, without a slash at its end."""
-    scheme = "https" if data.get(CONF_SSL) else "http"
-    url = URL.build(scheme=scheme, host=data[CONF_HOST], port=data[CONF_PORT])
+    scheme, usual_port = ("https", 443) if data.get(CONF_SSL) else ("http", 80)
+    port = data[CONF_PORT] if data[CONF_PORT] != usual_port else None
+    url = URL.build(scheme=scheme, host=data[CONF_HOST], port=port)
     return url.with_path(data[CONF_PATH], encoded=True) if data.get(CONF_PATH) else url
 
 

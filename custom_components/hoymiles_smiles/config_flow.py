@@ -104,7 +104,7 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
             )
             if is_private or known.source == SOURCE_IGNORE or _works(known):
                 return self.async_abort(reason="already_configured")
-            return self._move(known, self._data, "address_updated")
+            return self._move(known, "address_updated")
         self.context["title_placeholders"] = {"name": short_address(self._data)}
         return await self.async_step_zeroconf_confirm()
 
@@ -217,20 +217,20 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
         """Create an entry, unless there is one for this bridge or its inverters."""
         known = await self.async_set_unique_id(self._unique_id, raise_on_progress=False)
         if known and known.source != SOURCE_IGNORE:
-            return self._move(known, self._data, "address_updated")
+            return self._move(known, "address_updated")
         if other := entry_with_inverter(self.hass, self._inverters):
             if not _works(other):
-                return self._move(other, self._data, "address_updated")
+                return self._move(other, "address_updated")
             placeholders = {"title": other.title}
             raise AbortFlow("same_inverters", description_placeholders=placeholders)
         data = {**self._data, CONF_PUSH_TOKEN: secrets.token_urlsafe(32)}
         return self.async_create_entry(title=default_title(data), data=data)
 
     @callback
-    def _move(self, entry: ConfigEntry, data: dict[str, Any], reason: str) -> FlowResult:
+    def _move(self, entry: ConfigEntry, reason: str, *kept: str) -> FlowResult:
         """Store the bridge's new address in its entry."""
-        kept = (CONF_PUSH_TOKEN, CONF_ADDRESSES)
-        data = data | {key: entry.data[key] for key in kept if key in entry.data}
+        kept = kept or (CONF_PUSH_TOKEN, CONF_ADDRESSES)
+        data = self._data | {key: entry.data[key] for key in kept if key in entry.data}
         is_default = entry.title == default_title(entry.data)
         title = default_title(data) if is_default else entry.title
         self._store(entry, unique_id=self._unique_id, title=title, data=data)
@@ -240,9 +240,8 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
         if self._unique_id != entry.unique_id:
             # If the bridge still runs at its old address, it must not push any longer.
             await async_forget(self.hass, entry)
-            data = {key: one for key, one in entry.data.items() if key != CONF_ADDRESSES}
-            self.hass.config_entries.async_update_entry(entry, data=data)
-        return self._move(entry, self._data, "reconfigure_successful")
+            return self._move(entry, "reconfigure_successful", CONF_PUSH_TOKEN)
+        return self._move(entry, "reconfigure_successful")
 
     def _store(self, entry: ConfigEntry, data: dict[str, Any], **changes: Any) -> None:
         """Store what was entered, and reload the entry once."""

@@ -31,8 +31,8 @@ TOKEN = "kept-since-the-entry-was-made"
 def _ready(
     enable_custom_integrations: None, socket_enabled: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Load our integration, and let the loopback be used."""
-    # The time that tests let pass would let a bridge seem silent that had no time to answer.
+    """Load the integration, and allow connections to the loopback."""
+    # Tests that move the clock would make the bridge miss heartbeats.
     monkeypatch.setattr("custom_components.hoymiles_smiles.push.HEARTBEAT", None)
 
 
@@ -47,7 +47,7 @@ async def bridge() -> AsyncIterator[FakeBridge]:
 
 @pytest.fixture
 def entry(hass: HomeAssistant, bridge: FakeBridge) -> MockConfigEntry:
-    """An entry for that bridge, not set up yet."""
+    """An entry for that bridge that is not set up yet, with its address as unique id."""
     made = MockConfigEntry(
         domain=DOMAIN,
         title="Hoymiles bridge",
@@ -72,7 +72,7 @@ async def loaded(
 
 
 async def set_up(hass: HomeAssistant, entry: MockConfigEntry, bridge: FakeBridge) -> None:
-    """Set the entry up, and wait until it has tried to register."""
+    """Set up the entry, and wait until it has tried to register."""
     tries = bridge.asked("/api/websocket/register")
     assert await async_setup_component(hass, DOMAIN, {})
     await hass.async_block_till_done()
@@ -96,7 +96,7 @@ def connect(
 
 
 async def push(hass: HomeAssistant, socket: ClientWebSocketResponse, data: Any) -> dict[str, Any]:
-    """Send an update, and wait for what is said to it."""
+    """Send an update, and wait for the answer."""
     await socket.send_json({"type": "update", "data": data})
     answer: dict[str, Any] = await socket.receive_json(timeout=5)
     await hass.async_block_till_done()
@@ -104,13 +104,13 @@ async def push(hass: HomeAssistant, socket: ClientWebSocketResponse, data: Any) 
 
 
 async def pass_time(hass: HomeAssistant, seconds: float) -> None:
-    """Let happen what is due within so many seconds from now."""
+    """Run everything that is due within so many seconds from now."""
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=seconds))
     await settle(hass)
 
 
 async def settle(hass: HomeAssistant) -> None:
-    """Wait until nothing is to be done any more; newer versions poll in the background."""
+    """Wait until nothing is left to do; newer versions poll in the background."""
     settled = hass.async_block_till_done
     if "wait_background_tasks" in inspect.signature(settled).parameters:
         await settled(wait_background_tasks=True)
@@ -119,7 +119,7 @@ async def settle(hass: HomeAssistant) -> None:
 
 
 async def until(is_so: Callable[[], object]) -> None:
-    """Wait for what happens in the background."""
+    """Wait for something that happens in the background."""
     async with asyncio.timeout(5):
         while not is_so():
             await asyncio.sleep(0.005)

@@ -1,11 +1,13 @@
-"""A bridge whose answers a test decides; it speaks real HTTP on the loopback."""
+"""A fake bridge on the loopback whose answers a test sets."""
 
 from __future__ import annotations
 
 import asyncio
 import copy
+import ssl
 from collections.abc import Callable
 from typing import Any, Final
+from uuid import uuid4
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -18,7 +20,7 @@ MIDNIGHT: Final = "2026-06-01T00:00:00+02:00"
 
 
 def port(serial: str, number: int, **values: Any) -> dict[str, Any]:
-    """A port object as the bridge writes it."""
+    """Return a port object as the bridge sends it."""
     return {
         "serial_number": serial,
         "port_number": number,
@@ -36,7 +38,7 @@ def port(serial: str, number: int, **values: Any) -> dict[str, Any]:
 
 
 def inverter(serial: str, ports: int = 1, **values: Any) -> dict[str, Any]:
-    """An inverter object as the bridge writes it, read over Modbus."""
+    """Return an inverter object as the bridge sends it, read over Modbus."""
     return {
         "serial_number": serial,
         "dtu_name": "DTU",
@@ -73,7 +75,7 @@ def inverter(serial: str, ports: int = 1, **values: Any) -> dict[str, Any]:
 
 
 def meter(serial: str = "504a00000001") -> dict[str, Any]:
-    """A meter object of one phase."""
+    """Return a meter object with one phase."""
     phase = {"power": -120.5, "voltage": 231.0, "current": 0.52, "power_factor": 0.98}
     energies = {"energy_exported": 1234567, "energy_imported": 7654321}
     return {
@@ -89,7 +91,7 @@ def meter(serial: str = "504a00000001") -> dict[str, Any]:
 
 
 def update() -> dict[str, Any]:
-    """The data of an update: two inverters, three ports."""
+    """Return the data of an update: two inverters, three ports."""
     return {
         "health": {
             "healthy": True,
@@ -126,11 +128,12 @@ def update() -> dict[str, Any]:
 
 
 class FakeBridge:
-    """Answers what the test wants, and remembers what it was asked."""
+    """Answers as the test wants, and records the requests."""
 
     def __init__(self) -> None:
-        """Be well, and have two inverters."""
+        """Start healthy, with two inverters."""
         self.data = update()
+        self.data["health"]["instance"] = self.instance = uuid4().hex
         self.requests: list[str] = []
         self.registered: list[dict[str, Any]] = []
         self.targets: list[dict[str, Any]] = []
@@ -139,49 +142,51 @@ class FakeBridge:
         self.before_answer: Callable[[str], None] | None = None
         self.closes_once_at: str | None = None
         self.hangs: asyncio.Event | None = None
+        self.prefix = ""
+        self.tls: ssl.SSLContext | None = None
         self._server: TestServer | None = None
         self._port: int | None = None
 
     async def start(self) -> None:
-        """Listen; after a stop again where it was."""
+        """Listen; after a stop at the same port."""
         application = web.Application()
-        application.router.add_route("*", "/{path:.*}", self._hear)
+        application.router.add_route("*", "/{path:.*}", self._handle)
         self._server = TestServer(application, port=self._port)
-        await self._server.start_server()
+        await self._server.start_server(ssl=self.tls)
         self._port = self._server.port
 
     async def stop(self) -> None:
-        """Be gone."""
+        """Stop listening."""
         if self._server:
             await self._server.close()
             self._server = None
 
     @property
     def host(self) -> str:
-        """Where it is."""
+        """The host it listens on."""
         return "127.0.0.1"
 
     @property
     def port(self) -> int:
-        """Where it is."""
+        """The port it listens on."""
         assert self._port is not None
         return self._port
 
     def asked(self, path: str) -> int:
-        """How often a path was asked for."""
+        """Return how often a path was requested."""
         return sum(1 for one in self.requests if one.endswith(path))
 
     def copy(self) -> dict[str, Any]:
-        """The data of an update now."""
+        """Return the data of an update."""
         return copy.deepcopy(self.data)
 
-    async def _hear(self, request: web.Request) -> web.Response:
+    async def _handle(self, request: web.Request) -> web.Response:
         if self.hangs:
             await self.hangs.wait()
         return await self._answer(request)
 
     async def _answer(self, request: web.Request) -> web.Response:
-        path = request.path
+        path = request.path.removeprefix(self.prefix)
         self.requests.append(f"{request.method} {request.raw_path}")
         if path == self.closes_once_at:
             self.closes_once_at = None

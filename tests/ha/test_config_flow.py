@@ -1,4 +1,4 @@
-"""The dialogues."""
+"""The config flow: a new bridge, another address or access token, and the options."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.hoymiles_smiles.address import InvalidAddressError, host_and_port
+from custom_components.hoymiles_smiles.address import (
+    InvalidAddressError,
+    bridge_url,
+    parse_address,
+    short_address,
+    shown_host,
+)
 from custom_components.hoymiles_smiles.const import DOMAIN
 
 from .conftest import TOKEN, until
@@ -40,9 +46,10 @@ async def _submit(
         "[{host}]:{port}",
         "http://{host}:{port}/",
         "HTTP://{host}:{port}",
+        "http://{host}:{port}/ready",
     ],
 )
-async def test_a_bridge_is_added_however_its_address_is_pasted(
+async def test_adds_a_bridge_from_any_form_of_its_address(
     hass: HomeAssistant, bridge: FakeBridge, form: str
 ) -> None:
     hass.config.internal_url = "http://127.0.0.1:8123"
@@ -50,9 +57,9 @@ async def test_a_bridge_is_added_however_its_address_is_pasted(
     port = 8080 if str(bridge.port) in host else bridge.port
     result = await _submit(hass, {"host": host, "port": port})
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    assert result["title"] == "Hoymiles bridge (127.0.0.1)"
+    assert result["title"] == f"Hoymiles bridge (127.0.0.1:{bridge.port})"
     entry = result["result"]
-    assert (entry.version, entry.unique_id) == (2, f"127.0.0.1:{bridge.port}")
+    assert (entry.version, entry.unique_id) == (2, bridge.instance)
     await until(lambda: bridge.registered)
     assert {**entry.data, "push_token": ""} == {
         "host": "127.0.0.1",
@@ -64,9 +71,12 @@ async def test_a_bridge_is_added_however_its_address_is_pasted(
     await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_every_entry_has_a_token_of_its_own(hass: HomeAssistant, bridge: FakeBridge) -> None:
+async def test_creates_a_different_push_token_for_every_entry(
+    hass: HomeAssistant, bridge: FakeBridge
+) -> None:
     other = FakeBridge()
     await other.start()
+    other.data["inverters"] = []
     tokens = set()
     for one in (bridge, other):
         entry = (await _submit(hass, {"host": one.host, "port": one.port}))["result"]
@@ -81,12 +91,12 @@ async def test_every_entry_has_a_token_of_its_own(hass: HomeAssistant, bridge: F
     ("path", "answer", "error", "reason"),
     [
         ("/health", (200, {}), "cannot_connect", "not like a Hoymiles bridge"),
-        ("/health", (404, "no"), "refused", "the answer was 404"),
+        ("/health", (404, "no"), "refused", "HTTP status 404"),
         ("/api/inverters", (401, {"error": "say Bearer"}), "invalid_auth", "say Bearer"),
         ("/api/inverters", (500, {"error": "it burns"}), "refused", "it burns"),
     ],
 )
-async def test_an_error_is_told_in_the_bridges_words_and_can_be_corrected(
+async def test_shows_the_bridges_error_and_lets_the_owner_correct_the_input(
     hass: HomeAssistant,
     bridge: FakeBridge,
     path: str,
@@ -111,7 +121,7 @@ async def test_an_error_is_told_in_the_bridges_words_and_can_be_corrected(
     await hass.config_entries.async_unload(result["result"].entry_id)
 
 
-async def test_what_is_no_bridge_is_told(hass: HomeAssistant, bridge: FakeBridge) -> None:
+async def test_reports_that_no_bridge_answers(hass: HomeAssistant, bridge: FakeBridge) -> None:
     await bridge.stop()
     form = await _submit(hass, {"host": bridge.host, "port": bridge.port})
     assert form["errors"] == {"base": "cannot_connect"}
@@ -120,9 +130,9 @@ async def test_what_is_no_bridge_is_told(hass: HomeAssistant, bridge: FakeBridge
 
 @pytest.mark.parametrize("source", [SOURCE_USER, "reconfigure"])
 @pytest.mark.parametrize(
-    "host", ["", "//", "http://[", "https://{host}", "{host}/ready", "user:pw@{host}", "@{host}"]
+    "host", ["", "//", "http://[", "{host}/a?b", "ftp://{host}", "user:pw@{host}", "@{host}"]
 )
-async def test_a_host_that_is_none_is_refused_in_our_own_words(
+async def test_refuses_an_invalid_address_without_a_request(
     hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry, host: str, source: str
 ) -> None:
     given = {"host": host.format(host=bridge.host), "port": bridge.port}
@@ -134,44 +144,66 @@ async def test_a_host_that_is_none_is_refused_in_our_own_words(
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "url", "title"),
     [
-        ("Bridge.Local", ("bridge.local", 1)),
-        ("bridge.local.", ("bridge.local.", 1)),
-        ("local_hoymiles-bridge:80", ("local_hoymiles-bridge", 80)),
-        ("brücke.fritz.box", ("brücke.fritz.box", 1)),
-        ("3com", ("3com", 1)),
-        ("192.168.1.5:8080", ("192.168.1.5", 8080)),
-        ("[::1]", ("::1", 1)),
-        ("http://[FE80:0::1%eth0]:8080/", ("fe80::1%eth0", 8080)),
-        ("2001:db8::8080", ("2001:db8::8080", 1)),
-        ("bridge:", None),
-        ("bridge:0", None),
-        ("bridge:65536", None),
-        ("bridge:80:80", None),
-        ("http:bridge", None),
-        ("192.168.1.300", None),
-        ("192.168.1", None),
-        ("8080", None),
-        ("a b", None),
-        ("a..b", None),
-        ("bridge?x", None),
-        ("::1%a/b", None),
-        ("[bridge]", None),
-        (".".join(["a" * 63] * 4), None),
-        ("a" * 64, None),
-        ("ü" * 63, None),
+        ("Bridge.Local", "http://bridge.local:8080", "bridge.local"),
+        ("bridge.local.", "http://bridge.local.:8080", "bridge.local."),
+        ("local_hoymiles-bridge:80", "http://local_hoymiles-bridge", "local_hoymiles-bridge:80"),
+        ("brücke.fritz.box", "http://brücke.fritz.box:8080", "brücke.fritz.box"),
+        ("3com", "http://3com:8080", "3com"),
+        ("192.168.1.5:8081", "http://192.168.1.5:8081", "192.168.1.5:8081"),
+        ("[::1]", "http://[::1]:8080", "::1"),
+        ("http://[FE80:0::1%eth0]:8081/", "http://[fe80::1%eth0]:8081", "[fe80::1%eth0]:8081"),
+        ("2001:db8::8080", "http://[2001:db8::8080]:8080", "2001:db8::8080"),
+        ("https://home.test", "https://home.test", "home.test"),
+        ("HTTPS://Home.test:8443/", "https://home.test:8443", "home.test:8443"),
+        ("https://home.test//a/b-c/", "https://home.test/a/b-c", "home.test/a/b-c"),
+        ("https://home.test/a/ready", "https://home.test/a", "home.test/a"),
+        ("home.test/hoymiles", "http://home.test/hoymiles", "home.test/hoymiles"),
+        ("http://home.test:81/a", "http://home.test:81/a", "home.test:81/a"),
+        ("https://[::1]/a", "https://[::1]/a", "::1/a"),
     ],
 )
-def test_a_host_is_read_as_it_is_meant(text: str, expected: tuple[str, int] | None) -> None:
-    if expected is None:
-        with pytest.raises(InvalidAddressError):
-            host_and_port(text, 1)
-    else:
-        assert host_and_port(text, 1) == expected
+def test_parses_addresses(text: str, url: str, title: str) -> None:
+    data = parse_address(text, 8080)
+    assert bridge_url(data).human_repr().rstrip("/") == url
+    assert short_address(data) == title
+    # The form for another address shows what it would parse to the same.
+    assert parse_address(shown_host(data), data["port"]) == data
 
 
-async def test_a_bridge_is_added_once(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bridge:",
+        "bridge:0",
+        "bridge:65536",
+        "bridge:80:80",
+        "http:bridge",
+        "192.168.1.300",
+        "192.168.1",
+        "8080",
+        "a b",
+        "a..b",
+        "bridge?x",
+        "https://bridge/a?b",
+        "https://bridge/a#b",
+        "https://user@bridge",
+        "::1%a/b",
+        "[bridge]",
+        ".".join(["a" * 63] * 4),
+        "a" * 64,
+        "ü" * 63,
+    ],
+)
+def test_refuses_invalid_addresses(text: str) -> None:
+    with pytest.raises(InvalidAddressError):
+        parse_address(text, 8080)
+
+
+async def test_refuses_a_second_entry_for_the_same_address(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
     address = {"host": entry.data["host"], "port": entry.data["port"]}
     result = await _submit(hass, address)
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
@@ -185,7 +217,7 @@ def _suggested(form: Any) -> dict[str, Any]:
     }
 
 
-async def test_a_bridge_that_moved_keeps_all_but_its_address(
+async def test_reconfigure_changes_only_the_address(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     registry = er.async_get(hass)
@@ -205,7 +237,7 @@ async def test_a_bridge_that_moved_keeps_all_but_its_address(
     address = {"host": moved.host, "port": moved.port}
     result = await hass.config_entries.flow.async_configure(form["flow_id"], address)
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
-    # Where it was, it may run on.
+    # It may still run at its old address.
     assert "DELETE /api/targets/us" in bridge.requests
     await until(lambda: moved.registered)
     await hass.async_block_till_done()
@@ -214,13 +246,13 @@ async def test_a_bridge_that_moved_keeps_all_but_its_address(
     addresses = ["ws://127.0.0.1:8123/api/hoymiles_smiles/ws"]
     assert dict(loaded.data) == {**address, "push_token": TOKEN, "addresses": addresses}
     assert dict(loaded.options) == options
-    assert loaded.unique_id == f"{moved.host}:{moved.port}"
+    assert loaded.unique_id == moved.instance
     assert er.async_entries_for_config_entry(registry, loaded.entry_id) == kept
     await hass.config_entries.async_unload(loaded.entry_id)
     await moved.stop()
 
 
-async def test_in_a_bridge_that_stays_where_it_is_no_earlier_address_of_ours_is_left(
+async def test_reconfigure_in_place_removes_earlier_registrations(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     earlier = "ws://before.test/api/hoymiles_smiles/ws"
@@ -237,9 +269,9 @@ async def test_in_a_bridge_that_stays_where_it_is_no_earlier_address_of_ours_is_
 
 @pytest.mark.parametrize(
     ("title", "expected"),
-    [("Hoymiles bridge (old.test)", "Hoymiles bridge (127.0.0.1)"), ("Roof", "Roof")],
+    [("Hoymiles bridge (old.test)", "Hoymiles bridge (127.0.0.1:{port})"), ("Roof", "Roof")],
 )
-async def test_a_title_that_names_the_address_moves_with_the_bridge(
+async def test_reconfigure_updates_a_default_title_only(
     hass: HomeAssistant, bridge: FakeBridge, title: str, expected: str
 ) -> None:
     data = {"host": "old.test", "port": 8080, "push_token": TOKEN}
@@ -248,13 +280,13 @@ async def test_a_title_that_names_the_address_moves_with_the_bridge(
     entry.add_to_hass(hass)
     address = {"host": bridge.host, "port": bridge.port}
     await _submit(hass, address, "reconfigure", entry_id=entry.entry_id)
-    assert entry.title == expected
-    # It was not loaded, and is now.
+    assert entry.title == expected.format(port=bridge.port)
+    # It was not loaded before.
     await until(lambda: bridge.registered)
     await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_a_bridge_cannot_move_to_where_nobody_or_another_one_is(
+async def test_reconfigure_refuses_addresses_without_a_bridge_and_of_other_entries(
     hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
 ) -> None:
     gone = FakeBridge()
@@ -263,7 +295,7 @@ async def test_a_bridge_cannot_move_to_where_nobody_or_another_one_is(
     address = {"host": gone.host, "port": gone.port}
     form = await _submit(hass, address, "reconfigure", entry_id=entry.entry_id)
     assert form["errors"] == {"base": "cannot_connect"}
-    other = MockConfigEntry(domain=DOMAIN, unique_id=f"{gone.host}:{gone.port}", version=2)
+    other = MockConfigEntry(domain=DOMAIN, data=address, version=2)
     other.add_to_hass(hass)
     result = await _submit(hass, address, "reconfigure", entry_id=entry.entry_id)
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
@@ -271,14 +303,14 @@ async def test_a_bridge_cannot_move_to_where_nobody_or_another_one_is(
         hass.config_entries.flow.async_get(result["flow_id"])
 
 
-async def test_another_access_token_is_tried_and_kept(
+async def test_reauth_tries_the_token_and_stores_it(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     bridge.answers["/api/inverters"] = (401, {"error": "wrong token"})
     form = await _submit(hass, {"access_token": "no"}, SOURCE_REAUTH, entry_id=loaded.entry_id)
     assert form["errors"] == {"base": "invalid_auth"}
-    words = {"reason": "wrong token", "host": bridge.host}
-    assert words.items() <= form["description_placeholders"].items()
+    expected = {"reason": "wrong token", "host": bridge.host}
+    assert expected.items() <= form["description_placeholders"].items()
     bridge.answers.clear()
     flow = hass.config_entries.flow
     result = await flow.async_configure(form["flow_id"], {"access_token": "yes"})
@@ -286,14 +318,14 @@ async def test_another_access_token_is_tried_and_kept(
     assert loaded.data["access_token"] == "yes"
     await until(lambda: len(bridge.registered) == 2)
     await hass.async_block_till_done()
-    # The same once more, which may be right now: it is loaded again all the same.
+    # The same token again reloads the entry, because the bridge may accept it now.
     await _submit(hass, {"access_token": "yes"}, SOURCE_REAUTH, entry_id=loaded.entry_id)
     await until(lambda: len(bridge.registered) == 3)
     await hass.async_block_till_done()
     assert len(bridge.registered) == 3
 
 
-async def test_a_dialogue_about_an_entry_that_is_gone_ends(hass: HomeAssistant) -> None:
+async def test_aborts_if_the_entry_no_longer_exists(hass: HomeAssistant) -> None:
     context = {"source": "reconfigure", "entry_id": "gone"}
     result = await hass.config_entries.flow.async_init(DOMAIN, context=context)
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "unknown_entry")
@@ -309,7 +341,7 @@ async def test_a_dialogue_about_an_entry_that_is_gone_ends(hass: HomeAssistant) 
         ),
     ],
 )
-async def test_options(
+async def test_stores_options(
     hass: HomeAssistant, entry: MockConfigEntry, given: dict[str, Any], kept: dict[str, Any]
 ) -> None:
     form = await hass.config_entries.options.async_init(entry.entry_id)
@@ -331,7 +363,7 @@ async def test_options(
         "http://user:pw@192.168.1.2",
     ],
 )
-async def test_an_address_that_is_none_is_refused(
+async def test_refuses_an_invalid_callback_url(
     hass: HomeAssistant, entry: MockConfigEntry, url: str
 ) -> None:
     form = await hass.config_entries.options.async_init(entry.entry_id)

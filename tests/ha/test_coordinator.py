@@ -1,4 +1,4 @@
-"""Push and polling take turns, and the bridge is made to come again when it has gone."""
+"""Push and polling, and the registration that makes the bridge push again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REGISTRATION = "custom_components.hoymiles_smiles.registration"
 REGISTER = "/api/websocket/register"
 
 
-async def test_no_question_is_asked_while_push_works(
+async def test_does_not_poll_while_push_works(
     hass: HomeAssistant, bridge: FakeBridge, connect: Connect
 ) -> None:
     socket = await connect()
@@ -42,7 +42,7 @@ async def test_no_question_is_asked_while_push_works(
     await socket.close()
 
 
-async def test_polling_takes_over_after_two_silent_intervals_and_push_returns(
+async def test_polls_after_two_intervals_without_push_until_push_returns(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, connect: Connect
 ) -> None:
     socket = await connect()
@@ -67,7 +67,7 @@ async def test_polling_takes_over_after_two_silent_intervals_and_push_returns(
 
 
 @pytest.mark.parametrize("way", ["push", "poll"])
-async def test_a_bridge_that_is_back_is_told_once_whichever_way_it_comes(
+async def test_logs_once_that_the_bridge_is_back(
     hass: HomeAssistant,
     bridge: FakeBridge,
     loaded: MockConfigEntry,
@@ -77,29 +77,29 @@ async def test_a_bridge_that_is_back_is_told_once_whichever_way_it_comes(
 ) -> None:
     coordinator = loaded.runtime_data.coordinator
 
-    def told(level: int) -> int:
-        said = [text for _, at, text in caplog.record_tuples if at == level]
-        return sum(1 for text in said if "Error fetching" in text or "data recovered" in text)
+    def logged(level: int) -> int:
+        lines = [text for _, at, text in caplog.record_tuples if at == level]
+        return sum(1 for text in lines if "Error fetching" in text or "data recovered" in text)
 
     socket = await connect()
     await socket.receive_json()
     await push(hass, socket, bridge.copy())
-    assert told(logging.INFO) == 0
+    assert logged(logging.INFO) == 0
     await bridge.stop()
     for _ in range(2):
         await coordinator.async_refresh()
-    assert (told(logging.ERROR), told(logging.INFO)) == (1, 0)
+    assert (logged(logging.ERROR), logged(logging.INFO)) == (1, 0)
     await bridge.start()
     for one in (way, "push", "poll"):
         if one == "push":
             await push(hass, socket, bridge.copy())
         else:
             await coordinator.async_refresh()
-        assert (told(logging.ERROR), told(logging.INFO)) == (1, 1)
+        assert (logged(logging.ERROR), logged(logging.INFO)) == (1, 1)
     await socket.close()
 
 
-async def test_a_push_during_a_poll_is_newer_than_the_poll(
+async def test_keeps_a_push_that_arrives_during_a_poll(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     coordinator = loaded.runtime_data.coordinator
@@ -115,7 +115,7 @@ async def test_a_push_during_a_poll_is_newer_than_the_poll(
     assert hass.states.get(POWER).state == "99.0"
 
 
-async def test_the_token_stays_and_every_start_registers(
+async def test_registers_at_every_start_with_the_same_token(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     url = f"ws://127.0.0.1:8123/api/hoymiles_smiles/ws?token={TOKEN}"
@@ -133,7 +133,7 @@ async def test_the_token_stays_and_every_start_registers(
         ({"callback_url": "https://far.test:444"}, "http://192.168.1.5", "wss://far.test:444"),
     ],
 )
-async def test_where_the_bridge_finds_us(
+async def test_registers_the_internal_or_configured_url(
     hass: HomeAssistant,
     bridge: FakeBridge,
     entry: MockConfigEntry,
@@ -148,7 +148,7 @@ async def test_where_the_bridge_finds_us(
     await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_without_any_address_values_come_by_polling(
+async def test_polls_if_there_is_no_internal_url(
     hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
 ) -> None:
     hass.config_entries.async_update_entry(entry, options={})
@@ -162,7 +162,7 @@ async def test_without_any_address_values_come_by_polling(
     assert bridge.registered == []
 
 
-async def test_a_bridge_that_lost_us_is_asked_again(
+async def test_registers_again_with_a_bridge_that_forgot_the_registration(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, connect: Connect
 ) -> None:
     registration = loaded.runtime_data.coordinator.registration
@@ -170,7 +170,7 @@ async def test_a_bridge_that_lost_us_is_asked_again(
     await socket.receive_json()
     await socket.close()
     await until(lambda: registration.down_since)
-    # The bridge goes, comes back, and has forgotten everything.
+    # The bridge stops, starts again, and has lost its registrations.
     await bridge.stop()
     await pass_time(hass, 6)
     assert "cannot be reached" in registration.reason
@@ -179,14 +179,19 @@ async def test_a_bridge_that_lost_us_is_asked_again(
     assert len(bridge.registered) == 1
     await pass_time(hass, 11)
     assert len(bridge.registered) == 2
-    # It has not forgotten us since: it reconnects by itself, and says why it cannot.
+    # It has kept the new one: it reconnects by itself, and reports why it cannot.
     url = "ws://127.0.0.1:8123/api/hoymiles_smiles/ws?token=***"
-    bridge.targets = [{"name": "Home Assistant", "url": url, "last_error": "connection refused"}]
-    for _ in range(5):
+    target = {"name": "Home Assistant", "url": url, "last_error": "connection refused"}
+    bridge.targets = [target | {"last_error_cause": "connection_refused"}]
+    for _ in range(4):
         await pass_time(hass, 31)
     assert len(bridge.registered) == 2
     assert registration.reason == "connection refused"
-    # Now it has, without a restart.
+    assert registration.cause == "connection_refused"
+    bridge.targets[0]["last_error_remedy"] = "Start Home Assistant"
+    await pass_time(hass, 31)
+    assert registration.reason == "connection refused\n\n→ Start Home Assistant"
+    # Now the registration is gone without a restart.
     bridge.targets = []
     await pass_time(hass, 31)
     assert len(bridge.registered) == 3
@@ -216,7 +221,7 @@ async def test_a_bridge_that_lost_us_is_asked_again(
         ("http://home", None, 2),
     ],
 )
-async def test_it_finds_itself_among_the_targets(
+async def test_recognises_its_own_target(
     hass: HomeAssistant,
     bridge: FakeBridge,
     entry: MockConfigEntry,
@@ -238,7 +243,7 @@ async def test_it_finds_itself_among_the_targets(
     assert deleted == (["DELETE /api/targets/a%2Fb"] if is_found else [])
 
 
-async def test_a_bridge_that_does_not_tell_of_its_targets_is_left_in_peace(
+async def test_does_not_register_again_if_targets_are_not_listed(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     bridge.answers["/api/targets"] = (404, {"error": "nothing here"})
@@ -248,7 +253,7 @@ async def test_a_bridge_that_does_not_tell_of_its_targets_is_left_in_peace(
 
 
 @pytest.mark.parametrize("path", [REGISTER, "/health"])
-async def test_a_connection_that_is_closed_at_the_moment_of_a_question_costs_nothing(
+async def test_repeats_a_request_on_a_closed_connection(
     hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry, path: str
 ) -> None:
     bridge.closes_once_at = path
@@ -258,22 +263,22 @@ async def test_a_connection_that_is_closed_at_the_moment_of_a_question_costs_not
     await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_a_look_that_ends_after_its_entry_registers_nobody(
+async def test_does_not_register_after_the_entry_was_unloaded(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     registration = loaded.runtime_data.coordinator.registration
 
-    def ends_meanwhile(path: str) -> None:
+    def close_meanwhile(path: str) -> None:
         if path == "/api/targets":
             registration.close()
 
-    bridge.before_answer = ends_meanwhile
+    bridge.before_answer = close_meanwhile
     await pass_time(hass, 6)
     assert bridge.asked("/api/targets") == 1
     assert len(bridge.registered) == 1
 
 
-async def test_after_many_fruitless_looks_it_is_asked_again_in_any_case(
+async def test_registers_again_after_many_checks_without_a_connection(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     url = "ws://127.0.0.1:8123/api/hoymiles_smiles/ws"
@@ -283,7 +288,7 @@ async def test_after_many_fruitless_looks_it_is_asked_again_in_any_case(
     assert len(bridge.registered) == 2
 
 
-async def test_a_refused_registration_is_told_once_in_the_bridges_words(
+async def test_logs_a_refused_registration_once(
     hass: HomeAssistant,
     bridge: FakeBridge,
     entry: MockConfigEntry,
@@ -294,14 +299,17 @@ async def test_a_refused_registration_is_told_once_in_the_bridges_words(
     await pass_time(hass, 6)
     await pass_time(hass, 11)
     assert bridge.asked(REGISTER) == 3
-    assert caplog.text.count("does not push to Home Assistant: websocket_url: 10.0.0.9 is not allowed") == 1
+    assert (
+        caplog.text.count("does not push to Home Assistant: websocket_url: 10.0.0.9 is not allowed")
+        == 1
+    )
     del bridge.answers[REGISTER]
     await pass_time(hass, 21)
     assert len(bridge.registered) == 1
     await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_a_registration_that_breaks_off_is_tried_again(
+async def test_retries_a_failed_registration(
     hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
 ) -> None:
     bridge.answers[REGISTER] = (200, "not json")
@@ -314,14 +322,14 @@ async def test_a_registration_that_breaks_off_is_tried_again(
     await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_removing_the_entry_makes_the_bridge_forget_us(
+async def test_removing_the_entry_removes_its_registration(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     ours = "ws://127.0.0.1:8123/api/hoymiles_smiles/ws"
     bridge.targets = [
         {"name": "Other", "url": "ws://10.0.0.1/x", "source": "registered"},
         {"name": "Home Assistant 2", "url": f"{ours}?token=***", "source": "registered"},
-        "strange",
+        "invalid",
     ]
     await hass.config_entries.async_remove(loaded.entry_id)
     await hass.async_block_till_done()
@@ -337,7 +345,7 @@ def _listed(*addresses: str) -> list[dict[str, Any]]:
 async def _change_address(
     hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry, address: str
 ) -> list[str]:
-    """Set another address of this Home Assistant; what the bridge is asked to change then."""
+    """Set another callback URL, and return the requests that change something at the bridge."""
     tries, asked = bridge.asked(REGISTER), len(bridge.requests)
     options = {**entry.options, "callback_url": f"http://{address}"}
     hass.config_entries.async_update_entry(entry, options=options)
@@ -347,14 +355,14 @@ async def _change_address(
     return [one for one in bridge.requests[asked:] if not one.startswith("GET")]
 
 
-async def test_another_address_of_ours_takes_the_place_of_the_one_before(
+async def test_replaces_the_registration_when_the_url_changes(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     bridge.targets = _listed("127.0.0.1:8123", "10.0.0.1:8123")
     changes = await _change_address(hass, bridge, loaded, "wrong.test:8123")
-    # First, so that it does not hide that nobody is at the new one.
+    # In this order: otherwise a working old address would hide a wrong new one.
     assert changes == ["DELETE /api/targets/127.0.0.1%3A8123", f"POST {REGISTER}"]
-    # Loaded once: what we note by ourselves is no change of the owner's.
+    # Loaded once: what the integration stores by itself is not a change of settings.
     assert bridge.asked("/stats") == 2
     bridge.targets = _listed("10.0.0.1:8123", "wrong.test:8123")
     changes = await _change_address(hass, bridge, loaded, "127.0.0.1:8123")
@@ -371,7 +379,7 @@ async def test_another_address_of_ours_takes_the_place_of_the_one_before(
         ("/api/targets/127.0.0.1:8123", (503, {"error": "the disk is full"})),
     ],
 )
-async def test_an_address_that_could_not_be_taken_back_is_so_later(
+async def test_removes_an_old_registration_later_if_it_failed_at_first(
     hass: HomeAssistant,
     bridge: FakeBridge,
     loaded: MockConfigEntry,
@@ -396,7 +404,7 @@ async def test_an_address_that_could_not_be_taken_back_is_so_later(
     ]
 
 
-async def test_an_entry_that_ends_while_it_changes_its_address_registers_nobody(
+async def test_does_not_register_a_new_url_after_the_entry_was_unloaded(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     registration = loaded.runtime_data.coordinator.registration
@@ -404,18 +412,18 @@ async def test_an_entry_that_ends_while_it_changes_its_address_registers_nobody(
     hass.config_entries.async_update_entry(loaded, data=data)
     bridge.data["health"]["start_time"] = "2026-06-01T12:30:00+02:00"
 
-    def ends_meanwhile(path: str) -> None:
+    def close_meanwhile(path: str) -> None:
         if path == "/api/targets":
             registration.close()
 
-    bridge.before_answer = ends_meanwhile
+    bridge.before_answer = close_meanwhile
     await pass_time(hass, 6)
     assert bridge.asked("/api/targets") == 1
     assert loaded.data["addresses"] == ["ws://before.test/api/hoymiles_smiles/ws"]
     assert len(bridge.registered) == 1
 
 
-async def test_a_bridge_that_hangs_does_not_hold_up_the_removal(
+async def test_removes_the_entry_although_the_bridge_hangs(
     hass: HomeAssistant,
     bridge: FakeBridge,
     loaded: MockConfigEntry,
@@ -433,11 +441,11 @@ async def test_a_bridge_that_hangs_does_not_hold_up_the_removal(
 @pytest.mark.parametrize(
     ("path", "answer", "reason"),
     [
-        ("/health", (200, []), "/health is no health object"),
+        ("/health", (200, []), "/health is not a health object"),
         ("/health", (200, "hello"), "not like a Hoymiles bridge"),
-        ("/api/inverters", (200, {}), "/api/inverters is no list"),
+        ("/api/inverters", (200, {}), "/api/inverters is not a list"),
         ("/stats", (500, {"error": "the disk is full"}), "the disk is full"),
-        ("/stats", (500, "oops"), "the answer was 500"),
+        ("/stats", (500, "oops"), "HTTP status 500"),
         ("/health", (200, {"dtus": {}, "healthy": 1}), None),
         ("/stats", (200, []), None),
         ("/api/plant", (404, {}), None),
@@ -446,7 +454,7 @@ async def test_a_bridge_that_hangs_does_not_hold_up_the_removal(
         ("/api/meters", (200, {}), None),
     ],
 )
-async def test_strange_answers_are_told_and_what_older_bridges_lack_is_not_missed(
+async def test_reports_unexpected_answers_and_tolerates_older_bridges(
     hass: HomeAssistant,
     bridge: FakeBridge,
     loaded: MockConfigEntry,
@@ -461,7 +469,7 @@ async def test_strange_answers_are_told_and_what_older_bridges_lack_is_not_misse
     assert reason is None or reason in str(coordinator.last_exception)
 
 
-async def test_malformed_answers_are_an_error(
+async def test_reports_malformed_answers(
     hass: HomeAssistant,
     bridge: FakeBridge,
     loaded: MockConfigEntry,
@@ -472,12 +480,12 @@ async def test_malformed_answers_are_an_error(
     async def nothing() -> dict[str, object]:
         return {}
 
-    monkeypatch.setattr(coordinator, "_ask", nothing)
+    monkeypatch.setattr(coordinator, "_poll", nothing)
     await coordinator.async_refresh()
-    assert "health is no object" in str(coordinator.last_exception)
+    assert "health is not an object" in str(coordinator.last_exception)
 
 
-async def test_a_bridge_that_does_not_answer_in_time_is_unreachable(
+async def test_reports_a_timeout(
     hass: HomeAssistant,
     bridge: FakeBridge,
     loaded: MockConfigEntry,
@@ -494,7 +502,7 @@ async def test_a_bridge_that_does_not_answer_in_time_is_unreachable(
     assert "did not answer in time" in str(coordinator.last_exception)
 
 
-async def test_an_unhealthy_bridge_still_has_values(
+async def test_shows_the_values_of_an_unhealthy_bridge(
     hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
 ) -> None:
     bridge.data["health"]["healthy"] = False
@@ -504,7 +512,7 @@ async def test_an_unhealthy_bridge_still_has_values(
     await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_setup_without_a_bridge_is_tried_again_and_says_why(
+async def test_retries_setup_and_reports_the_reason(
     hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
 ) -> None:
     await bridge.stop()
@@ -514,7 +522,7 @@ async def test_setup_without_a_bridge_is_tried_again_and_says_why(
     assert "cannot be reached" in entry.reason
 
 
-async def test_a_refused_access_token_asks_for_another(
+async def test_starts_reauth_when_the_access_token_is_refused(
     hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
 ) -> None:
     for path in ("/api/inverters", "/api/plant"):
@@ -526,7 +534,7 @@ async def test_a_refused_access_token_asks_for_another(
     assert [flow["context"]["source"] for flow in flows] == [SOURCE_REAUTH]
 
 
-async def test_options_are_taken_at_once(
+async def test_applies_options_at_once(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     options = {**loaded.options, "scan_interval": 15}

@@ -1,4 +1,4 @@
-"""What an owner may show around, and what the system's information page says."""
+"""Diagnostics without secrets, and the lines of the system information."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NEVER_READ = "114100000077"
 SECRETS = (TOKEN, "sesame", ONE, TWO, NEVER_READ, "10F8BC500000", "10.1.2.3", "127.0.0.1")
 
 
-async def test_diagnostics_tell_everything_but_who_and_where(
+async def test_diagnostics_contain_the_data_but_no_secrets(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, connect: Connect
 ) -> None:
     hass.config_entries.async_update_entry(loaded, data={**loaded.data, "access_token": "sesame"})
@@ -41,19 +41,26 @@ async def test_diagnostics_tell_everything_but_who_and_where(
     socket = await connect()
     await socket.receive_json()
     data = bridge.copy()
+    health = data["health"]["dtus"]["DTU"]
+    health["last_error_remedy"] = "Check that 10.1.2.3 is the address of the DTU"
+    health["last_error_cause"] = "timeout"
     missing = {"missing_inverters": [NEVER_READ], "warnings": [f"does not list {NEVER_READ}; look"]}
-    data["health"]["dtus"]["DTU"].update(missing)
+    health.update(missing)
     await push(hass, socket, data)
-    told = await async_get_config_entry_diagnostics(hass, loaded)
-    text = json.dumps(told, default=str)
+    info = await async_get_config_entry_diagnostics(hass, loaded)
+    text = json.dumps(info, default=str)
     assert not [secret for secret in SECRETS if secret in text]
-    assert told["push"]["is_connected"]
-    assert told["newest"]["received_by"] == "push"
-    one, two = told["data"]["inverters"]
+    assert info["push"]["is_connected"]
+    assert info["newest"]["received_by"] == "push"
+    one, two = info["data"]["inverters"]
     assert one["grid_voltage"] == 233.4
     assert one["serial_number"].startswith("1121-")
     assert one["ports"][0]["serial_number"] == one["serial_number"] != two["serial_number"]
-    assert told["data"]["health"]["dtus"]["DTU"]["last_error"].endswith("no answer within 3 s")
+    dtu = info["data"]["health"]["dtus"]["DTU"]
+    assert dtu["last_error"].endswith("no answer within 3 s")
+    assert dtu["last_error_cause"] == "timeout"
+    assert dtu["last_error_remedy"] == f"Check that {REDACTED} is the address of the DTU"
+    assert info["push"]["refused_update"] is None
     await socket.close()
 
 
@@ -84,9 +91,10 @@ async def test_diagnostics_tell_everything_but_who_and_where(
         ("2001:DB8:0:0:0:0:0:1, 010.1.2.3:502", "*, *:502"),
         ("10.1.2.3.nip.io, 3c:84:6a:00:00:01", "*, *"),
         ("the DTU 10F8BC500000 lists none", "the DTU 10F8-087b79f7 lists none"),
+        ("inverter 1141a0000001, 1141A0000001", "inverter 1141-fd2568ef, 1141-fd2568ef"),
     ],
 )
-def test_texts_lose_who_and_where(text: str, shown: str) -> None:
+def test_redacts_hosts_and_addresses_in_texts(text: str, shown: str) -> None:
     assert redact(text, ["bridge-box", "a"]) == shown.replace("*", REDACTED)
 
 
@@ -103,11 +111,11 @@ def test_texts_lose_who_and_where(text: str, shown: str) -> None:
         "the DTU sent half an answer within 3s (4 of 12 bytes); try a longer `timeout`",
     ],
 )
-def test_texts_that_tell_nobody_stay_as_they_are(text: str) -> None:
+def test_leaves_harmless_texts_unchanged(text: str) -> None:
     assert redact(text, ["online", "a", "bridge-box"]) == text
 
 
-def test_what_a_key_says_to_be_secret_goes_whole() -> None:
+def test_redacts_values_of_secret_keys() -> None:
     described = {
         "url": "x",
         "websocket_url": ["y"],
@@ -128,7 +136,7 @@ def test_what_a_key_says_to_be_secret_goes_whole() -> None:
     }
 
 
-async def test_a_host_with_a_short_name_does_not_spoil_the_file(
+async def test_redacts_short_host_names_only_where_they_are_hosts(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     hass.config.internal_url = "http://my-home:8123"
@@ -138,35 +146,35 @@ async def test_a_host_with_a_short_name_does_not_spoil_the_file(
         hass.config_entries.async_update_entry(loaded, data=data)
         await hass.async_block_till_done()
     registration.reason = "a gateway: my-home is not there"
-    told = await async_get_config_entry_diagnostics(hass, loaded)
-    assert told["entry"]["data"]["host"] == REDACTED
-    assert told["entry"]["options"]["callback_url"] == REDACTED
-    assert told["push"]["reason"] == f"a gateway: {REDACTED} is not there"
-    assert told["data"]["health"]["dtus"]["DTU"]["model"] == "DTU-Pro"
-    assert told["data"]["inverters"][0]["alarm_text"] == "none"
+    info = await async_get_config_entry_diagnostics(hass, loaded)
+    assert info["entry"]["data"]["host"] == REDACTED
+    assert info["entry"]["options"]["callback_url"] == REDACTED
+    assert info["push"]["reason"] == f"a gateway: {REDACTED} is not there"
+    assert info["data"]["health"]["dtus"]["DTU"]["model"] == "DTU-Pro"
+    assert info["data"]["inverters"][0]["alarm_text"] == "none"
 
 
-async def test_diagnostics_of_a_device_are_its_own(
+async def test_device_diagnostics_contain_only_that_device(
     hass: HomeAssistant, loaded: MockConfigEntry
 ) -> None:
     device = dr.async_get(hass).async_get_device({(DOMAIN, TWO)})
-    told = await async_get_device_diagnostics(hass, loaded, device)
-    inverter, first, second = told["objects"]
+    info = await async_get_device_diagnostics(hass, loaded, device)
+    inverter, first, second = info["objects"]
     assert (inverter["pv_power"], first["port_number"], second["port_number"]) == (412.6, 1, 2)
-    assert TWO not in json.dumps(told)
+    assert TWO not in json.dumps(info)
 
 
-async def test_system_health_tells_how_each_bridge_fares(
+async def test_system_health_describes_the_bridge(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     assert await async_setup_component(hass, "system_health", {})
     await hass.async_block_till_done()
     info = await system_health.get_integration_info(hass, hass.data["system_health"][DOMAIN])
-    told = info["info"]
-    assert await told.pop("can_reach_bridge") == "ok"
-    age = told.pop("newest_data")
+    lines = info["info"]
+    assert await lines.pop("can_reach_bridge") == "ok"
+    age = lines.pop("newest_data")
     assert age.endswith("s, by polling")
-    assert told == {"bridges": "1 of 1", "bridge_version": "0.1.0", "push": "not connected"}
+    assert lines == {"bridges": "1 of 1", "bridge_version": "0.1.0", "push": "not connected"}
 
 
 async def test_system_health_numbers_several_bridges(
@@ -188,21 +196,21 @@ async def test_system_health_numbers_several_bridges(
     assert await async_setup_component(hass, "system_health", {})
     await hass.async_block_till_done()
 
-    async def told() -> dict[str, Any]:
+    async def lines() -> dict[str, Any]:
         registered = hass.data["system_health"][DOMAIN]
         info = (await system_health.get_integration_info(hass, registered))["info"]
         reached = {key: await info[key] for key in info if key.startswith("can_reach")}
         return info | reached
 
-    both = await told()
+    both = await lines()
     # In the order of their titles.
     assert (both["bridge_version_1"], both["bridge_version_2"]) == ("?", "0.1.0")
     assert both["can_reach_bridge_1"] == both["can_reach_bridge_2"] == "ok"
-    # What has no label is shown by its key.
+    # Lines without a label would be shown by their key.
     assert set(both) <= set(LABELS)
-    # A number stays the same bridge's when another one is not loaded.
+    # The numbers stay when one bridge is not loaded.
     await hass.config_entries.async_unload(second.entry_id)
-    rest = await told()
+    rest = await lines()
     assert (rest["bridges"], rest["bridge_version_2"]) == ("1 of 2", "0.1.0")
     assert "bridge_version_1" not in rest
     await other.stop()

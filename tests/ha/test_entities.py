@@ -1,4 +1,4 @@
-"""What the entities show, when they appear, and what they show when something is missing."""
+"""What the entities show, when they are added, and what they show if a value is missing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from pytest_homeassistant_custom_component.common import (
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.hoymiles_smiles.const import DOMAIN, PUSH_PATH
-from custom_components.hoymiles_smiles.table import TABLE
 
 from .conftest import TOKEN, pass_time, push, set_up
 from .fake import MIDNIGHT, NOW, ONE, TWO, FakeBridge, inverter, meter, port
@@ -33,13 +32,13 @@ def state(hass: HomeAssistant, entity_id: str) -> str:
 
 
 @pytest.mark.usefixtures("loaded")
-def test_values_have_their_units_and_classes(hass: HomeAssistant) -> None:
+def test_shows_values_with_units_and_classes(hass: HomeAssistant) -> None:
     for entity_id, value, attributes in [
         (
             f"sensor.inverter_{TWO}_energy_today",
-            "1872",
+            "1.872",
             {
-                "unit_of_measurement": "Wh",
+                "unit_of_measurement": "kWh",
                 "device_class": "energy",
                 "state_class": "total",
                 "last_reset": MIDNIGHT,
@@ -60,7 +59,7 @@ def test_values_have_their_units_and_classes(hass: HomeAssistant) -> None:
         ("sensor.dtu_last_successful_query", "2026-06-01T10:00:00+00:00", {}),
         ("binary_sensor.dtu_problem", STATE_OFF, {}),
         ("binary_sensor.hoymiles_bridge_healthy", STATE_ON, {}),
-        ("sensor.hoymiles_bridge_plant_energy_today", "2808", {"last_reset": MIDNIGHT}),
+        ("sensor.hoymiles_bridge_plant_energy_today", "2.808", {"last_reset": MIDNIGHT}),
     ]:
         found = hass.states.get(entity_id)
         assert found is not None, entity_id
@@ -68,7 +67,7 @@ def test_values_have_their_units_and_classes(hass: HomeAssistant) -> None:
         assert attributes.items() <= found.attributes.items(), (entity_id, found.attributes)
 
 
-async def test_what_serves_to_find_faults_is_there_for_those_who_want_it(
+async def test_diagnostic_entities_can_be_enabled(
     hass: HomeAssistant, loaded: MockConfigEntry
 ) -> None:
     registry = er.async_get(hass)
@@ -80,15 +79,13 @@ async def test_what_serves_to_find_faults_is_there_for_those_who_want_it(
     assert state(hass, disabled) == "2026-06-01T10:00:00+00:00"
 
 
-def test_every_row_of_a_port_is_an_entity_of_its_inverter(
-    hass: HomeAssistant, loaded: MockConfigEntry
-) -> None:
+def test_ports_are_entities_of_their_inverter(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
     devices, entities = dr.async_get(hass), er.async_get(hass)
     device = devices.async_get_device({(DOMAIN, TWO)})
     assert (device.name, device.model, device.serial_number) == (
-        f"Inverter {TWO}",
+        f"Inverter {TWO.upper()}",
         "HM-600/700/800",
-        TWO,
+        TWO.upper(),
     )
     there = er.async_entries_for_device(entities, device.id, include_disabled_entities=True)
     unique_ids = {entity.unique_id for entity in there}
@@ -96,13 +93,13 @@ def test_every_row_of_a_port_is_an_entity_of_its_inverter(
     assert not any(loaded.entry_id in unique_id for unique_id in unique_ids)
     dtu = devices.async_get(device.via_device_id)
     assert dtu.identifiers == {(DOMAIN, f"{loaded.entry_id}_dtu_DTU")}
-    told = (dtu.name, dtu.model, dtu.serial_number, dtu.sw_version)
-    assert told == ("DTU", "DTU-Pro", "10F8BC500000", "V00.01.00")
+    shown = (dtu.name, dtu.model, dtu.serial_number, dtu.sw_version)
+    assert shown == ("DTU", "DTU-Pro", "10F8BC500000", "V00.01.00")
     bridge = devices.async_get(dtu.via_device_id)
     assert (bridge.identifiers, bridge.sw_version) == ({(DOMAIN, loaded.entry_id)}, "0.1.0")
 
 
-async def test_missing_is_unknown_and_never_zero(
+async def test_missing_values_are_unknown(
     hass: HomeAssistant, bridge: FakeBridge, connect: Connect
 ) -> None:
     socket = await connect()
@@ -121,7 +118,7 @@ async def test_missing_is_unknown_and_never_zero(
         (f"sensor.inverter_{ONE}_pv_power", "0.0"),
         (f"sensor.inverter_{ONE}_port_1_voltage", STATE_UNKNOWN),
         (f"sensor.inverter_{ONE}_energy_total", "456.172"),
-        (f"sensor.inverter_{ONE}_energy_today", "936"),
+        (f"sensor.inverter_{ONE}_energy_today", "0.936"),
         (f"sensor.inverter_{ONE}_operating_status", STATE_UNKNOWN),
         (f"binary_sensor.inverter_{ONE}_problem", STATE_UNKNOWN),
         ("binary_sensor.dtu_problem", STATE_OFF),
@@ -131,24 +128,25 @@ async def test_missing_is_unknown_and_never_zero(
     await socket.close()
 
 
-async def test_an_alarm_is_a_word_with_the_bridges_text_behind_it(
+async def test_alarms_are_translated_and_unknown_ones_show_their_number(
     hass: HomeAssistant, bridge: FakeBridge, connect: Connect
 ) -> None:
     socket = await connect()
     await socket.receive_json()
     for code, text, word in [
         (121, "over-temperature protection", "alarm_121"),
-        (4711, "?", "other"),
+        (4711, "?", "Alarm 4711"),
     ]:
         bridge.data["inverters"][0].update(alarm_code=code, alarm_text=text)
         await push(hass, socket, bridge.copy())
         found = hass.states.get(f"sensor.inverter_{ONE}_alarm")
         assert (found.state, found.attributes["raw"]) == (word, text)
+        assert word in found.attributes["options"]
         assert state(hass, f"binary_sensor.inverter_{ONE}_problem") == STATE_ON
     await socket.close()
 
 
-async def test_inverters_and_ports_appear_when_they_come_and_go_stale_when_they_do_not(
+async def test_adds_inverters_that_appear_and_marks_missing_ones_unavailable(
     hass: HomeAssistant, bridge: FakeBridge, connect: Connect
 ) -> None:
     socket = await connect()
@@ -163,7 +161,7 @@ async def test_inverters_and_ports_appear_when_they_come_and_go_stale_when_they_
     assert state(hass, f"sensor.inverter_{new}_pv_power") == "206.3"
     assert state(hass, f"sensor.inverter_{ONE}_port_2_power") == "1.5"
     assert state(hass, "sensor.meter_504a00000001_energy_imported") == "7654.321"
-    # What the bridge does not know of any more is not available, and not 0.
+    # What the bridge no longer lists is unavailable, not 0.
     await push(hass, socket, before)
     assert state(hass, f"sensor.inverter_{new}_energy_total") == STATE_UNAVAILABLE
     assert state(hass, f"sensor.inverter_{ONE}_port_2_power") == STATE_UNAVAILABLE
@@ -173,7 +171,7 @@ async def test_inverters_and_ports_appear_when_they_come_and_go_stale_when_they_
     await socket.close()
 
 
-async def test_what_may_never_come_waits_for_its_first_value_and_stays_then(
+async def test_adds_optional_entities_with_their_first_value(
     hass: HomeAssistant, bridge: FakeBridge, connect: Connect, loaded: MockConfigEntry
 ) -> None:
     socket = await connect()
@@ -193,7 +191,7 @@ async def test_what_may_never_come_waits_for_its_first_value_and_stays_then(
     assert state(hass, ac_power) == STATE_UNKNOWN
 
 
-async def test_the_day_turns_when_the_bridge_says_so(
+async def test_last_reset_follows_the_bridge(
     hass: HomeAssistant, bridge: FakeBridge, connect: Connect
 ) -> None:
     socket = await connect()
@@ -203,11 +201,11 @@ async def test_the_day_turns_when_the_bridge_says_so(
     )
     await push(hass, socket, bridge.copy())
     found = hass.states.get(f"sensor.inverter_{ONE}_energy_today")
-    assert (found.state, found.attributes["last_reset"]) == ("0", "2026-06-02T00:00:00+02:00")
+    assert (found.state, found.attributes["last_reset"]) == ("0.0", "2026-06-02T00:00:00+02:00")
     await socket.close()
 
 
-async def test_a_bridge_that_does_not_say_since_when_is_taken_to_mean_our_midnight(
+async def test_last_reset_is_local_midnight_without_the_bridges(
     hass: HomeAssistant, bridge: FakeBridge, entry: MockConfigEntry
 ) -> None:
     del bridge.data["inverters"][0]["today_since"]
@@ -218,7 +216,7 @@ async def test_a_bridge_that_does_not_say_since_when_is_taken_to_mean_our_midnig
     await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_a_bridge_that_is_gone_makes_everything_unavailable_but_says_so(
+async def test_an_unreachable_bridge_is_not_healthy_and_its_entities_are_unavailable(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     await bridge.stop()
@@ -232,7 +230,7 @@ async def test_a_bridge_that_is_gone_makes_everything_unavailable_but_says_so(
     assert state(hass, "binary_sensor.hoymiles_bridge_healthy") == STATE_ON
 
 
-async def test_whether_push_works_can_be_seen(
+async def test_shows_whether_the_bridge_is_connected(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     bridge: FakeBridge,
@@ -252,7 +250,7 @@ async def test_whether_push_works_can_be_seen(
     await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_only_devices_that_are_gone_can_be_removed(
+async def test_only_missing_devices_can_be_deleted(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     from custom_components.hoymiles_smiles import async_remove_config_entry_device
@@ -265,7 +263,7 @@ async def test_only_devices_that_are_gone_can_be_removed(
     assert await async_remove_config_entry_device(hass, loaded, device)
 
 
-async def test_an_inverter_whose_device_was_deleted_comes_back_with_all_it_has(
+async def test_a_deleted_inverter_returns_with_all_its_entities(
     hass: HomeAssistant, bridge: FakeBridge, connect: Connect, loaded: MockConfigEntry
 ) -> None:
     socket = await connect()
@@ -288,7 +286,7 @@ async def test_an_inverter_whose_device_was_deleted_comes_back_with_all_it_has(
     await socket.close()
 
 
-async def test_devices_show_the_newest_versions_and_models(
+async def test_devices_show_the_newest_version_and_model(
     hass: HomeAssistant, bridge: FakeBridge, connect: Connect, loaded: MockConfigEntry
 ) -> None:
     socket = await connect()
@@ -299,7 +297,7 @@ async def test_devices_show_the_newest_versions_and_models(
     health["dtus"]["DTU"].update(model="DTU-Pro-S", firmware_version="V00.02.00")
     bridge.data["inverters"][0].update(inverter_type="HMS-800-2T", firmware_version="V01.00.16")
     await push(hass, socket, bridge.copy())
-    # What is not known for a while is what it was.
+    # While they are unknown, the last known ones stay.
     health["dtus"]["DTU"].update(model=None, firmware_version=None)
     await push(hass, socket, bridge.copy())
     devices = dr.async_get(hass)
@@ -313,7 +311,3 @@ async def test_devices_show_the_newest_versions_and_models(
         assert (device.model, device.sw_version) == expected, identifier
     assert len(changes) == 3
     await socket.close()
-
-
-def test_no_row_was_forgotten() -> None:
-    assert len(TABLE) > 60

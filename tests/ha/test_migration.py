@@ -1,4 +1,4 @@
-"""An owner of the old component changes folders: entities, names and history stay."""
+"""Migration from version 2 of the component: entities, names and history stay."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ E = "0123456789abcdef0123456789abcdef"
         (f"other_{ONE}_temperature", None),
     ],
 )
-def test_unique_ids(old: str, new: str | None) -> None:
+def test_migrates_unique_ids(old: str, new: str | None) -> None:
     assert new_unique_id(E, old) == new
 
 
 @pytest.fixture
 def old(hass: HomeAssistant, bridge: FakeBridge) -> MockConfigEntry:
-    """An entry as the old component left it."""
+    """An entry of version 2 of the component."""
     entry = MockConfigEntry(
         domain=DOMAIN,
         title="Hoymiles MQTT Bridge (127.0.0.1)",
@@ -71,7 +71,7 @@ def old(hass: HomeAssistant, bridge: FakeBridge) -> MockConfigEntry:
 
 
 class Past:
-    """The registries as the old component filled them."""
+    """The registries as version 2 of the component filled them."""
 
     def __init__(self, hass: HomeAssistant, entry: MockConfigEntry) -> None:
         self.entry = entry
@@ -95,7 +95,7 @@ class Past:
         return entity.entity_id
 
 
-async def test_everything_the_old_component_showed_goes_on_under_its_name(
+async def test_migrated_entities_keep_their_ids_and_show_values(
     hass: HomeAssistant, old: MockConfigEntry, bridge: FakeBridge
 ) -> None:
     past = Past(hass, old)
@@ -128,12 +128,14 @@ async def test_everything_the_old_component_showed_goes_on_under_its_name(
         expected[past.entity(key, object_id, device)] = state
     await set_up(hass, old, bridge)
     assert old.version == 2
+    assert old.title == f"Hoymiles bridge (127.0.0.1:{bridge.port})"
+    assert old.unique_id == bridge.instance
     assert len(old.data["push_token"]) >= 40
     for entity_id, state in expected.items():
         found = hass.states.get(entity_id)
         assert found is not None, entity_id
         assert found.state == state, entity_id
-    # Nothing is there twice, and nothing is left behind.
+    # Nothing exists twice, and nothing is left over.
     there = er.async_entries_for_config_entry(past.entities, old.entry_id)
     assert len({entity.unique_id for entity in there}) == len(there)
     assert not [entity for entity in there if entity.unique_id.startswith(f"{old.entry_id}_1")]
@@ -150,10 +152,10 @@ async def test_everything_the_old_component_showed_goes_on_under_its_name(
     await hass.config_entries.async_unload(old.entry_id)
 
 
-async def test_two_bridges_that_shared_a_dtu_device_each_get_their_own(
+async def test_separates_the_dtu_device_that_two_bridges_shared(
     hass: HomeAssistant, old: MockConfigEntry, bridge: FakeBridge
 ) -> None:
-    # The old component named the device after the DTU alone, and most are called DTU.
+    # Version 2 named the device after the DTU alone, and most are called DTU.
     other = FakeBridge()
     await other.start()
     other.data["inverters"] = []
@@ -180,12 +182,15 @@ async def test_two_bridges_that_shared_a_dtu_device_each_get_their_own(
         assert device.config_entries == {entry_id}
         devices.append(device.id)
     assert len(set(devices)) == 2
+    # Their names differ.
+    names = {past.devices.async_get(one).name for past, one in zip(pasts, devices, strict=True)}
+    assert names == {f"DTU (127.0.0.1:{bridge.port})", "DTU (Second)"}
     for past in pasts:
         await hass.config_entries.async_unload(past.entry.entry_id)
     await other.stop()
 
 
-async def test_what_its_owner_made_of_an_entity_stays(
+async def test_migration_keeps_what_the_owner_changed(
     hass: HomeAssistant, old: MockConfigEntry, bridge: FakeBridge
 ) -> None:
     past = Past(hass, old)
@@ -195,7 +200,9 @@ async def test_what_its_owner_made_of_an_entity_stays(
     past.devices.async_update_device(inverter.id, area_id=attic.id, name_by_user="South")
     port = past.device(f"{TWO}_port1", "Port 1")
     past.devices.async_update_device(port.id, area_id=attic.id)
+    past.devices.async_update_device(port.id, name_by_user="East roof")
     entity_id = past.entity(f"{TWO}_port1_pv_power", "panel", port)
+    unnamed = past.entity(f"{TWO}_port1_today_production", "unnamed", port)
     off = past.entity(f"{TWO}_total_power", "off", inverter)
     changes = {"name": "Panel", "icon": "mdi:sun", "area_id": roof.id}
     past.entities.async_update_entity(entity_id, **changes)
@@ -204,6 +211,8 @@ async def test_what_its_owner_made_of_an_entity_stays(
     entity = past.entities.async_get(entity_id)
     assert {key: getattr(entity, key) for key in changes} == changes
     assert hass.states.get(entity_id).attributes["friendly_name"] == "Panel"
+    # The name of the port's device becomes part of its entities' names.
+    assert hass.states.get(unnamed).attributes["friendly_name"] == "East roof energy today"
     assert past.entities.async_get(off).disabled_by is er.RegistryEntryDisabler.USER
     assert hass.states.get(off) is None
     device = past.devices.async_get(inverter.id)
@@ -211,7 +220,22 @@ async def test_what_its_owner_made_of_an_entity_stays(
     await hass.config_entries.async_unload(old.entry_id)
 
 
-async def test_a_place_that_is_taken_is_not_taken_twice(
+async def test_migration_names_entities_of_a_port_in_the_users_language(
+    hass: HomeAssistant, old: MockConfigEntry, bridge: FakeBridge
+) -> None:
+    hass.config.language = "de"
+    past = Past(hass, old)
+    port = past.device(f"{TWO}_port1", "Port 1")
+    past.devices.async_update_device(port.id, name_by_user="Ostdach")
+    entity_id = past.entity(f"{TWO}_port1_pv_power", "panel", port)
+    await set_up(hass, old, bridge)
+    assert past.entities.async_get(entity_id).name == "Ostdach Leistung"
+    device = past.devices.async_get_device({(DOMAIN, TWO)})
+    assert device.name == f"Wechselrichter {TWO.upper()}"
+    await hass.config_entries.async_unload(old.entry_id)
+
+
+async def test_migration_skips_a_unique_id_that_is_taken(
     hass: HomeAssistant, old: MockConfigEntry, bridge: FakeBridge
 ) -> None:
     past = Past(hass, old)
@@ -223,7 +247,7 @@ async def test_a_place_that_is_taken_is_not_taken_twice(
     await hass.config_entries.async_unload(old.entry_id)
 
 
-async def test_nobody_gets_what_only_the_old_component_had(
+async def test_new_entries_get_no_legacy_entities(
     hass: HomeAssistant, loaded: MockConfigEntry
 ) -> None:
     assert hass.states.get("sensor.hoymiles_bridge_uptime") is None
@@ -232,7 +256,7 @@ async def test_nobody_gets_what_only_the_old_component_had(
     assert registry.async_get_entity_id("sensor", DOMAIN, identity) is None
 
 
-async def test_when_the_old_component_went_is_known_also_when_the_bridge_has_moved(
+async def test_reconfigure_keeps_the_time_of_the_migration(
     hass: HomeAssistant, old: MockConfigEntry, bridge: FakeBridge
 ) -> None:
     before = dt_util.utcnow()
@@ -252,7 +276,7 @@ async def test_when_the_old_component_went_is_known_also_when_the_bridge_has_mov
     await moved.stop()
 
 
-async def test_an_entry_of_a_later_version_is_left_alone(
+async def test_refuses_an_entry_of_a_later_version(
     hass: HomeAssistant, old: MockConfigEntry
 ) -> None:
     hass.config_entries.async_update_entry(old, version=3)

@@ -1,4 +1,4 @@
-"""The door for the bridge: who is let in, and what becomes of what it says."""
+"""The WebSocket endpoint: which connections it accepts, and how it answers messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Connect = Callable[..., Awaitable[ClientWebSocketResponse]]
 POWER = f"sensor.inverter_{ONE}_pv_power"
 
 
-async def test_the_right_token_is_welcome_and_updates_reach_the_entities(
+async def test_accepts_the_token_and_applies_updates(
     hass: HomeAssistant, bridge: FakeBridge, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -51,7 +51,7 @@ async def test_the_right_token_is_welcome_and_updates_reach_the_entities(
 
 
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN + "x", "ü"])
-async def test_a_wrong_token_is_refused_in_words_and_bans_nobody(
+async def test_refuses_a_wrong_token_without_a_ban(
     hass: HomeAssistant, connect: Connect, token: str
 ) -> None:
     socket = await connect(token)
@@ -68,15 +68,15 @@ async def test_a_wrong_token_is_refused_in_words_and_bans_nobody(
         ("{}", {"type": "ignored"}),
         ("[]", {"type": "ignored"}),
         ("no json", {"type": "nack", "reason": "not JSON"}),
-        ('{"type": "update"}', {"type": "nack", "reason": "data is no object"}),
-        ('{"type": "update", "data": {}}', {"type": "nack", "reason": "health is no object"}),
+        ('{"type": "update"}', {"type": "nack", "reason": "data is not an object"}),
+        ('{"type": "update", "data": {}}', {"type": "nack", "reason": "health is not an object"}),
         (
             '{"type": "update", "data": {"health": {}, "inverters": null}}',
-            {"type": "nack", "reason": "inverters is no list"},
+            {"type": "nack", "reason": "inverters is not a list"},
         ),
     ],
 )
-async def test_every_message_is_answered_and_a_malformed_one_changes_nothing(
+async def test_answers_every_message_and_ignores_malformed_data(
     hass: HomeAssistant, connect: Connect, message: str, answer: dict[str, Any]
 ) -> None:
     socket = await connect()
@@ -89,7 +89,7 @@ async def test_every_message_is_answered_and_a_malformed_one_changes_nothing(
     await socket.close()
 
 
-async def test_binary_messages_are_passed_over(
+async def test_ignores_binary_messages(
     hass: HomeAssistant, bridge: FakeBridge, connect: Connect
 ) -> None:
     socket = await connect()
@@ -100,7 +100,7 @@ async def test_binary_messages_are_passed_over(
     await socket.close()
 
 
-async def test_a_second_connection_does_not_end_the_first(
+async def test_serves_two_connections_at_once(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, connect: Connect
 ) -> None:
     sockets = loaded.runtime_data.coordinator.sockets
@@ -114,7 +114,7 @@ async def test_a_second_connection_does_not_end_the_first(
     await until(lambda: not sockets.is_connected)
 
 
-async def test_a_connection_that_breaks_off_is_over(
+async def test_closes_a_connection_that_was_reset(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served: list[web.WebSocketResponse] = []
@@ -132,7 +132,7 @@ async def test_a_connection_that_breaks_off_is_over(
     await until(lambda: served[0].closed)
 
 
-async def test_unloading_ends_the_connection_in_order(
+async def test_unloading_closes_the_connection(
     hass: HomeAssistant, loaded: MockConfigEntry, connect: Connect
 ) -> None:
     socket = await connect()
@@ -143,7 +143,7 @@ async def test_unloading_ends_the_connection_in_order(
     await hass.async_block_till_done()
 
 
-async def test_stopping_home_assistant_ends_the_connection(
+async def test_stopping_home_assistant_closes_the_connection(
     hass: HomeAssistant, connect: Connect
 ) -> None:
     socket = await connect()
@@ -153,7 +153,7 @@ async def test_stopping_home_assistant_ends_the_connection(
     await hass.async_block_till_done()
 
 
-async def test_a_bridge_that_takes_nothing_does_not_hold_up_the_unloading(
+async def test_unloads_although_the_bridge_does_not_read(
     hass: HomeAssistant,
     loaded: MockConfigEntry,
     connect: Connect,
@@ -177,7 +177,7 @@ async def test_a_bridge_that_takes_nothing_does_not_hold_up_the_unloading(
     await hass.async_block_till_done()
 
 
-async def test_nobody_is_let_in_any_more_while_the_entry_unloads(
+async def test_refuses_connections_while_the_entry_unloads(
     hass: HomeAssistant, loaded: MockConfigEntry, connect: Connect
 ) -> None:
     sockets = loaded.runtime_data.coordinator.sockets
@@ -190,13 +190,13 @@ async def test_nobody_is_let_in_any_more_while_the_entry_unloads(
 
 
 def _timers(hass: HomeAssistant) -> list[str]:
-    """Find timers of ours; the loop has no other list of them."""
+    """Return the integration's timers; the event loop has no public list of them."""
     timers = [timer for timer in hass.loop._scheduled if not timer.cancelled()]
-    told = [f"{timer._callback!r} {timer._args!r}" for timer in timers]
-    return [one for one in told if "hoymiles_smiles" in one]
+    lines = [f"{timer._callback!r} {timer._args!r}" for timer in timers]
+    return [one for one in lines if "hoymiles_smiles" in one]
 
 
-async def test_unloading_leaves_no_task_no_timer_and_no_listener(
+async def test_unloading_leaves_no_task_timer_or_listener(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, connect: Connect
 ) -> None:
     await hass.config_entries.async_unload(loaded.entry_id)
@@ -208,7 +208,7 @@ async def test_unloading_leaves_no_task_no_timer_and_no_listener(
         await socket.receive_json()
         await push(hass, socket, bridge.copy())
         if number == 1:
-            # It goes, and is looked for.
+            # Checking for the lost connection has a timer of its own.
             await socket.close()
             await until(lambda: loaded.runtime_data.coordinator.registration.down_since)
         assert _timers(hass)
@@ -223,7 +223,7 @@ async def test_unloading_leaves_no_task_no_timer_and_no_listener(
         assert hass.bus.async_listeners()[EVENT_HOMEASSISTANT_STOP] == listeners
 
 
-async def test_a_bridge_that_knocks_while_its_entry_waits_wakes_it(
+async def test_a_connection_attempt_ends_the_wait_for_setup(
     hass: HomeAssistant,
     bridge: FakeBridge,
     entry: MockConfigEntry,
@@ -244,7 +244,7 @@ async def test_a_bridge_that_knocks_while_its_entry_waits_wakes_it(
     await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_the_door_of_an_entry_that_is_not_loaded_stays_shut(
+async def test_refuses_connections_for_an_entry_that_is_not_loaded(
     hass: HomeAssistant, loaded: MockConfigEntry, connect: Connect
 ) -> None:
     await hass.config_entries.async_unload(loaded.entry_id)

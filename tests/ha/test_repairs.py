@@ -1,4 +1,4 @@
-"""What the owner is told of, and when it is taken back."""
+"""Repair issues: when they are created, and when they are deleted."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from .fake import TWO, FakeBridge
 Connect = Callable[..., Awaitable[ClientWebSocketResponse]]
 
 
-def told(hass: HomeAssistant) -> dict[str, dict[str, str]]:
-    issues = ir.async_get(hass).issues.values()
+def issues(hass: HomeAssistant) -> dict[str, dict[str, str]]:
+    found = ir.async_get(hass).issues.values()
     return {
         str(issue.translation_key): dict(issue.translation_placeholders or {})
-        for issue in issues
+        for issue in found
         if issue.domain == DOMAIN
     }
 
@@ -37,19 +37,19 @@ def later(**by: float) -> datetime:
     return dt_util.utcnow() + timedelta(**by)
 
 
-async def test_a_bridge_that_stays_away(
+async def test_reports_a_bridge_that_stays_unreachable(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     await bridge.stop()
     await loaded.runtime_data.coordinator.async_refresh()
     await pass_time(hass, 61)
     await pass_time(hass, 540)
-    assert told(hass) == {}
+    assert issues(hass) == {}
     await pass_time(hass, 601)
-    assert "cannot be reached" in told(hass)["bridge_unreachable"]["reason"]
+    assert "cannot be reached" in issues(hass)["bridge_unreachable"]["reason"]
     await bridge.start()
     await loaded.runtime_data.coordinator.async_refresh()
-    assert told(hass) == {}
+    assert issues(hass) == {}
 
 
 async def away_at_setup(hass: HomeAssistant, entry: MockConfigEntry, bridge: FakeBridge) -> None:
@@ -57,48 +57,48 @@ async def away_at_setup(hass: HomeAssistant, entry: MockConfigEntry, bridge: Fak
     assert await async_setup_component(hass, DOMAIN, {})
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.SETUP_RETRY
-    assert told(hass) == {}
+    assert issues(hass) == {}
     await pass_time(hass, 601)
-    assert "cannot be reached" in told(hass)["bridge_unreachable"]["reason"]
+    assert "cannot be reached" in issues(hass)["bridge_unreachable"]["reason"]
 
 
-async def test_a_bridge_that_is_away_at_the_start_until_it_comes(
+async def test_reports_a_bridge_that_is_unreachable_at_setup(
     hass: HomeAssistant, entry: MockConfigEntry, bridge: FakeBridge
 ) -> None:
     await away_at_setup(hass, entry, bridge)
-    assert told(hass)["bridge_unreachable"]["title"] == entry.title
-    # A try in between, of a bridge that knocks and cannot be asked, say, begins nothing anew.
+    assert issues(hass)["bridge_unreachable"]["title"] == entry.title
+    # Another failed attempt does not restart the time.
     await hass.config_entries.async_reload(entry.entry_id)
-    assert "bridge_unreachable" in told(hass)
+    assert "bridge_unreachable" in issues(hass)
     await bridge.start()
     await hass.config_entries.async_reload(entry.entry_id)
     assert entry.state is ConfigEntryState.LOADED
-    assert told(hass) == {}
+    assert issues(hass) == {}
     await pass_time(hass, 1300)
-    assert told(hass).keys() <= {"push_down"}
+    assert issues(hass).keys() <= {"push_down"}
     await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_a_bridge_that_is_away_at_a_reload(
+async def test_reports_a_bridge_that_is_unreachable_at_a_reload(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     await bridge.stop()
     await hass.config_entries.async_reload(loaded.entry_id)
     assert loaded.state is ConfigEntryState.SETUP_RETRY
     await pass_time(hass, 601)
-    assert told(hass).keys() == {"bridge_unreachable"}
+    assert issues(hass).keys() == {"bridge_unreachable"}
 
 
-@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.parametrize("is_reported", [True, False])
 @pytest.mark.parametrize("is_removed", [True, False])
-async def test_nobody_misses_the_bridge_of_an_entry_that_is_removed_or_disabled(
+async def test_does_not_report_bridges_of_removed_or_disabled_entries(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     bridge: FakeBridge,
-    is_told: bool,  # noqa: FBT001
+    is_reported: bool,  # noqa: FBT001
     is_removed: bool,  # noqa: FBT001
 ) -> None:
-    if is_told:
+    if is_reported:
         await away_at_setup(hass, entry, bridge)
     else:
         await bridge.stop()
@@ -109,13 +109,13 @@ async def test_nobody_misses_the_bridge_of_an_entry_that_is_removed_or_disabled(
     else:
         disabled_by = ConfigEntryDisabler.USER
         await hass.config_entries.async_set_disabled_by(entry.entry_id, disabled_by)
-    assert told(hass) == {}
+    assert issues(hass) == {}
     await pass_time(hass, 601)
-    assert told(hass) == {}
+    assert issues(hass) == {}
 
 
 @pytest.mark.parametrize("is_loaded", [True, False])
-async def test_a_bridge_that_wants_another_token_is_not_away(
+async def test_does_not_report_a_refused_access_token_as_unreachable(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     bridge: FakeBridge,
@@ -133,102 +133,102 @@ async def test_a_bridge_that_wants_another_token_is_not_away(
         await pass_time(hass, 601)
     else:
         await hass.config_entries.async_reload(entry.entry_id)
-    assert told(hass) == {}
+    assert issues(hass) == {}
     await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_push_that_stays_away_while_polling_works(
+async def test_reports_push_that_stays_down(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, connect: Connect
 ) -> None:
     url = "ws://127.0.0.1:8123/api/hoymiles_smiles/ws"
     bridge.targets = [{"name": "Home Assistant", "url": url, "last_error": "no route to host"}]
     await pass_time(hass, 6)
-    issues = loaded.runtime_data.issues
-    issues.check(later(minutes=9))
-    assert told(hass) == {}
-    issues.check(later(minutes=11))
-    placeholders = told(hass)["push_down"]
+    check = loaded.runtime_data.issues.check
+    check(later(minutes=9))
+    assert issues(hass) == {}
+    check(later(minutes=11))
+    placeholders = issues(hass)["push_down"]
     assert placeholders["reason"] == "no route to host"
     assert placeholders["address"] == "http://127.0.0.1:8123"
     socket = await connect()
     await socket.receive_json()
-    issues.check(later(minutes=11))
-    assert told(hass) == {}
+    check(later(minutes=11))
+    assert issues(hass) == {}
     await socket.close()
 
 
-async def test_push_that_is_connected_and_silent(
+async def test_reports_a_connected_bridge_that_does_not_push(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, connect: Connect
 ) -> None:
     coordinator = loaded.runtime_data.coordinator
-    issues = coordinator.issues
+    check = loaded.runtime_data.issues.check
     dtu = bridge.data["health"]["dtus"]["DTU"]
     socket = await connect()
     await socket.receive_json()
     await push(hass, socket, bridge.copy())
-    # It has nothing new to say: it asks its DTUs once an hour.
+    # A bridge that polls its DTUs once an hour has nothing to push.
     await coordinator.async_refresh()
-    issues.check(later(minutes=59))
-    assert told(hass) == {}
-    # It asks them, and we see only by asking it.
+    check(later(minutes=59))
+    assert issues(hass) == {}
+    # It polled them, but did not push the result.
     dtu["query_count"] += 1
     await coordinator.async_refresh()
-    issues.check(later(minutes=9))
-    assert told(hass) == {}
-    issues.check(later(minutes=11))
-    assert told(hass)["push_silent"]["reason"] == "-"
-    # What it sends is refused.
-    strange = {**bridge.copy(), "inverters": None}
-    assert (await push(hass, socket, strange))["type"] == "nack"
-    issues.check(later(minutes=11))
-    assert told(hass)["push_silent"]["reason"] == "inverters is no list"
+    check(later(minutes=9))
+    assert issues(hass) == {}
+    check(later(minutes=11))
+    assert issues(hass)["push_silent"]["reason"] == "-"
+    # Its update is refused.
+    malformed = {**bridge.copy(), "inverters": None}
+    assert (await push(hass, socket, malformed))["type"] == "nack"
+    check(later(minutes=11))
+    assert issues(hass)["push_silent"]["reason"] == "inverters is not a list"
     await push(hass, socket, bridge.copy())
-    issues.check(later(minutes=11))
-    assert told(hass) == {}
-    # What was refused before is no reason for a silence after.
+    check(later(minutes=11))
+    assert issues(hass) == {}
+    # An earlier refusal is not the reason for a later silence.
     dtu["query_count"] += 1
     await coordinator.async_refresh()
-    issues.check(later(minutes=11))
-    assert told(hass)["push_silent"]["reason"] == "-"
-    # Not connected, it is another matter.
+    check(later(minutes=11))
+    assert issues(hass)["push_silent"]["reason"] == "-"
+    # A bridge that is not connected is another issue.
     await socket.close()
     await until(lambda: not coordinator.is_push_connected)
-    issues.check(later(minutes=11))
-    assert told(hass).keys() == {"push_down"}
+    check(later(minutes=11))
+    assert issues(hass).keys() == {"push_down"}
 
 
-@pytest.mark.parametrize("version", [None, "0.0.9", "strange"])
-async def test_a_bridge_that_is_too_old(
+@pytest.mark.parametrize("version", [None, "0.0.9", "invalid"])
+async def test_reports_a_bridge_that_is_too_old(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, version: str | None
 ) -> None:
-    issues = loaded.runtime_data.issues
+    check = loaded.runtime_data.issues.check
     bridge.data["health"]["version"] = version
     await loaded.runtime_data.coordinator.async_refresh()
-    issues.check(later())
-    assert told(hass)["bridge_too_old"]["version"] == (version or "?")
+    check(later())
+    assert issues(hass)["bridge_too_old"]["version"] == (version or "?")
     for new_enough in ("0.1.0", "0.1.17", "0.1.2-beta.1"):
         bridge.data["health"]["version"] = new_enough
         await loaded.runtime_data.coordinator.async_refresh()
-        issues.check(later())
-        assert told(hass) == {}
+        check(later())
+        assert issues(hass) == {}
 
 
 @pytest.mark.parametrize("version", ["0.2.0", "0.10.0-beta.1", "12.0.0"])
-async def test_a_bridge_that_is_newer_than_the_integration(
+async def test_reports_a_bridge_that_is_too_new(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry, version: str
 ) -> None:
-    issues = loaded.runtime_data.issues
+    check = loaded.runtime_data.issues.check
     bridge.data["health"]["version"] = version
     await loaded.runtime_data.coordinator.async_refresh()
-    issues.check(later())
+    check(later())
     expected = {"title": loaded.title, "version": version, "known": "0.1"}
-    assert told(hass) == {"bridge_too_new": expected}
+    assert issues(hass) == {"bridge_too_new": expected}
 
 
-async def test_a_dtu_that_is_silent_by_day(
+async def test_reports_a_dtu_that_is_silent_by_day(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
-    issues = loaded.runtime_data.issues
+    check = loaded.runtime_data.issues.check
     dtu = bridge.data["health"]["dtus"]["DTU"]
     for status, silence, sun, expected in [
         ("error", 4000, True, True),
@@ -241,11 +241,11 @@ async def test_a_dtu_that_is_silent_by_day(
         dtu.update(status=status, seconds_since_last_success=silence)
         await loaded.runtime_data.coordinator.async_refresh()
         with patch("custom_components.hoymiles_smiles.repairs.is_up", return_value=sun):
-            issues.check(later())
-        assert ("dtu_silent" in told(hass)) == expected, (status, silence, sun)
+            check(later())
+        assert ("dtu_silent" in issues(hass)) == expected, (status, silence, sun)
 
 
-async def test_an_issue_does_not_name_a_dtu_in_its_id_which_diagnostics_show(
+async def test_issue_ids_do_not_contain_names_of_dtus(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     dtus = bridge.data["health"]["dtus"]
@@ -255,17 +255,18 @@ async def test_an_issue_does_not_name_a_dtu_in_its_id_which_diagnostics_show(
     await loaded.runtime_data.coordinator.async_refresh()
     with patch("custom_components.hoymiles_smiles.repairs.is_up", return_value=True):
         loaded.runtime_data.issues.check(later())
-    issues = ir.async_get(hass).issues.values()
     found = {
         issue.issue_id: issue.translation_placeholders["dtu"]
-        for issue in issues
+        for issue in ir.async_get(hass).issues.values()
         if issue.translation_key == "dtu_silent"
     }
     assert sorted(found.values()) == names
     assert not [issue_id for issue_id in found for name in names if name in issue_id]
 
 
-async def test_inverters_that_mqtt_shows_too(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
+async def test_reports_inverters_that_mqtt_shows_too(
+    hass: HomeAssistant, loaded: MockConfigEntry
+) -> None:
     mqtt = MockConfigEntry(domain="mqtt")
     mqtt.add_to_hass(hass)
     devices = dr.async_get(hass)
@@ -275,20 +276,20 @@ async def test_inverters_that_mqtt_shows_too(hass: HomeAssistant, loaded: MockCo
     devices.async_get_or_create(
         config_entry_id=mqtt.entry_id, identifiers={("mqtt", "hoymiles_116100000000")}, name="y"
     )
-    issues = loaded.runtime_data.issues
-    issues.check(later())
-    assert told(hass)["mqtt_too"]["serials"] == TWO
+    check = loaded.runtime_data.issues.check
+    check(later())
+    assert issues(hass)["mqtt_too"]["serials"] == TWO.upper()
     devices.async_remove_device(twin.id)
-    issues.check(later())
-    assert told(hass) == {}
+    check(later())
+    assert issues(hass) == {}
 
 
-async def test_unloading_takes_everything_back(
+async def test_unloading_deletes_all_issues(
     hass: HomeAssistant, bridge: FakeBridge, loaded: MockConfigEntry
 ) -> None:
     del bridge.data["health"]["version"]
     await loaded.runtime_data.coordinator.async_refresh()
     await pass_time(hass, 61)
-    await until(lambda: "bridge_too_old" in told(hass))
+    await until(lambda: "bridge_too_old" in issues(hass))
     await hass.config_entries.async_unload(loaded.entry_id)
-    assert told(hass) == {}
+    assert issues(hass) == {}

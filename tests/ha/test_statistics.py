@@ -1,4 +1,4 @@
-"""Two days with dropouts and restarts through Home Assistant statistics: the sums are the truth."""
+"""Long-term statistics over two days with dropouts, restarts and a migration are exact."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def sum_of(hass: HomeAssistant, recorder: Recorder, entity_id: str, since:
     return float(found[entity_id][-1]["sum"])
 
 
-async def test_sums_of_two_days_are_the_truth_and_the_dashboard_is_content(
+async def test_statistics_of_two_days_are_exact(
     with_recorder: None,
     recorder_mock: Recorder,
     hass: HomeAssistant,
@@ -132,12 +132,12 @@ async def test_sums_of_two_days_are_the_truth_and_the_dashboard_is_content(
         total = f"sensor.inverter_{serial}_port_{port}_energy_total"
         today = f"sensor.inverter_{serial}_port_{port}_energy_today"
         assert await sum_of(hass, recorder_mock, total, since) * 1000 == pytest.approx(truth, abs=1)
-        assert await sum_of(hass, recorder_mock, today, since) == pytest.approx(truth, abs=1)
+        assert await sum_of(hass, recorder_mock, today, since) * 1000 == pytest.approx(truth, abs=1)
         sources += [total, today]
     plant = sum(produced(number, 47) for number in range(3))
-    for entity_id, unit in (("energy_total", 1000), ("energy_today", 1)):
+    for entity_id in ("energy_total", "energy_today"):
         source = f"sensor.hoymiles_bridge_plant_{entity_id}"
-        found = await sum_of(hass, recorder_mock, source, since) * unit
+        found = await sum_of(hass, recorder_mock, source, since) * 1000
         assert found == pytest.approx(plant, abs=1)
         sources.append(source)
     sources.append(f"sensor.inverter_{TWO}_energy_total")
@@ -176,16 +176,19 @@ OLD_SENSORS: dict[str, tuple[str | None, str | None, str | None]] = {
     f"{ONE}_port1_today_production": ("Wh", "energy", "total_increasing"),
     f"{ONE}_port1_total_production": ("kWh", "energy", "total_increasing"),
 }
-"""Of what the old component's entities left statistics: unit, device class, state class."""
+"""Sensors of version 2 with statistics: unit, device class, state class."""
 
 
-class OldComponent:
-    """An entry as the old component left it, and the states that it wrote."""
+class Version2:
+    """An entry of version 2 of the component, and the states that it wrote."""
 
     def __init__(self, hass: HomeAssistant, bridge: FakeBridge) -> None:
         self._hass = hass
         self.entry = MockConfigEntry(
-            domain=DOMAIN, data={"host": bridge.host, "port": bridge.port}, version=1
+            domain=DOMAIN,
+            title="Hoymiles bridge",
+            data={"host": bridge.host, "port": bridge.port},
+            version=1,
         )
         self.entry.add_to_hass(hass)
         self._ids = {
@@ -211,7 +214,7 @@ class OldComponent:
         self._hass.states.async_set(self.entity_id(key), str(value), given)
 
     async def replace(self, at: datetime) -> None:
-        """Change folders and restart."""
+        """Replace the component and restart."""
         for entity_id in self._ids.values():
             self._hass.states.async_remove(entity_id)
         with freeze_time(at):
@@ -235,7 +238,7 @@ async def compile_statistics(hass: HomeAssistant, at: datetime) -> None:
     ],
     ids=["at noon", "off over the next midnight", "off over the midnight before", "at midnight"],
 )
-async def test_a_day_that_the_old_component_began_is_not_counted_twice(
+async def test_counts_the_day_of_the_migration_once(
     with_recorder: None,
     recorder_mock: Recorder,
     hass: HomeAssistant,
@@ -243,7 +246,7 @@ async def test_a_day_that_the_old_component_began_is_not_counted_twice(
     migrated_at: int,
     off: tuple[int, ...],
 ) -> None:
-    old = OldComponent(hass, bridge)
+    old = Version2(hass, bridge)
     midnight = dt_util.start_of_local_day() + timedelta(days=1)
     today, total = f"{ONE}_port1_today_production", f"{ONE}_port1_total_production"
     for hours in range(60):
@@ -271,19 +274,21 @@ async def test_a_day_that_the_old_component_began_is_not_counted_twice(
     for key, unit in ((total, 1000), (today, 1)):
         found = await sum_of(hass, recorder_mock, old.entity_id(key), since) * unit
         assert found == pytest.approx(truth, abs=1), key
-    # What began with the new component counts from there.
+    # Entities that are new with this version count from there.
     new = "sensor.hoymiles_bridge_plant_energy_today"
     plant = sum(produced(port, 59) - produced(port, migrated_at) for port in range(3))
-    assert await sum_of(hass, recorder_mock, new, since) == pytest.approx(plant, abs=1)
+    assert await sum_of(hass, recorder_mock, new, since) * 1000 == pytest.approx(plant, abs=1)
     state = hass.states.get(old.entity_id(today))
     assert (state.attributes["state_class"], "last_reset" in state.attributes) == ("total", True)
+    # An entity that exists keeps its unit.
+    assert state.attributes["unit_of_measurement"] == "Wh"
     await hass.config_entries.async_unload(old.entry.entry_id)
 
 
-async def test_statistics_of_the_old_component_have_nothing_to_repair(
+async def test_migrated_statistics_need_no_repair(
     with_recorder: None, recorder_mock: Recorder, hass: HomeAssistant, bridge: FakeBridge
 ) -> None:
-    old = OldComponent(hass, bridge)
+    old = Version2(hass, bridge)
     at = dt_util.start_of_local_day() + timedelta(days=1, hours=12)
     for key in OLD_SENSORS:
         with freeze_time(at):
@@ -292,5 +297,8 @@ async def test_statistics_of_the_old_component_have_nothing_to_repair(
     await old.replace(at + timedelta(hours=1))
     assert await recorder_mock.async_add_executor_job(validate_statistics, hass) == {}
     for key in OLD_SENSORS:
-        assert hass.states.get(old.entity_id(key)).state not in ("unknown", "unavailable"), key
+        state = hass.states.get(old.entity_id(key))
+        assert state.state not in ("unknown", "unavailable"), key
+        unit = state.attributes.get("unit_of_measurement")
+        assert unit not in ("queries", "errors", "records", "inverters"), key
     await hass.config_entries.async_unload(old.entry.entry_id)

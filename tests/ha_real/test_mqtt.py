@@ -63,7 +63,7 @@ def all_right(house: House, since: datetime) -> bool:
     return True
 
 
-def test_every_device_appears_and_hangs_where_it_belongs(house: House) -> None:
+def test_adds_every_device_below_its_parent(house: House) -> None:
     plain = {"set_ca_cert": "off", "set_client_cert": False}
     place = {"broker": "127.0.0.1", "port": house.broker.port}
     added = house.home.add("mqtt", **place, other_settings=plain)
@@ -79,7 +79,7 @@ def test_every_device_appears_and_hangs_where_it_belongs(house: House) -> None:
     assert above == {("Hoymiles", None): 1, ("DTU", "Hoymiles"): 1, ("Inverter", "DTU"): 19}
 
 
-def test_every_entity_shows_the_truth(house: House) -> None:
+def test_every_entity_shows_the_bridges_value(house: House) -> None:
     # Each row of the table but those of three phases, of AC power and others that Modbus lacks.
     there = 7 + 8 + 19 * 15 + 37 * 6
     wait_for("the registry", lambda: len(house.home.registry("mqtt")) == there, RIGHT_WITHIN)
@@ -89,7 +89,7 @@ def test_every_entity_shows_the_truth(house: House) -> None:
     wait_for("all entities are right", lambda: all_right(house, now), RIGHT_WITHIN)
 
 
-def test_the_energy_dashboard_takes_every_energy(house: House) -> None:
+def test_energy_dashboard_accepts_every_energy(house: House) -> None:
     energies = [one for uid, one in house.home.registry("mqtt").items() if "production" in uid]
     assert len(energies) == 2 * (1 + 19 + 37)
     assert not house.home.energy_problems(energies)
@@ -166,7 +166,7 @@ def bridge_comes_last(house: House) -> None:
         bridge_comes_last,
     ],
 )
-def test_all_is_right_again_and_nothing_is_lost_or_doubled(
+def test_recovers_without_losing_or_doubling_entities(
     house: House, happens: Callable[[House], None]
 ) -> None:
     before = house.home.registry("mqtt")
@@ -201,7 +201,7 @@ def test_ports_become_devices_and_entities_again(house: House) -> None:
         assert house.home.registry("mqtt") == before
 
 
-def test_nothing_went_wrong_unseen(house: House) -> None:
+def test_logs_no_unexpected_errors(house: House) -> None:
     house.home.stop()
     of_us = re.compile(r"(ERROR|WARNING).*(components\.mqtt|components\.(binary_)?sensor|template)")
     wrong = [line for line in house.home.log.splitlines() if of_us.search(line)]

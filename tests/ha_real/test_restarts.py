@@ -81,7 +81,7 @@ def bridge_is_told_to_forget(_: Home, bridge: Bridge) -> None:
         bridge_is_told_to_forget,
     ],
 )
-def test_push_is_back_and_nothing_is_lost_or_doubled(
+def test_push_returns_without_losing_or_doubling_entities(
     home: Home, bridge: Bridge, happens: Callable[[Home, Bridge], None]
 ) -> None:
     wait_for("push", lambda: is_pushed_to(home), BACK_WITHIN)
@@ -94,7 +94,7 @@ def test_push_is_back_and_nothing_is_lost_or_doubled(
     wait_for("all entities are right", lambda: all_right(home, bridge), 20)
 
 
-def test_polling_takes_over_and_push_returns(home: Home, bridge: Bridge) -> None:
+def test_polls_until_push_returns(home: Home, bridge: Bridge) -> None:
     flow = "/api/config/config_entries/options/flow"
     form = home.post(flow, {"handler": entry_id(home)})
     interval = 10
@@ -128,7 +128,7 @@ def test_polling_takes_over_and_push_returns(home: Home, bridge: Bridge) -> None
     wait_for("push returns", lambda: pushes(home) > known and is_pushed_to(home), 90)
 
 
-def test_nothing_went_wrong_unseen(home: Home, bridge: Bridge) -> None:
+def test_logs_no_unexpected_errors(home: Home, bridge: Bridge) -> None:
     took = home.stop()
     assert took < 10, f"stopping took {took:.1f} s"
     errors = [line for line in home.log.splitlines() if "ERROR" in line or "Traceback" in line]

@@ -9,7 +9,7 @@ from plant import Bridge
 from pushed import BACK_WITHIN, OURS, all_right, entry_id, pushes, registry, shown
 
 
-def test_the_bridge_is_added_in_the_dialogue_and_pushes_at_once(home: Home, bridge: Bridge) -> None:
+def test_adds_the_bridge_and_receives_a_push_at_once(home: Home, bridge: Bridge) -> None:
     refused = home.add(OURS, host="127.0.0.1", port=9)
     assert refused["errors"] == {"base": "cannot_connect"}
     assert "cannot be reached" in refused["description_placeholders"]["reason"]
@@ -19,7 +19,7 @@ def test_the_bridge_is_added_in_the_dialogue_and_pushes_at_once(home: Home, brid
     assert home.entry(OURS)["state"] == "loaded"
 
 
-def test_every_entity_shows_the_truth(home: Home, bridge: Bridge) -> None:
+def test_every_entity_shows_the_bridges_value(home: Home, bridge: Bridge) -> None:
     home.enable_all(OURS)
     # Each row of the table but those of three phases, of AC power and others that Modbus lacks.
     there = 7 + 8 + 19 * 15 + 37 * 6
@@ -28,13 +28,13 @@ def test_every_entity_shows_the_truth(home: Home, bridge: Bridge) -> None:
     print(f"{len(shown(home))} entities are right")
 
 
-def test_the_energy_dashboard_takes_every_energy(home: Home) -> None:
+def test_energy_dashboard_accepts_every_energy(home: Home) -> None:
     energies = [one for uid, one in registry(home).items() if "production" in uid]
     assert len(energies) == 2 * (1 + 19 + 37)
     assert not home.energy_problems(energies)
 
 
-def test_devices_hang_together(home: Home) -> None:
+def test_devices_have_the_right_parents(home: Home) -> None:
     devices = {one["id"]: one for one in home.command("config/device_registry/list")}
     ours = [one for one in devices.values() if one["identifiers"][0][0] == "hoymiles_smiles"]
     kinds = Counter(one["name"].split()[0] for one in ours)
@@ -45,12 +45,12 @@ def test_devices_hang_together(home: Home) -> None:
         assert via == {"Inverter": "DTU", "DTU": "Hoymiles bridge", "Hoymiles": None}[kind]
 
 
-def test_home_assistant_has_nothing_against_the_integration(home: Home) -> None:
+def test_home_assistant_reports_no_deprecated_use(home: Home) -> None:
     against = "Detected that custom integration"
     assert not [line for line in home.log.splitlines() if against in line]
 
 
-def test_diagnostics_name_nobody(home: Home) -> None:
+def test_diagnostics_contain_no_serial_number_or_address(home: Home) -> None:
     told = str(home.get(f"/api/diagnostics/config_entry/{entry_id(home)}")["data"])
     serials = {unique_id[:12] for unique_id in registry(home) if unique_id.startswith("11")}
     assert len(serials) == 19
