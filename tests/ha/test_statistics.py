@@ -32,33 +32,33 @@ from .conftest import set_up, settle
 from .fake import ONE, TWO, FakeBridge
 
 FIRST = 456_172
-"""Where the lifetime counters stand at the beginning, in Wh."""
+"""The lifetime counters at the start, in Wh."""
 PORTS = [(ONE, 1), (TWO, 1), (TWO, 2)]
 
 
 @pytest.fixture
 def enable_custom_integrations(recorder_db_url: str, hass: HomeAssistant) -> None:
-    """As everywhere, but with the place of the database prepared before."""
+    """Enable custom integrations after the database was prepared."""
     hass.data.pop(loader.DATA_CUSTOM_COMPONENTS)
 
 
 @pytest.fixture
 async def with_recorder(recorder_mock: Recorder, hass: HomeAssistant) -> None:
-    """A recorder in memory, and what the dashboard is made of."""
+    """Set up a recorder in memory, and the energy dashboard."""
     assert await async_setup_component(hass, "energy", {})
     assert await async_setup_component(hass, "sensor", {})
     await settle(hass)
 
 
 def produced(port: int, hours: int) -> int:
-    """What a port has produced so many hours after the first midnight, in Wh; nothing at night."""
+    """Return the Wh that a port has produced so many hours after the first midnight."""
     days, hour = divmod(hours, 24)
     by_day = sum(40 + 7 * port + 11 * one for one in range(6, 20))
     return days * by_day + sum(40 + 7 * port + 11 * one for one in range(6, min(hour, 20)))
 
 
 def data_at(bridge: FakeBridge, midnight: datetime, hours: int) -> dict[str, Any]:
-    """What the bridge sends at that hour."""
+    """Return what the bridge sends at that hour."""
     data = copy.deepcopy(bridge.data)
     day = hours - hours % 24
     since = (midnight + timedelta(hours=day)).isoformat()
@@ -82,7 +82,7 @@ def data_at(bridge: FakeBridge, midnight: datetime, hours: int) -> dict[str, Any
 
 
 async def sum_of(hass: HomeAssistant, recorder: Recorder, entity_id: str, since: datetime) -> float:
-    """The sum of a sensor's statistics since then, in its own unit."""
+    """Return the sum of a sensor's statistics since then, in its own unit."""
     found = await recorder.async_add_executor_job(
         statistics_during_period, hass, since, None, {entity_id}, "5minute", None, {"sum"}
     )
@@ -104,7 +104,7 @@ async def test_statistics_of_two_days_are_exact(
         at = midnight + timedelta(hours=hours)
         data = data_at(bridge, midnight, hours)
         if hours in (9, 10, 33):
-            del data["inverters"][1]  # an inverter that the bridge does not have for a while
+            del data["inverters"][1]  # an inverter that is missing for a while
         if hours in (12, 35):
             data["inverters"][0]["ports"][0]["total_production"] = None
             data["inverters"][0]["ports"][0]["today_production"] = None

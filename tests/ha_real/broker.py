@@ -12,7 +12,7 @@ from pathlib import Path
 
 from plant import free_port
 
-# Debian puts it where only root looks.
+# Debian installs it outside a user's PATH.
 PROGRAM = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
 CONFIGURATION = """\
 user root
@@ -27,7 +27,7 @@ class Broker:
     """One broker."""
 
     def __init__(self, folder: Path) -> None:
-        """Make a folder for what it keeps."""
+        """Create a folder for its persistent data."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
@@ -50,14 +50,14 @@ class Broker:
         raise AssertionError("the broker does not listen")
 
     def stop(self) -> None:
-        """End it in order, so that it writes down what it shall keep."""
+        """Stop it gracefully, so that it saves its retained messages."""
         while self._process:
             self._process.terminate()
-            # It misses a signal that comes just after it has begun to listen.
+            # It misses a signal that arrives just after it started to listen.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(5)
                 self._process = None
 
     def forget_everything(self) -> None:
-        """Lose what it keeps, as a broker without persistence does."""
+        """Delete its retained messages, as a broker without persistence does."""
         (self.folder / "mosquitto.db").unlink()

@@ -1,4 +1,4 @@
-"""A real Home Assistant in a folder of its own, driven over its API as a browser would."""
+"""A real Home Assistant in its own folder, driven over its API as a browser does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import requests
 
 from plant import ROOT, free_port
 
-# The Python of the Home Assistant to test with, if it is not the one that runs the tests.
+# The Python of the Home Assistant to test, if not the one that runs the tests.
 PYTHON = os.environ.get("HOME_ASSISTANT_PYTHON", sys.executable)
 CLIENT = "http://127.0.0.1/"
 CONFIGURATION = """\
@@ -53,7 +53,7 @@ logger:
 
 
 def wait_for(what: str, is_so: Callable[[], Any], seconds: float) -> Any:
-    """Ask until it is so; the last answer."""
+    """Call `is_so` until it returns something true, and return that."""
     end = time.monotonic() + seconds
     why: object = None
     while time.monotonic() < end:
@@ -71,7 +71,7 @@ class Home:
     """One Home Assistant."""
 
     def __init__(self, folder: Path) -> None:
-        """Lay out its folder; the integration is the one of this repository."""
+        """Create its folder; the integration is the one of this repository."""
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -95,11 +95,11 @@ class Home:
         self._renew()
         wait_for("Home Assistant runs", lambda: self.get("/api/config")["state"] == "RUNNING", 60)
         if is_new and self.get("/api/config")["version"] >= "2026":
-            # Else it takes its new port back after five minutes.
+            # Otherwise it reverts to the old port after five minutes.
             self.command("http/config/promote")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
-        """Stop, and say how long that took."""
+        """Stop, and return how long that took."""
         began = time.monotonic()
         if self._process:
             self._process.send_signal(how)
@@ -109,37 +109,37 @@ class Home:
 
     @property
     def log(self) -> str:
-        """What it has logged since it was made."""
+        """Everything it has logged."""
         return (self.folder / "output.log").read_text(errors="replace")
 
     def logged_at(self, words: str) -> list[datetime]:
-        """When it logged these words."""
+        """Return when it logged these words."""
         lines = [line for line in self.log.splitlines() if words in line]
         return [datetime.fromisoformat(line[:23]) for line in lines]
 
     def get(self, path: str) -> Any:
-        """Ask the API."""
+        """Send a GET request to the API."""
         return self._checked(requests.get(self.url + path, headers=self._headers, timeout=20))
 
     def post(self, path: str, body: Any = None) -> Any:
-        """Tell the API."""
+        """Send a POST request to the API."""
         url = self.url + path
         return self._checked(requests.post(url, json=body, headers=self._headers, timeout=60))
 
     def command(self, kind: str, **body: Any) -> Any:
-        """Give one command over the WebSocket API."""
+        """Send one command to the WebSocket API."""
         return self.commands([{"type": kind, **body}])[0]
 
     def commands(self, bodies: list[dict[str, Any]]) -> list[Any]:
-        """Give commands over one connection."""
+        """Send commands over one connection."""
         return asyncio.run(self._commands(bodies))
 
     def states(self) -> dict[str, dict[str, Any]]:
-        """All states by entity id."""
+        """Return all states by entity id."""
         return {state["entity_id"]: state for state in self.get("/api/states")}
 
     def add(self, domain: str, **answers: Any) -> dict[str, Any]:
-        """Go through the dialogue of an integration as a user does; the end of it."""
+        """Fill in the form of an integration as a user does, and return the result."""
         flow = "/api/config/config_entries/flow"
         form = self.post(flow, {"handler": domain, "show_advanced_options": False})
         assert form["type"] == "form", form
@@ -147,39 +147,39 @@ class Home:
         return result
 
     def entry(self, domain: str) -> dict[str, Any]:
-        """The one entry of an integration."""
+        """Return the only entry of an integration."""
         entries = self.get(f"/api/config/config_entries/entry?domain={domain}")
         assert len(entries) == 1, entries
         found: dict[str, Any] = entries[0]
         return found
 
     def entities(self, domain: str) -> list[dict[str, Any]]:
-        """The registry's entities of an integration."""
+        """Return an integration's entities from the registry."""
         listed = self.command("config/entity_registry/list")
         return [entity for entity in listed if entity["platform"] == domain]
 
     def registry(self, domain: str) -> dict[str, str]:
-        """The entity ids of an integration by unique id, each of which is there once."""
+        """Return an integration's entity ids by unique id, each of which must exist once."""
         listed = self.entities(domain)
         found = {one["unique_id"]: one["entity_id"] for one in listed}
         assert len(found) == len(listed), "an entity is doubled"
         return found
 
     def shown(self, domain: str) -> dict[str, str]:
-        """The states of an integration's entities by unique id."""
+        """Return the states of an integration's entities by unique id."""
         states = self.states()
         entities = self.registry(domain).items()
         return {uid: states[entity]["state"] for uid, entity in entities if entity in states}
 
     def enable_all(self, domain: str) -> None:
-        """Enable the entities of an integration that are off by default."""
+        """Enable an integration's entities that are disabled by default."""
         hidden = [one["entity_id"] for one in self.entities(domain) if one["disabled_by"]]
         update = {"type": "config/entity_registry/update", "disabled_by": None}
         self.commands([{**update, "entity_id": entity_id} for entity_id in hidden])
         self.post(f"/api/config/config_entries/entry/{self.entry(domain)['entry_id']}/reload")
 
     def energy_problems(self, energies: list[str]) -> set[str]:
-        """Put these on the energy dashboard; what it has against them."""
+        """Put these on the energy dashboard, and return its complaints."""
         known = self.command("recorder/list_statistic_ids", statistic_type="sum")
         missing = set(energies) - {one["statistic_id"] for one in known}
         assert not missing, f"nothing is summed up of {missing}"
@@ -189,7 +189,7 @@ class Home:
         found = self.command("energy/validate")["energy_sources"]
         assert len(found) == len(energies)
         problems = {problem["type"] for of_source in found for problem in of_source}
-        # There are statistics with the first full five minutes of the clock.
+        # Statistics start after the first full five minutes of the clock.
         return problems - {"statistics_not_defined"}
 
     @property
@@ -214,7 +214,7 @@ class Home:
             )
         )
         self._refresh = self._token(grant_type="authorization_code", code=made["auth_code"])
-        # The steps that would follow set up a weather service and other things of the network.
+        # The following steps would set up services that need the internet.
 
     def _renew(self) -> None:
         assert self._refresh is not None

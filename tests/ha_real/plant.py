@@ -31,7 +31,7 @@ listen = "127.0.0.1:{port}"
 
 
 def free_port() -> int:
-    """A port that nobody uses now."""
+    """Return a port that is free now."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
@@ -39,7 +39,7 @@ def free_port() -> int:
 
 
 class Process:
-    """A program of ours in the background."""
+    """A process of the bridge's binary in the background."""
 
     def __init__(self, log: Path, *arguments: str, **environment: str) -> None:
         """Start the bridge's binary with these arguments."""
@@ -52,20 +52,20 @@ class Process:
 
     @property
     def log(self) -> str:
-        """What it and those before it have logged."""
+        """What this process and earlier ones have logged."""
         return self._log.read_text()
 
     def stop(self, how: signal.Signals) -> None:
-        """End it."""
+        """Stop it."""
         self._process.send_signal(how)
         self._process.wait(20)
 
 
 class Bridge:
-    """The bridge and its DTU. The DTU goes on when the bridge stops."""
+    """The bridge and its DTU. The DTU continues to run when the bridge stops."""
 
     def __init__(self, folder: Path, lines: str = "") -> None:
-        """Start the DTU, and lay out the bridge's folder, with these lines in its configuration."""
+        """Start the DTU, and create the bridge's folder, with these lines in its configuration."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
@@ -80,7 +80,7 @@ class Bridge:
         self.configure(lines)
 
     def configure(self, lines: str) -> None:
-        """Put these lines in its configuration, for its next start."""
+        """Write its configuration with these lines, for the next start."""
         self._file.write_text(CONFIGURATION.format(**self._places, lines=lines))
 
     def start(self, **environment: str) -> None:
@@ -99,28 +99,28 @@ class Bridge:
         raise AssertionError(self._process.log)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End the bridge; its DTU goes on."""
+        """Stop the bridge; its DTU continues to run."""
         if self._process:
             self._process.stop(how)
             self._process = None
 
     def forget_everything(self) -> None:
-        """Lose what the bridge has on disk: registrations, too."""
+        """Delete everything the bridge has on disk, including registrations."""
         for file in (self.folder / "state").iterdir():
             file.unlink()
 
     def forget_target(self) -> None:
-        """Make the bridge forget Home Assistant."""
+        """Remove the registration of Home Assistant from the bridge."""
         for target in self.get("/api/targets"):
             requests.delete(f"{self.url}/api/targets/{target['name']}", timeout=10)
 
     def end(self) -> None:
-        """End all."""
+        """Stop the bridge and its DTU."""
         self.stop()
         self._dtu.stop(signal.SIGTERM)
 
     def get(self, path: str) -> Any:
-        """Ask the bridge's API."""
+        """Send a GET request to the bridge's API."""
         response = requests.get(self.url + path, timeout=10)
         assert response.ok or path == "/health", response.text
         return response.json()

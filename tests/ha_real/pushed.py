@@ -1,10 +1,10 @@
-"""What the integration shows in a real Home Assistant, against what the bridge says."""
+"""Compares what the integration shows in a real Home Assistant with the bridge."""
 
 from __future__ import annotations
 
+from expected_states import by_integration, differences, expected, read
 from home import Home
 from plant import Bridge
-from truth import by_integration, differences, expected, read
 
 OURS = "hoymiles_smiles"
 BACK_WITHIN = 30
@@ -24,13 +24,13 @@ def entry_id(home: Home) -> str:
 
 
 def shown(home: Home) -> dict[str, str]:
-    """The states of all our entities but the one about push, by unique id."""
+    """Return the states of all entities by unique id, without that of the push connection."""
     push = f"{entry_id(home)}_push"
     return {unique_id: state for unique_id, state in home.shown(OURS).items() if unique_id != push}
 
 
 def all_right(home: Home, bridge: Bridge) -> bool:
-    """Compare all states with the truth, unless that changes meanwhile."""
+    """Compare all states with the bridge, unless it changes meanwhile."""
     before = read(bridge)
     states = shown(home)
     if read(bridge)["inverters"] != before["inverters"]:
@@ -40,14 +40,18 @@ def all_right(home: Home, bridge: Bridge) -> bool:
     return True
 
 
-def lags_rightly(home: Home, bridge: Bridge, truths: list[dict[str, str]]) -> bool:
-    """Compare all states with one moment of the bridge; polling shows one that may be past."""
+def lags_rightly(home: Home, bridge: Bridge, candidates: list[dict[str, str]]) -> bool:
+    """Compare all states with one moment of the bridge, which may be past when polling."""
     data = read(bridge)
-    truth = expected(data, by_integration(entry_id(home)))
-    if data["inverters"] == read(bridge)["inverters"] and truth not in truths:
-        truths.append(truth)
+    wanted = expected(data, by_integration(entry_id(home)))
+    if data["inverters"] == read(bridge)["inverters"] and wanted not in candidates:
+        candidates.append(wanted)
     states = shown(home)
-    wrong = min((differences(states, one) for one in truths), key=len, default=["no truth yet"])
+    wrong = min(
+        (differences(states, one) for one in candidates),
+        key=len,
+        default=["nothing to compare yet"],
+    )
     assert not wrong, wrong[:5]
     return True
 

@@ -1,6 +1,6 @@
-"""Restarts of Home Assistant and the bridge in each order, and push that fails: all is right again.
+"""Recovery after restarts of Home Assistant and the bridge in each order, and after lost push.
 
-Goes on with the Home Assistant of `test_values`.
+Continues with the Home Assistant of `test_values`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pushed import (
     registry,
 )
 
-# What a busy machine may add to a time.
+# Seconds that a busy machine may add.
 SLOWNESS = 5
 
 
@@ -65,7 +65,7 @@ def bridge_comes_first(home: Home, bridge: Bridge) -> None:
     home.start()
 
 
-def bridge_is_told_to_forget(_: Home, bridge: Bridge) -> None:
+def registration_is_removed(_: Home, bridge: Bridge) -> None:
     bridge.forget_target()
 
 
@@ -78,7 +78,7 @@ def bridge_is_told_to_forget(_: Home, bridge: Bridge) -> None:
         restart_bridge_that_forgets,
         home_comes_first,
         bridge_comes_first,
-        bridge_is_told_to_forget,
+        registration_is_removed,
     ],
 )
 def test_push_returns_without_losing_or_doubling_entities(
@@ -109,12 +109,12 @@ def test_polls_until_push_returns(home: Home, bridge: Bridge) -> None:
     def polls() -> list[datetime]:
         return [at for at in home.logged_at("Finished fetching") if at > silent_since]
 
-    truths: list[dict[str, str]] = []
-    wait_for("values come by polling", lambda: lags_rightly(home, bridge, truths), 90)
-    truths.clear()
+    candidates: list[dict[str, str]] = []
+    wait_for("values come by polling", lambda: lags_rightly(home, bridge, candidates), 90)
+    candidates.clear()
     polled = len(polls())
     wait_for("and go on to", lambda: len(polls()) > polled + 1, 90)
-    wait_for("the newer ones, too", lambda: lags_rightly(home, bridge, truths), 90)
+    wait_for("the newer ones, too", lambda: lags_rightly(home, bridge, candidates), 90)
     assert pushes(home) == known
     assert not is_pushed_to(home)
     assert "does not push to Home Assistant" in home.log
@@ -132,6 +132,6 @@ def test_logs_no_unexpected_errors(home: Home, bridge: Bridge) -> None:
     took = home.stop()
     assert took < 10, f"stopping took {took:.1f} s"
     errors = [line for line in home.log.splitlines() if "ERROR" in line or "Traceback" in line]
-    # The bridge was away, and that was told once each time it went.
+    # That the bridge was away is logged once each time.
     assert not [line for line in errors if "Error fetching Hoymiles bridge" not in line]
     assert "panicked" not in bridge.log

@@ -1,4 +1,4 @@
-"""A real Home Assistant with the integration beside the real bridge: what it shows is right."""
+"""The integration in a real Home Assistant with the real bridge shows the right values."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_home_assistant_reports_no_deprecated_use(home: Home) -> None:
 
 
 def test_diagnostics_contain_no_serial_number_or_address(home: Home) -> None:
-    told = str(home.get(f"/api/diagnostics/config_entry/{entry_id(home)}")["data"])
+    diagnostics = str(home.get(f"/api/diagnostics/config_entry/{entry_id(home)}")["data"])
     serials = {unique_id[:12] for unique_id in registry(home) if unique_id.startswith("11")}
     assert len(serials) == 19
-    assert not [serial for serial in serials if serial in told]
-    assert "127.0.0.1" not in told
+    assert not [serial for serial in serials if serial in diagnostics]
+    assert "127.0.0.1" not in diagnostics

@@ -1,4 +1,4 @@
-"""What every entity must show, from the bridge's own table and its HTTP API."""
+"""The state that every entity must have, from the bridge's own table and its HTTP API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TABLE = json.loads((ROOT / "src/entities/entities.json").read_text())["entities"
 
 
 def read(bridge: Bridge) -> dict[str, Any]:
-    """The data of an update, put together from the API."""
+    """Return the data of an update, collected from the API."""
     return {
         "health": bridge.get("/health"),
         "stats": bridge.get("/stats"),
@@ -26,17 +26,19 @@ def read(bridge: Bridge) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Names:
-    """What the unique ids of the subjects' entities begin with."""
+    """How the unique ids of each subject's entities begin."""
 
     bridge: str
     dtu: str
     inverter: str
     port: str
+    are_days_in_kwh: bool = False
 
 
 def by_integration(entry_id: str) -> Names:
-    """As the integration names them."""
-    return Names(entry_id, entry_id + "_dtu_{dtu}", "{serial}", "{serial}_port{port}")
+    """Return the names that the integration uses."""
+    dtu = entry_id + "_dtu_{dtu}"
+    return Names(entry_id, dtu, "{serial}", "{serial}_port{port}", are_days_in_kwh=True)
 
 
 OVER_MQTT = Names(
@@ -45,21 +47,23 @@ OVER_MQTT = Names(
 
 
 def expected(data: dict[str, Any], names: Names) -> dict[str, str]:
-    """The state of each entity by unique id; those that are not known and may never come too."""
+    """Return the state of each entity by unique id, also of optional ones that may not exist."""
     states = {}
     for subject, prefix, found in _objects(data, names):
         for row in TABLE:
             if row["subject"] == subject:
-                states[f"{prefix}_{row['key']}"] = _state(row, found)
+                is_in_kwh = names.are_days_in_kwh and row["key"] == "today_production"
+                shown = {**row, "divisor": 1000} if is_in_kwh else row
+                states[f"{prefix}_{row['key']}"] = _state(shown, found)
     return states
 
 
-def differences(shown: dict[str, str], truth: dict[str, str]) -> list[str]:
-    """Where Home Assistant is wrong."""
+def differences(shown: dict[str, str], wanted: dict[str, str]) -> list[str]:
+    """Return where Home Assistant shows another state."""
     return [
-        f"{unique_id}: {state} instead of {truth.get(unique_id)}"
+        f"{unique_id}: {state} instead of {wanted.get(unique_id)}"
         for unique_id, state in shown.items()
-        if not _is_equal(state, truth.get(unique_id))
+        if not _is_equal(state, wanted.get(unique_id))
     ]
 
 
@@ -69,6 +73,8 @@ def _objects(data: dict[str, Any], names: Names) -> Iterator[tuple[str, str, Any
         yield "dtu", names.dtu.format(dtu=name), dtu
     for inverter in data["inverters"]:
         serial = inverter["serial_number"]
+        if names.are_days_in_kwh:
+            serial = serial.lower()
         yield "inverter", names.inverter.format(serial=serial), inverter
         for port in inverter["ports"]:
             number = port["port_number"]
@@ -98,12 +104,12 @@ def _pointed(found: Any, pointer: str) -> Any:
     return found
 
 
-def _is_equal(shown: str, truth: str | None) -> bool:
-    if truth is None or shown == truth:
-        return shown == truth
+def _is_equal(shown: str, wanted: str | None) -> bool:
+    if wanted is None or shown == wanted:
+        return shown == wanted
     for kind in (float, datetime.fromisoformat):
         try:
-            one, other = kind(shown), kind(truth)
+            one, other = kind(shown), kind(wanted)
         except ValueError:
             continue
         return bool(abs(one - other) < 1e-6) if isinstance(one, float) else bool(one == other)
