@@ -50,7 +50,7 @@ def lags_rightly(home: Home, bridge: Bridge, candidates: list[dict[str, str]]) -
     wrong = min(
         (differences(states, one) for one in candidates),
         key=len,
-        default=["nothing to compare yet"],
+        default=["nothing yet"],
     )
     assert not wrong, wrong[:5]
     return True
