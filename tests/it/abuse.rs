@@ -1,4 +1,4 @@
-//! Clients that waste the API's time and memory, and that everybody else is answered meanwhile.
+//! Clients that misuse the API, while everybody else is still answered in time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::support::{client, say, within_guard};
 
 /// More than `http.max_connections`.
 const CROWD: u32 = 300;
-/// What the daemon's memory may grow by over all of it, in KiB: 256 seats, each with a header.
+/// What the daemon's memory may grow by, in KiB: 256 connections, each with a header.
 const GROWTH: u64 = 48 * 1_024;
-/// For an answer to somebody else, on a machine that is busy with the crowd, too.
-const IN_TIME: Duration = Duration::from_secs(3);
-/// So many others ask while a crowd is there.
+/// For a response to another client, on a machine that is busy with the crowd, too.
+const IN_TIME: Duration = Duration::from_secs(2);
+/// Requests of other clients while a crowd is connected.
 const OTHERS: usize = 30;
-/// For the making of idle connections.
+/// For opening idle connections.
 const ENOUGH: Duration = Duration::from_secs(8);
 const REGISTER: &str = "POST /api/websocket/register HTTP/1.1\r\nHost: bridge\r\n\
                         Content-Type: application/json\r\n";
@@ -30,13 +30,13 @@ const REGISTER: &str = "POST /api/websocket/register HTTP/1.1\r\nHost: bridge\r\
 /// What each client of a crowd does.
 #[derive(Clone, Copy, Debug)]
 enum Abuse {
-    /// Says the beginning, and then a byte now and then.
+    /// Sends the beginning of a request, then a byte now and then.
     Drip(&'static str),
-    /// Asks again and again without end, and reads the answers or does not.
+    /// Sends requests without end, and reads the responses or does not.
     Pipeline { reads: bool },
-    /// A header that does not end.
+    /// Sends a header that does not end.
     EndlessHeader,
-    /// Bytes that are no request.
+    /// Sends bytes that are not a request.
     Garbage,
 }
 
@@ -61,19 +61,19 @@ async fn bridge() -> (Home, Bridge, SocketAddr) {
 }
 
 #[tokio::test]
-async fn whoever_wastes_the_time_of_the_api_does_not_waste_that_of_others() {
+async fn abusive_clients_do_not_delay_others() {
     let (_home, bridge, address) = bridge().await;
     let before = memory(&bridge, "VmRSS");
     for abuse in ABUSES {
-        // It keeps its own thread busy and not that of the others.
+        // On a thread of its own, so that it does not slow down the test's other clients.
         let crowd = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let come = Arc::new(Semaphore::new(0));
         for number in 0..CROWD {
             let come = Arc::clone(&come);
             drop(crowd.spawn(async move {
-                // Those who are sent away come back.
+                // Clients that are disconnected come back.
                 loop {
-                    perpetrate(abuse, address, number, &come).await;
+                    abuse_api(abuse, address, number, &come).await;
                     tokio::task::yield_now().await;
                 }
             }));
@@ -89,14 +89,14 @@ async fn whoever_wastes_the_time_of_the_api_does_not_waste_that_of_others() {
 }
 
 #[tokio::test]
-async fn thousands_of_idle_connections_lock_nobody_out() {
+async fn thousands_of_idle_connections_do_not_lock_others_out() {
     let (_home, bridge, address) = bridge().await;
     let before = memory(&bridge, "VmRSS");
-    // The other tests of this process need some, too.
+    // The other tests of this process need file descriptors, too.
     let allowed = usize::try_from(open_files::raise_limit().unwrap_or(u64::MAX)).unwrap();
     let most = allowed.saturating_sub(1_000).min(10_000);
     let (mut crowd, began) = (Vec::new(), Instant::now());
-    // A slow machine does not manage ten thousand in the time of a test.
+    // A slow machine cannot open ten thousand within the time of a test.
     while crowd.len() < most && (crowd.len() < 2_000 || began.elapsed() < ENOUGH) {
         let connected = within_guard("idle connection", TcpStream::connect(address)).await;
         crowd.push(connected.unwrap());
@@ -121,7 +121,7 @@ async fn thousands_of_idle_connections_lock_nobody_out() {
 }
 
 #[tokio::test]
-async fn what_can_be_read_in_two_ways_is_refused() {
+async fn malformed_and_ambiguous_requests_are_refused() {
     let (_home, bridge, address) = bridge().await;
     for (request, expected) in [
         (
@@ -164,7 +164,7 @@ async fn what_can_be_read_in_two_ways_is_refused() {
     bridge.stop().await;
 }
 
-/// Others, each over a connection of its own, are answered with what they asked for, and in time.
+/// Others, each over a connection of its own, get their response in time.
 async fn others_are_answered(bridge: &Bridge, meanwhile: &str) {
     let client = client();
     for _ in 0..OTHERS {
@@ -178,8 +178,8 @@ async fn others_are_answered(bridge: &Bridge, meanwhile: &str) {
     }
 }
 
-/// Until the bridge ends it; errors are the bridge's good right.
-async fn perpetrate(abuse: Abuse, address: SocketAddr, number: u32, come: &Semaphore) {
+/// Misuses one connection until the bridge closes it.
+async fn abuse_api(abuse: Abuse, address: SocketAddr, number: u32, come: &Semaphore) {
     let Ok(mut stream) = TcpStream::connect(address).await else { return };
     come.add_permits(1);
     match abuse {
@@ -226,7 +226,7 @@ async fn perpetrate(abuse: Abuse, address: SocketAddr, number: u32, come: &Semap
     }
 }
 
-/// What the kernel says of the daemon's memory, in KiB.
+/// The daemon's memory as the kernel reports it, in KiB.
 fn memory(bridge: &Bridge, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", bridge.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with(what)).unwrap();

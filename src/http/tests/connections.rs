@@ -78,8 +78,8 @@ async fn a_client_that_withholds_its_body_is_evicted() {
     let mut slow = server.client().await;
     slow.say(&format!("{REGISTER}Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")).await;
     assert!(slow.head().await.starts_with("http/1.1 100 "), "its body is waited for");
-    let mut newcomer = server.client().await;
-    assert_eq!(newcomer.get("/ready").await.status, 200);
+    let mut other_client = server.client().await;
+    assert_eq!(other_client.get("/ready").await.status, 200);
     assert_eq!(slow.closed().await, "");
 }
 
@@ -89,8 +89,8 @@ async fn a_client_that_pipelines_without_end_is_evicted() {
     let mut eager = server.client().await;
     assert_eq!(eager.get("/ready").await.status, 200);
     eager.say(&"GET /ready HTTP/1.1\r\nHost: test\r\n\r\n".repeat(20)).await;
-    let mut newcomer = server.client().await;
-    assert_eq!(newcomer.get("/ready").await.status, 200);
+    let mut other_client = server.client().await;
+    assert_eq!(other_client.get("/ready").await.status, 200);
 }
 
 #[tokio::test]
