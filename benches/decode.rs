@@ -1,8 +1,7 @@
 //! How long a plant of 100 ports takes from the bytes of its records to readings.
 
 use divan::{Bencher, black_box};
-use hoymiles_bridge::dtu::modbus::decode::{PortRecord, port_record};
-use hoymiles_bridge::dtu::modbus::inverters::inverters;
+use hoymiles_bridge::dtu::modbus::decode::{PortRecord, inverters, port_record};
 use hoymiles_bridge::dtu::modbus::scale::Scales;
 
 const PORTS: u8 = 100;

@@ -4,10 +4,9 @@
 use bytes::BytesMut;
 use divan::{Bencher, black_box};
 use hoymiles_bridge::dtu::protobuf::app_info::AppInfo;
-use hoymiles_bridge::dtu::protobuf::command::Command;
 use hoymiles_bridge::dtu::protobuf::crypto::{Cipher, EncRand};
 use hoymiles_bridge::dtu::protobuf::decode::reading;
-use hoymiles_bridge::dtu::protobuf::frame::{Frame, FrameCodec};
+use hoymiles_bridge::dtu::protobuf::frame::{Command, Frame, FrameCodec};
 use hoymiles_bridge::dtu::protobuf::messages::{PvMo, RealDataNewReq, SgsMo};
 use prost::Message;
 use tokio_util::codec::{Decoder, Encoder};

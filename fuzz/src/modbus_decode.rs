@@ -1,7 +1,6 @@
 //! Records of the Modbus list, decoded and grouped by inverter.
 
-use hoymiles_bridge::dtu::modbus::decode::{dtu_serial, port_record};
-use hoymiles_bridge::dtu::modbus::inverters::inverters;
+use hoymiles_bridge::dtu::modbus::decode::{dtu_serial, inverters, port_record};
 use hoymiles_bridge::dtu::modbus::scale::Scales;
 
 /// One run of it.

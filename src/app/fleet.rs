@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 use super::{before, with_simulated_plant};
 use crate::clock::WallClock;
 use crate::config::DtuConfig;
-use crate::dtu::any::AnyDtu;
+use crate::dtu::AnyDtu;
 use crate::poller::Poller;
 use crate::poller::keeper::Keeper;
 use crate::store::StoredPlant;

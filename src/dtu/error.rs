@@ -1,129 +1,137 @@
-//! Why asking a DTU failed, sorted by what the caller does about it.
+//! Why reading a DTU failed, sorted by what the caller does about it: one row per kind.
 
 use std::borrow::Cow;
-use std::fmt::Display;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::config::Protocol;
 use crate::net::error::ConnectError;
 use crate::problem::Problem;
 
-/// Why asking a DTU failed. The texts say the cause and the cure.
+/// Why reading a DTU failed.
 #[derive(Debug, Error)]
+#[error("{}", self.problem())]
 pub enum DtuError {
-    /// No connection: the link is dialled again.
-    #[error("{}; {remedy}", .error.problem().cause)]
+    /// No connection: the next try dials again.
     Unreachable {
         /// Why.
         error: ConnectError,
-        /// What to do about it.
+        /// What the owner can do, which depends on the protocol.
         remedy: Cow<'static, str>,
     },
-    /// No answer in time: the link is dropped, since the next answer may belong to this request.
-    #[error(
-        "the DTU accepted the connection but did not answer within {0:?}; another program may be using it, \
-         or it speaks another `protocol`"
-    )]
+    /// No answer in time: the connection is dropped, since a late answer could be taken for the next
+    /// one.
     Timeout(Duration),
-    /// Less came than the answer's header announces: the link is dropped, since the rest may follow.
-    #[error(
-        "the DTU sent half an answer within {limit:?} ({came} of {announced} bytes); try a longer \
-         `timeout`, and restart the DTU if this stays"
-    )]
+    /// Fewer bytes than announced: the connection is dropped, since the rest may follow.
     HalfAnswer {
         /// The time limit.
         limit: Duration,
         /// How many bytes came.
-        came: usize,
-        /// How many it should be.
+        received: usize,
+        /// How many the header announced.
         announced: usize,
     },
-    /// Something came in time, but not the answer: the link is dropped, as without any answer.
-    #[error(
-        "within {limit:?} the DTU sent only answers to other questions ({commands}); another program \
-         may be using it"
-    )]
+    /// Other frames came in time, but not the answer: the connection is dropped.
     OtherAnswers {
         /// The time limit.
         limit: Duration,
-        /// What they were, as the protocol numbers them.
+        /// Their commands, as the protocol numbers them.
         commands: String,
     },
-    /// The DTU hung up: the link is dialled again.
-    #[error(
-        "the DTU closed the connection ({0}); another program may be using it, or it speaks another `protocol`"
-    )]
+    /// The DTU closed the connection: the next try dials again.
     Closed(io::Error),
-    /// The DTU understood and said no: the link is kept.
-    #[error("the DTU refused the request (exception code {0}); {cure}", cure = cure_of_refusal(*.0))]
-    Refused(u8),
-    /// The DTU has not built its list of ports yet: asked again at the next poll.
-    #[error("the DTU has not mapped its inverters yet; it does so some minutes after its start")]
+    /// The DTU answered with a Modbus exception: the connection is kept.
+    Exception(u8),
+    /// The DTU has not built its list of ports yet: the next poll tries again.
     NotMapped,
-    /// Addresses count words: what was read is half of the list, and is not believed.
-    #[error(
-        "the device addresses its registers by words (an emulation such as OpenDTU's), so half of its \
-         ports would be missing; not supported: take its values over its own API or MQTT"
-    )]
+    /// Addresses count words: half of the list would be missing, so none of it is used.
     WordAddressed,
-    /// Bytes that are not the protocol: the link is dropped, since framing is lost. Made by
-    /// [`malformed`](Self::malformed), which knows a cure.
-    #[error("the DTU sent a malformed answer: {0}")]
-    Malformed(String),
-    /// The answer was encrypted with another key, or is not the DTU's: what the bridge knows of the
-    /// DTU's encryption is out of date and is asked for again.
-    #[error("the DTU's answer could not be decrypted; {OTHERWISE_ENCRYPTED}")]
-    Unauthentic,
+    /// Bytes that are not the protocol: the connection is dropped, since framing is lost.
+    Malformed {
+        /// What is wrong with them.
+        cause: String,
+        /// What the owner can do.
+        remedy: &'static str,
+    },
+    /// The answer is encrypted with another key, or forged: the DTU's app info is read again.
+    NotDecrypted,
 }
 
-/// What to do about answers that are no message, or about none that can be decrypted.
-pub const OTHERWISE_ENCRYPTED: &str = "it restarted just now, or encrypts otherwise than the bridge knows: if that stays, restart it, \
-     and report its firmware version";
+/// The remedy for answers that may be encrypted with an unknown key.
+pub const UNKNOWN_KEY: &str = "wait if the DTU has just restarted; if this stays, restart it and \
+                               report its firmware version";
+
+const OTHER_PROGRAMS: &str = "stop other programs that use the DTU, and check `protocol`";
 
 impl DtuError {
-    /// An answer of a DTU of that protocol that is none, for this reason; a reason may bring a cure of
-    /// its own, behind a semicolon.
-    pub fn malformed(protocol: Protocol, why: &impl Display) -> Self {
-        let mut text = why.to_string();
-        if !text.contains("; ") {
-            text.push_str(match protocol {
-                Protocol::Modbus | Protocol::Simulated => {
-                    "; is that a DTU-Pro, and its Modbus port? Others speak protocol = \"protobuf\""
-                }
-                Protocol::Protobuf => {
-                    "; is that a Hoymiles DTU, and its port 10081? Restart it if it answered before"
-                }
-            });
-        }
-        Self::Malformed(text)
+    /// An answer that is not the protocol.
+    pub fn malformed(cause: impl ToString, remedy: &'static str) -> Self {
+        Self::Malformed { cause: cause.to_string(), remedy }
     }
 
     /// The failure as users see it.
     pub fn problem(&self) -> Problem {
-        let label = match self {
-            Self::Unreachable { error, .. } => error.problem().label,
-            Self::Timeout(_) => "no_answer",
-            Self::HalfAnswer { .. } => "half_answer",
-            Self::OtherAnswers { .. } => "other_answers",
-            Self::Closed(_) => "closed",
-            Self::Refused(_) => "request_refused",
-            Self::NotMapped => "not_mapped",
-            Self::WordAddressed => "word_addressed",
-            Self::Malformed(_) => "malformed",
-            Self::Unauthentic => "not_decrypted",
-        };
-        let text = self.to_string();
-        match text.split_once("; ") {
-            Some((cause, remedy)) => Problem::new(label, cause, remedy.to_owned()),
-            None => Problem::without_remedy(label, text),
+        match self {
+            Self::Unreachable { error, remedy } => {
+                Problem { remedy: Some(remedy.clone()), ..error.problem() }
+            }
+            Self::Timeout(limit) => Problem::new(
+                "no_answer",
+                format!("the DTU accepted the connection but did not answer within {limit:?}"),
+                OTHER_PROGRAMS,
+            ),
+            Self::HalfAnswer { limit, received, announced } => Problem::new(
+                "half_answer",
+                format!(
+                    "the DTU sent half an answer within {limit:?} ({received} of {announced} bytes)"
+                ),
+                "set a longer `timeout`, and restart the DTU if this stays",
+            ),
+            Self::OtherAnswers { limit, commands } => Problem::new(
+                "other_answers",
+                format!(
+                    "the DTU sent only answers to other requests within {limit:?} ({commands})"
+                ),
+                "stop other programs that use the DTU",
+            ),
+            Self::Closed(error) => Problem::new(
+                "closed",
+                format!("the DTU closed the connection ({error})"),
+                OTHER_PROGRAMS,
+            ),
+            Self::Exception(code) => Problem::new(
+                "request_refused",
+                format!("the DTU refused the request (exception code {code})"),
+                exception_remedy(*code),
+            ),
+            Self::NotMapped => Problem::new(
+                "not_mapped",
+                "the DTU has not mapped its inverters yet",
+                "wait: it needs some minutes after its start",
+            ),
+            Self::WordAddressed => Problem::new(
+                "word_addressed",
+                "the device addresses its registers by words, as emulations of a DTU-Pro such as \
+                 OpenDTU's do",
+                "read it over its own API or MQTT: the bridge would miss half of its ports",
+            ),
+            Self::Malformed { cause, remedy } => Problem::new(
+                "malformed",
+                format!("the DTU sent a malformed answer: {cause}"),
+                *remedy,
+            ),
+            Self::NotDecrypted => Problem::new(
+                "not_decrypted",
+                "the DTU's answer could not be decrypted",
+                UNKNOWN_KEY,
+            ),
         }
     }
 
-    /// Whether nobody answered, as when the DTU has no power, or loses it just now. Its name may be
-    /// gone as well: routers forget the names of devices that are off.
+    /// Whether nothing answered, as when the DTU has no power or is just losing it. Its name may not
+    /// resolve either: routers forget the names of devices that are off.
     pub const fn is_silence(&self) -> bool {
         match self {
             Self::Unreachable { .. }
@@ -131,74 +139,119 @@ impl DtuError {
             | Self::HalfAnswer { .. }
             | Self::Closed(_) => true,
             Self::OtherAnswers { .. }
-            | Self::Refused(_)
+            | Self::Exception(_)
             | Self::NotMapped
             | Self::WordAddressed
-            | Self::Malformed(_)
-            | Self::Unauthentic => false,
+            | Self::Malformed { .. }
+            | Self::NotDecrypted => false,
         }
     }
 
-    /// Whether it tells the same as `other`, but for the bytes that came.
+    /// Whether the time limit has passed: further tries will take as long.
+    pub(super) const fn is_timeout(&self) -> bool {
+        matches!(
+            self,
+            Self::Timeout(_) | Self::Unreachable { error: ConnectError::TimedOut { .. }, .. }
+        )
+    }
+
+    /// Whether it is the same failure as `other`, except for numbers in its text.
     pub fn is_like(&self, other: &Self) -> bool {
-        let what_happened = std::mem::discriminant(self) == std::mem::discriminant(other);
-        what_happened && words(&self.to_string()).eq(words(&other.to_string()))
+        let (one, other) = (self.problem(), other.problem());
+        one.label == other.label && words(&one.cause).eq(words(&other.cause))
     }
 }
 
-/// What to do about a Modbus exception, by the codes of the Modbus Application Protocol 1.1b3, 7.
-const fn cure_of_refusal(code: u8) -> &'static str {
+/// By the codes of the Modbus Application Protocol 1.1b3, section 7.
+const fn exception_remedy(code: u8) -> &'static str {
     match code {
-        4 => "the device has failed at it: restart it if that stays",
-        5 | 6 => "it is busy: is another program asking it, too? A longer `interval` spares it",
-        10 | 11 => "a gateway finds no such unit behind it: is `unit_id` right, and the cable?",
-        _ => "is that a DTU-Pro, and is `unit_id` right?",
+        4 => "restart the device if this stays",
+        5 | 6 => "stop other programs that read the DTU, or set a longer `interval`",
+        10 | 11 => "check `unit_id` and the cable between the gateway and the DTU",
+        _ => "check `unit_id`, and that the device is a DTU-Pro",
     }
 }
 
-/// Without numbers in any notation.
+/// The words of a text, without numbers in any notation.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.chars().all(|c| c.is_ascii_hexdigit()))
         .filter(|word| !word.chars().any(|c| c.is_ascii_digit()))
 }
 
+/// An example of each kind of failure once a connection is open, for the documentation.
+pub fn table() -> Vec<Problem> {
+    let limit = Duration::from_secs(3);
+    let address = SocketAddr::from((Ipv4Addr::new(192, 168, 1, 191), 502));
+    [
+        DtuError::Unreachable {
+            error: ConnectError::Refused(address),
+            remedy: super::modbus::client::REFUSED.into(),
+        },
+        DtuError::Timeout(limit),
+        DtuError::HalfAnswer { limit, received: 4, announced: 12 },
+        DtuError::OtherAnswers { limit, commands: "A211".to_owned() },
+        DtuError::Closed(io::Error::new(io::ErrorKind::UnexpectedEof, "before it answered")),
+        DtuError::Exception(1),
+        DtuError::NotMapped,
+        DtuError::WordAddressed,
+        super::modbus::frame::InvalidFrame::OtherProtocol(21573).into(),
+        DtuError::NotDecrypted,
+    ]
+    .iter()
+    .map(DtuError::problem)
+    .collect()
+}
+
+/// The well-known protocol, other than a DTU's, that starts with these bytes.
+pub(super) fn guess_protocol(bytes: &[u8]) -> Option<&'static str> {
+    const TLS_ALERT: [u8; 2] = [0x15, 3];
+    const TLS_HANDSHAKE: [u8; 2] = [0x16, 3];
+    let starts_with =
+        |text: &[u8]| bytes.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text));
+    if starts_with(b"HTTP") || starts_with(b"<html") || starts_with(b"<!doc") {
+        Some("HTTP")
+    } else if starts_with(&TLS_ALERT) || starts_with(&TLS_HANDSHAKE) {
+        Some("TLS")
+    } else if starts_with(b"SSH-") {
+        Some("SSH")
+    } else {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
-    fn a_malformed_answer_has_a_cure_of_its_protocol_unless_it_brings_its_own() {
-        for (protocol, why, expected) in [
-            (Protocol::Modbus, "it answers function 4", "is that a DTU-Pro, and its Modbus port?"),
-            (Protocol::Protobuf, "real data", "is that a Hoymiles DTU, and its port 10081?"),
-            (Protocol::Modbus, "it answers as unit 2; is `unit_id` right?", "is `unit_id` right?"),
+    fn every_kind_has_a_label_and_a_remedy() {
+        let table = table();
+        let labels: BTreeSet<_> = table.iter().map(|problem| problem.label).collect();
+        assert_eq!(labels.len(), table.len(), "labels are unique");
+        assert!(table.iter().all(|problem| problem.remedy.is_some()), "{table:?}");
+    }
+
+    #[test]
+    fn exceptions_have_the_remedy_of_their_code() {
+        for (code, remedy) in [
+            (1, "check `unit_id`, and that the device is a DTU-Pro"),
+            (4, "restart the device"),
+            (6, "stop other programs"),
+            (11, "gateway"),
+            (255, "DTU-Pro"),
         ] {
-            let told = DtuError::malformed(protocol, &why).to_string();
-            let (cause, cure) = told.split_once("; ").unwrap();
-            let cause = cause.strip_prefix("the DTU sent a malformed answer: ").unwrap();
-            assert!(why.starts_with(cause) && cure.starts_with(expected), "{told}");
+            let problem = DtuError::Exception(code).problem();
+            assert!(problem.cause.ends_with(&format!("(exception code {code})")), "{problem}");
+            assert!(problem.remedy.as_ref().is_some_and(|it| it.contains(remedy)), "{problem}");
         }
     }
 
     #[test]
-    fn a_refusal_has_a_cure_of_its_code() {
-        for (code, cure) in [
-            (1, "is that a DTU-Pro, and is `unit_id` right?"),
-            (4, "restart it if that stays"),
-            (6, "is another program asking it"),
-            (11, "a gateway finds no such unit"),
-            (255, "is that a DTU-Pro"),
-        ] {
-            let told = DtuError::Refused(code).to_string();
-            assert!(told.contains(&format!("(exception code {code}); ")), "{told}");
-            assert!(told.contains(cure), "{told}");
-        }
-    }
-
-    #[test]
-    fn errors_are_alike_if_only_bytes_differ() {
-        let malformed = |text: &str| DtuError::malformed(Protocol::Protobuf, &text);
+    fn errors_are_alike_if_only_numbers_differ() {
+        let malformed = |cause: &str| DtuError::malformed(cause, UNKNOWN_KEY);
         let check = |one: DtuError, other: DtuError, expected: bool| {
             assert_eq!(one.is_like(&other), expected, "{one} | {other}");
         };
@@ -207,7 +260,22 @@ mod tests {
         let [one, other] = ["the checksum of A211 is 91ab", "the checksum of A201 is cafe"];
         check(malformed(one), malformed(other), true);
         check(malformed(one), malformed("a frame of A211 says it is 3 bytes long"), false);
-        check(DtuError::NotMapped, DtuError::Unauthentic, false);
+        check(DtuError::NotMapped, DtuError::NotDecrypted, false);
         check(DtuError::Timeout(Duration::from_secs(3)), malformed(one), false);
+    }
+
+    #[test]
+    fn guesses_well_known_protocols_by_their_first_bytes() {
+        for (bytes, expected) in [
+            (&b"HTTP/1.1 400 Bad Request"[..], Some("HTTP")),
+            (b"<HTML>", Some("HTTP")),
+            (b"\x15\x03\x03\x00\x02\x02\x16", Some("TLS")),
+            (b"SSH-2.0-", Some("SSH")),
+            (b"HM\xa2\x11", None),
+            (b"\x00\x01\x00\x00\x00\x05", None),
+            (b"", None),
+        ] {
+            assert_eq!(guess_protocol(bytes), expected, "{bytes:?}");
+        }
     }
 }

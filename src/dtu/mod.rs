@@ -1,42 +1,36 @@
-//! How a DTU is asked. Each protocol is a folder of its own; all of them end in a
-//! [`DtuReading`].
-
-pub mod error;
+//! Reads DTUs. Each protocol is a folder of its own; all of them end in a [`DtuReading`].
 
 pub mod dial;
-
-mod first_poll;
-
-mod plausible;
-
-mod stranger;
-
+pub mod error;
+mod limits;
 pub mod modbus;
-
 pub mod protobuf;
-
-pub mod any;
 
 use std::future::Future;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 pub use self::error::DtuError;
+use self::modbus::ModbusDtu;
+use self::protobuf::{ProtobufDtu, Settings};
+use crate::clock::WallClock;
+use crate::config::{DtuConfig, Protocol};
 use crate::plant::reading::DtuReading;
 
-/// A DTU that can be asked for everything it knows. It keeps its connection between polls, if its
-/// protocol does, and dials again by itself.
+/// A DTU that can be polled. It keeps its connection between polls if its protocol does, and
+/// reconnects by itself.
 pub trait Dtu: Send {
-    /// Asks once, with the time limits and retries of the configuration.
+    /// Reads all inverters once, with the time limits and retries of the configuration.
     fn poll(&mut self) -> impl Future<Output = Result<DtuReading, PollError>> + Send;
 
-    /// How much of the last poll's time the bridge spent in pauses, to spare the DTU: who wonders how
-    /// fast the DTU is wants to know the rest.
+    /// How long the last poll paused between requests to spare the DTU; the rest is the time that
+    /// the DTU took.
     fn pauses(&self) -> Duration {
         Duration::ZERO
     }
 }
 
-/// Who asks need not own it.
 impl<D: Dtu> Dtu for &mut D {
     async fn poll(&mut self) -> Result<DtuReading, PollError> {
         (**self).poll().await
@@ -47,17 +41,17 @@ impl<D: Dtu> Dtu for &mut D {
     }
 }
 
-/// A poll that did not reach its end.
+/// A poll that was not completed.
 #[derive(Debug)]
 pub struct PollError {
     /// Why.
     pub error: DtuError,
-    /// What had been read before; nothing of it is doubtful.
+    /// What had been read before; all of it is valid.
     pub partial: DtuReading,
 }
 
 impl PollError {
-    /// Whether nobody answered at all.
+    /// Whether nothing answered at all.
     pub fn is_silence(&self) -> bool {
         self.partial.inverters.is_empty() && self.error.is_silence()
     }
@@ -66,5 +60,52 @@ impl PollError {
 impl From<DtuError> for PollError {
     fn from(error: DtuError) -> Self {
         Self { error, partial: DtuReading::default() }
+    }
+}
+
+/// A DTU of the configured protocol.
+pub enum AnyDtu {
+    /// Modbus-TCP.
+    Modbus(Box<ModbusDtu>),
+    /// The DTU's own protocol.
+    Protobuf(Box<ProtobufDtu>),
+}
+
+impl AnyDtu {
+    /// The DTU of `config`. A simulated one already has its address.
+    pub fn new(config: &DtuConfig, clock: WallClock, zone: TimeZone) -> Self {
+        match config.protocol {
+            Protocol::Modbus | Protocol::Simulated => {
+                Self::Modbus(Box::new(ModbusDtu::new(config)))
+            }
+            Protocol::Protobuf => Self::Protobuf(Box::new(ProtobufDtu::new(config, clock, zone))),
+        }
+    }
+
+    /// The same device with another configuration. Pauses that it still needs are kept.
+    #[must_use]
+    pub fn reconfigured(self, config: &DtuConfig, zone: TimeZone) -> Self {
+        match self {
+            Self::Modbus(_) => Self::Modbus(Box::new(ModbusDtu::new(config))),
+            Self::Protobuf(dtu) => {
+                Self::Protobuf(Box::new(dtu.with_settings(Settings::of(config, zone))))
+            }
+        }
+    }
+}
+
+impl Dtu for AnyDtu {
+    async fn poll(&mut self) -> Result<DtuReading, PollError> {
+        match self {
+            Self::Modbus(dtu) => dtu.poll().await,
+            Self::Protobuf(dtu) => dtu.poll().await,
+        }
+    }
+
+    fn pauses(&self) -> Duration {
+        match self {
+            Self::Modbus(dtu) => dtu.pauses(),
+            Self::Protobuf(dtu) => dtu.pauses(),
+        }
     }
 }

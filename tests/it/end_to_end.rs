@@ -140,8 +140,8 @@ async fn a_target_that_goes_and_comes_back_gets_the_newest() {
 }
 
 #[tokio::test]
-async fn a_dtu_that_never_answers_is_told_of_before_its_first_poll_has_failed() {
-    // Whatever is asked of them, they take it.
+async fn logs_a_dtu_without_an_answer_before_its_first_poll_has_failed() {
+    // They accept connections and never answer.
     let silent = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let [modbus, protobuf] = silent.each_ref().map(|dtu| dtu.local_addr().unwrap().port());
     let home = Home::new(&format!(
@@ -150,8 +150,8 @@ async fn a_dtu_that_never_answers_is_told_of_before_its_first_poll_has_failed() 
     ));
     let bridge = home.run().await;
     for name in ["One", "Two"] {
-        let told = bridge.logged(&format!("{name}: no answer yet: ")).await;
-        assert!(told.contains("did not answer within 3s; another program may be using"), "{told}");
+        let line = bridge.logged(&format!("{name}: no answer yet: ")).await;
+        assert!(line.contains("did not answer within 3s; stop other programs"), "{line}");
         assert!(!bridge.log().iter().any(|line| line.contains(&format!("{name}: poll failed"))));
     }
     bridge.stop().await;

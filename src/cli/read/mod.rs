@@ -14,8 +14,7 @@ use super::{Global, exit, run};
 use crate::app;
 use crate::clock::WallClock;
 use crate::config::{DtuConfig, LogFormat, Protocol};
-use crate::dtu::any::AnyDtu;
-use crate::dtu::{Dtu as _, DtuError, PollError};
+use crate::dtu::{AnyDtu, Dtu as _, DtuError, PollError};
 use crate::letters::escaped;
 use crate::net::error::ConnectError;
 use crate::plant::reading::DtuReading;
@@ -119,7 +118,7 @@ async fn ask(tasks: &Tasks, dtu: DtuConfig, clock: WallClock, zone: TimeZone) ->
     let started = Instant::now();
     let (outcome, pauses) = match app::with_simulated_plant(tasks, dtu.clone()).await {
         Ok(dtu) => {
-            let mut dtu = AnyDtu::new(&dtu, clock, zone).beside_a_bridge();
+            let mut dtu = AnyDtu::new(&dtu, clock, zone);
             (dtu.poll().await, dtu.pauses())
         }
         Err(source) => {

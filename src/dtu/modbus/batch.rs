@@ -1,22 +1,21 @@
-//! Several records in one answer: cut apart, and checked before they are believed, since no real
-//! DTU is known for certain to answer that way. Pure.
+//! Several records in one answer, which no real DTU is known for certain to support: checked before
+//! they are used. And devices whose addresses count words. Pure.
 
 use thiserror::Error;
 
-use super::decode::{PortRecord, port_record};
-use super::registers::{
-    CONSTANT, CONSTANT_OFFSET, DATA_TYPE, DATA_TYPE_AS_PRINTED, MAX_RECORDS, MAX_RECORDS_PER_READ,
-    RECORD_BYTES,
+use super::decode::{
+    DATA_TYPE_AS_PRINTED, MAX_RECORDS, MAX_RECORDS_PER_READ, PortRecord, RECORD_BYTES, is_marked,
+    port_record,
 };
 
 /// How many records one request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Batch {
-    /// One: as configured, or because the DTU does not answer more than one properly.
+    /// One: as configured, or because the DTU does not support more.
     Single,
-    /// So many, to be compared with single records first.
+    /// This many, to be compared with single records first.
     Unproven(u16),
-    /// So many: the DTU has been seen to answer properly.
+    /// This many: the DTU has proved to support it.
     Proven(u16),
 }
 
@@ -29,7 +28,7 @@ impl Batch {
         }
     }
 
-    /// How many records to ask for from `index` on.
+    /// How many records to read from `index` on.
     pub(super) fn records_at(self, index: u16) -> u16 {
         match self {
             Self::Single => 1,
@@ -45,32 +44,32 @@ impl Batch {
 pub(super) struct Page {
     /// Up to the end of the list.
     pub(super) records: Vec<PortRecord>,
-    /// Whether the list ends behind them.
+    /// Whether the list ends after them.
     pub(super) ends: bool,
 }
 
 impl Page {
-    /// Whether the second record of the page is the same port as `single`, which was read alone;
-    /// both may be the end of the list.
+    /// Whether the second record of the page is the same port as `single`, which was read alone, or
+    /// both are the end of the list.
     pub(super) fn agrees_with(&self, single: &Self) -> bool {
         let name = |record: &PortRecord| (record.serial, record.port);
         self.records.get(1).map(name) == single.records.first().map(name)
     }
 }
 
-/// Why an answer is not the records that were asked for.
+/// Why an answer is not the requested records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(super) enum NotRecords {
     #[error("record {0} is missing")]
     Missing(u16),
-    #[error("record {0} lacks the marks of a record")]
+    #[error("record {0} has not the markers of a record")]
     Unmarked(u16),
-    #[error("its second record is not what a request for that one gives")]
+    #[error("its second record differs when it is read alone")]
     Different,
 }
 
-/// Takes `count` records out of an answer; what stands behind the end of the list is not looked
-/// at. A single record needs no marks: nothing else could be meant.
+/// Takes `count` records from an answer, up to the end of the list. A single record needs no
+/// markers: nothing else could be meant.
 pub(super) fn page(mut data: &[u8], count: u16) -> Result<Page, NotRecords> {
     let mut records = Vec::with_capacity(count.into());
     for number in 1..=count {
@@ -88,19 +87,33 @@ pub(super) fn page(mut data: &[u8], count: u16) -> Result<Page, NotRecords> {
     Ok(Page { records, ends: false })
 }
 
-/// Whether it bears what all records have in common, the null record included.
-pub(super) fn is_marked(record: &[u8]) -> bool {
-    matches!(record.first(), Some(&(DATA_TYPE | DATA_TYPE_AS_PRINTED)))
-        && record.get(CONSTANT_OFFSET) == Some(&CONSTANT)
+/// Whether every second record may be missing, as when the addresses of an emulation count words: it
+/// has an emulation's marker, or an inverter has a port without the previous one.
+pub(super) fn looks_skipped(records: &[PortRecord]) -> bool {
+    records.iter().any(|record| {
+        record.data_type == DATA_TYPE_AS_PRINTED
+            || (record.port > 1 && !has(records, record, record.port - 1))
+    })
+}
+
+/// Whether `data`, from where only such a device has its second record, is a record that the list
+/// lacks.
+pub(super) fn is_skipped_record(data: &[u8], records: &[PortRecord]) -> bool {
+    let record = port_record(data).ok().flatten().filter(|_| is_marked(data));
+    record.is_some_and(|record| !has(records, &record, record.port))
+}
+
+fn has(records: &[PortRecord], of: &PortRecord, port: u8) -> bool {
+    records.iter().any(|record| record.serial == of.serial && record.port == port)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dtu::modbus::fake::{bytes, null_record, record};
+    use crate::dtu::modbus::fake::{asleep, bytes, null_record, record};
 
     #[test]
-    fn the_last_batch_ends_with_the_list() {
+    fn last_batch_ends_with_the_list() {
         let batch = Batch::new(6);
         assert_eq!(batch.records_at(0), 6);
         assert_eq!(batch.records_at(96), 3);
@@ -109,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn records_are_cut_apart_up_to_the_end_of_the_list() {
+    fn takes_records_up_to_the_end_of_the_list() {
         let (first, second) = (record(1, 1), record(1, 2));
         let data = [bytes(&first), bytes(&second), null_record(), vec![0; 40]].concat();
         let whole = Page { records: vec![first, second], ends: true };
@@ -119,10 +132,10 @@ mod tests {
     }
 
     #[test]
-    fn what_lacks_the_marks_of_a_record_is_not_believed() {
+    fn rejects_data_without_the_markers_of_a_record() {
         let good = bytes(&record(1, 1));
         assert_eq!(page(&good, 2), Err(NotRecords::Missing(2)));
-        // Zeros are not the end of the list: the null record has its marks.
+        // Zeros are not the end of the list: the null record has markers.
         assert_eq!(page(&[good.clone(), vec![0; 40]].concat(), 2), Err(NotRecords::Unmarked(2)));
         let mut shifted = good.repeat(2);
         shifted[73] = 0;
@@ -133,11 +146,41 @@ mod tests {
     }
 
     #[test]
-    fn a_second_record_that_is_another_one_is_noticed() {
+    fn notices_a_different_second_record() {
         let alone = |record: &PortRecord| page(&bytes(record), 1).unwrap();
         let both = page(&[bytes(&record(1, 1)), bytes(&record(1, 2))].concat(), 2).unwrap();
         assert!(both.agrees_with(&alone(&record(1, 2))));
         assert!(!both.agrees_with(&alone(&record(1, 1))));
         assert!(!both.agrees_with(&page(&null_record(), 1).unwrap()));
+    }
+
+    fn emulated(record: PortRecord) -> PortRecord {
+        PortRecord { data_type: 0x3c, ..record }
+    }
+
+    #[test]
+    fn marker_of_an_emulation_or_a_missing_port_is_suspicious() {
+        assert!(looks_skipped(&[emulated(record(1, 1))]));
+        assert!(looks_skipped(&[record(1, 1), record(1, 3)]));
+        assert!(looks_skipped(&[record(1, 1), record(2, 2)]));
+        for sound in [vec![], vec![record(1, 1), record(2, 1)], vec![record(1, 2), asleep(1, 1)]] {
+            assert!(!looks_skipped(&sound));
+        }
+    }
+
+    #[test]
+    fn only_a_record_that_was_not_read_is_proof() {
+        let read = [emulated(record(1, 1)), emulated(record(2, 1))];
+        let skipped = bytes(&emulated(record(1, 2)));
+        assert!(is_skipped_record(&skipped, &read));
+        assert!(is_skipped_record(&bytes(&record(1, 2)), &read));
+        // A DTU that gives the record before or behind the address, or what stands there.
+        assert!(!is_skipped_record(&bytes(&read[0]), &read));
+        assert!(!is_skipped_record(&bytes(&read[1]), &read));
+        assert!(!is_skipped_record(&null_record(), &read));
+        assert!(!is_skipped_record(&[&skipped[20..], &skipped[..20]].concat(), &read));
+        for length in 0..34 {
+            assert!(!is_skipped_record(&skipped[..length], &read));
+        }
     }
 }

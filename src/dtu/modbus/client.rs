@@ -1,15 +1,13 @@
-//! Asks a DTU-Pro for its list of ports.
+//! Reads the list of ports of a DTU-Pro.
 
 use std::time::Duration;
 
 use tracing::warn;
 
-use super::addressing::{is_skipped_record, looks_skipped};
-use super::batch::{Batch, NotRecords, Page, page};
-use super::decode::{PortRecord, dtu_serial};
-use super::inverters::inverters;
-use super::link::{Link, malformed};
-use super::registers::{MAX_RECORDS, RECORD_BYTES, Read};
+use super::batch::{Batch, NotRecords, Page, is_skipped_record, looks_skipped, page};
+use super::connection::Connection;
+use super::decode::{MAX_RECORDS, PortRecord, RECORD_BYTES, ReadRequest, dtu_serial, inverters};
+use super::frame::NOT_A_DTU;
 use super::scale::Scales;
 use crate::config::DtuConfig;
 use crate::dtu::dial::{Dial, TcpDialer};
@@ -17,62 +15,59 @@ use crate::dtu::{Dtu, DtuError, PollError};
 use crate::plant::reading::DtuReading;
 use crate::plant::serial::{DtuSerial, InverterSerial};
 
-/// A DTU that stays silent this often when asked for its serial number is not asked any more:
-/// the silence costs a time limit and the connection each time.
-const SERIAL_SILENCES: u32 = 3;
+/// After this many unanswered requests for its serial number or for the addressing check, a DTU is
+/// no longer sent them: each costs a time limit and the connection.
+const MAX_UNANSWERED: u32 = 3;
 
-/// The same of what stands amid the first records, where no DTU needs to be asked.
-const PROBE_SILENCES: u32 = 3;
+/// The remedy for a closed port.
+pub(in crate::dtu) const REFUSED: &str = "use the Ethernet port of a DTU-Pro or DTU-Pro-S and set its role to \
+                                          \"Remote Control\": no other serves Modbus";
 
-/// What to look at when the port is closed.
-const REFUSED: &str = "something is there but serves no Modbus: only the Ethernet port of a DTU-Pro \
-                       or DTU-Pro-S does, and it must be set to \"Remote Control\"";
-
-/// A DTU that is asked over Modbus-TCP.
+/// A DTU that is read over Modbus-TCP.
 pub struct ModbusDtu<D = TcpDialer> {
     name: String,
-    link: Link<D>,
+    connection: Connection<D>,
     retries: u32,
     batch: Batch,
     scales: Scales,
     exclude: Vec<InverterSerial>,
     serial: Option<DtuSerial>,
-    /// The connection over which the serial number was last asked for.
+    /// The connection over which the serial number was last requested.
     serial_connection: u64,
-    serial_silences: u32,
-    /// The connection over which it proved to count bytes, however odd its list is.
-    byte_connection: u64,
-    probe_silences: u32,
+    serial_unanswered: u32,
+    /// The connection over which its addresses proved to count bytes.
+    checked_connection: u64,
+    check_unanswered: u32,
 }
 
 impl ModbusDtu {
-    /// Over TCP, to the host and port of the configuration. Does not connect yet.
+    /// The configured DTU, over TCP. Does not connect yet.
     pub fn new(config: &DtuConfig) -> Self {
         Self::with_dialer(config, Self::dialer(config))
     }
 
-    /// What dials it.
+    /// Dials the configured DTU.
     pub fn dialer(config: &DtuConfig) -> TcpDialer {
         TcpDialer::new(config.host.clone(), config.port(), REFUSED)
     }
 }
 
 impl<D: Dial> ModbusDtu<D> {
-    /// Over connections of another kind.
+    /// The configured DTU, over other connections.
     pub fn with_dialer(config: &DtuConfig, dialer: D) -> Self {
         Self {
             name: config.name.clone(),
-            link: Link::new(dialer, config),
+            connection: Connection::new(dialer, config),
             retries: config.retries,
             batch: Batch::new(config.records_per_read),
             scales: Scales::default(),
-            // What is no serial number names no inverter; `check` has said so.
+            // `check` has warned of texts that are not serial numbers.
             exclude: config.exclude.iter().filter_map(|serial| serial.parse().ok()).collect(),
             serial: None,
             serial_connection: 0,
-            serial_silences: 0,
-            byte_connection: 0,
-            probe_silences: 0,
+            serial_unanswered: 0,
+            checked_connection: 0,
+            check_unanswered: 0,
         }
     }
 
@@ -89,25 +84,25 @@ impl<D: Dial> ModbusDtu<D> {
         Ok(())
     }
 
-    /// Refuses a list of which every second record is missing; one that looks sound costs no
-    /// request.
+    /// Rejects a list in which every second record is missing. A list that is not suspicious costs
+    /// no request.
     async fn check_addressing(&mut self, records: &mut Vec<PortRecord>) -> Result<(), DtuError> {
-        if self.byte_connection == self.link.connections()
-            || self.probe_silences >= PROBE_SILENCES
+        if self.checked_connection == self.connection.count()
+            || self.check_unanswered >= MAX_UNANSWERED
             || !looks_skipped(records)
         {
             return Ok(());
         }
-        match self.link.ask(Read::second_record_by_words(), 0, |_| true).await {
+        match self.connection.read(ReadRequest::second_record_by_words(), 0, |_| true).await {
             Ok(data) if is_skipped_record(&data, records) => {
                 records.clear();
                 return Err(DtuError::WordAddressed);
             }
-            Ok(_) | Err(DtuError::Refused(_)) => {
-                self.byte_connection = self.link.connections();
-                self.probe_silences = 0;
+            Ok(_) | Err(DtuError::Exception(_)) => {
+                self.checked_connection = self.connection.count();
+                self.check_unanswered = 0;
             }
-            Err(_) => self.probe_silences += 1,
+            Err(_) => self.check_unanswered += 1,
         }
         Ok(())
     }
@@ -117,28 +112,29 @@ impl<D: Dial> ModbusDtu<D> {
         if count < 2 {
             return self.read_single(index, self.retries).await;
         }
-        let data = self.link.ask(Read::records(index, count), self.retries, |_| true).await;
+        let data =
+            self.connection.read(ReadRequest::records(index, count), self.retries, |_| true).await;
         let (why, retries) = match data {
             Ok(data) => match page(&data, count) {
                 Ok(page) if self.is_proven(&page, index).await? => return Ok(page),
                 Ok(_) => (NotRecords::Different.to_string(), self.retries),
                 Err(why) => (why.to_string(), self.retries),
             },
-            Err(error) if self.may_be_too_much(&error) => (error.to_string(), 0),
+            Err(error) if self.may_be_too_many(&error) => (error.to_string(), 0),
             Err(error) => return Err(error),
         };
         let single = self.read_single(index, retries).await?;
         warn!(
-            "{}: asked for {count} records at once, the DTU does not answer as it should ({why}); \
-             from now on it is asked for one at a time",
+            "{}: the DTU does not answer requests for {count} records properly ({why}); reading one \
+             at a time from now on",
             self.name
         );
         self.batch = Batch::Single;
         Ok(single)
     }
 
-    /// Whether an answer of several records can be believed. The first one is compared with a
-    /// single record; once that was the same, the marks in the records are enough.
+    /// Whether an answer of several records can be trusted. The first one is compared with a single
+    /// record; after that, the markers in the records are enough.
     async fn is_proven(&mut self, page: &Page, index: u16) -> Result<bool, DtuError> {
         let Batch::Unproven(count) = self.batch else { return Ok(true) };
         if page.records.is_empty() {
@@ -152,60 +148,60 @@ impl<D: Dial> ModbusDtu<D> {
         Ok(agrees)
     }
 
-    /// Whether a failure may be due to the number of records, rather than to the DTU's state.
-    fn may_be_too_much(&self, error: &DtuError) -> bool {
+    /// Whether the failure may be due to the number of records.
+    fn may_be_too_many(&self, error: &DtuError) -> bool {
         match error {
-            DtuError::Refused(_) => true,
+            DtuError::Exception(_) => true,
             DtuError::Timeout(_)
             | DtuError::HalfAnswer { .. }
             | DtuError::Closed(_)
-            | DtuError::Malformed(_) => matches!(self.batch, Batch::Unproven(_)),
+            | DtuError::Malformed { .. } => matches!(self.batch, Batch::Unproven(_)),
             DtuError::Unreachable { .. }
             | DtuError::OtherAnswers { .. }
             | DtuError::NotMapped
             | DtuError::WordAddressed
-            | DtuError::Unauthentic => false,
+            | DtuError::NotDecrypted => false,
         }
     }
 
     async fn read_single(&mut self, index: u16, retries: u32) -> Result<Page, DtuError> {
-        // Only the first record tells by its emptiness that there is no list yet. Later on it is
-        // one of the DTU's weaknesses, and not the end of the list.
+        // Only an empty first record means that there is no list yet; later ones are a fault, and not
+        // the end of the list.
         let is_usable: fn(usize) -> bool = if index == 0 {
             |length| length == 0 || length >= RECORD_BYTES.into()
         } else {
             |length| length >= RECORD_BYTES.into()
         };
-        let data = self.link.ask(Read::record(index), retries, is_usable).await?;
+        let data = self.connection.read(ReadRequest::record(index), retries, is_usable).await?;
         if data.is_empty() {
             return Err(DtuError::NotMapped);
         }
-        page(&data, 1).map_err(|why| malformed(&why))
+        page(&data, 1).map_err(|why| DtuError::malformed(why, NOT_A_DTU))
     }
 
-    /// Asks for the DTU's own serial number, once per connection. Not all DTUs give it: then the
-    /// poll is none the worse.
+    /// Reads the DTU's own serial number, once per connection. Not all DTUs have it, which does not
+    /// fail the poll.
     async fn read_serial(&mut self) {
-        if self.serial_connection == self.link.connections()
-            || self.serial_silences >= SERIAL_SILENCES
+        if self.serial_connection == self.connection.count()
+            || self.serial_unanswered >= MAX_UNANSWERED
         {
             return;
         }
-        self.serial_connection = self.link.connections();
-        match self.link.ask(Read::dtu_serial(), 0, |_| true).await {
+        self.serial_connection = self.connection.count();
+        match self.connection.read(ReadRequest::dtu_serial(), 0, |_| true).await {
             Ok(data) => {
                 self.serial = dtu_serial(&data).or(self.serial);
-                self.serial_silences = 0;
+                self.serial_unanswered = 0;
             }
-            Err(DtuError::Refused(_)) => {}
-            Err(_) => self.serial_silences += 1,
+            Err(DtuError::Exception(_)) => {}
+            Err(_) => self.serial_unanswered += 1,
         }
     }
 }
 
 impl<D: Dial> Dtu for ModbusDtu<D> {
     async fn poll(&mut self) -> Result<DtuReading, PollError> {
-        self.link.begins_poll();
+        self.connection.begin_poll();
         let mut records = Vec::new();
         let mut outcome = self.read_list(&mut records).await;
         if outcome.is_ok() {
@@ -229,6 +225,6 @@ impl<D: Dial> Dtu for ModbusDtu<D> {
     }
 
     fn pauses(&self) -> Duration {
-        self.link.paused()
+        self.connection.paused()
     }
 }

@@ -1,4 +1,4 @@
-//! A scripted DTU behind in-memory connections, and records for it to give.
+//! A scripted DTU on in-memory connections, and records for it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) fn record(inverter: u8, port: u8) -> PortRecord {
     }
 }
 
-/// The record of a port that the DTU knows by name only.
+/// The record of a sleeping port.
 pub(super) fn asleep(inverter: u8, port: u8) -> PortRecord {
     PortRecord {
         pv_voltage: 0,
@@ -83,7 +83,7 @@ pub(super) fn null_record() -> Vec<u8> {
     bytes
 }
 
-/// One request that the scripted DTU received.
+/// A request that the scripted DTU received.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     /// Counted from 0 over all requests.
@@ -97,7 +97,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// What a sound DTU with these ports answers.
+    /// The answer of a healthy DTU with these ports.
     pub(super) fn data(self, ports: &[PortRecord]) -> Vec<u8> {
         if self.address == 0x2000 {
             return vec![0x10, 0xf8, 0xa0, 0, 0, 1];
@@ -123,7 +123,7 @@ pub(super) enum Answer {
 
 type Script = Box<dyn FnMut(Asked) -> Answer + Send>;
 
-/// Dials the scripted DTU, and remembers what it was asked.
+/// Dials the scripted DTU, and records its requests.
 #[derive(Clone)]
 pub(super) struct FakeDtu {
     script: Arc<Mutex<Script>>,
@@ -192,7 +192,7 @@ impl FakeDtu {
     }
 }
 
-/// A whole answer to that transaction with these data.
+/// A complete answer to that transaction.
 pub(super) fn answer_to(transaction: u16, data: &[u8]) -> Vec<u8> {
     let transaction = transaction.to_be_bytes();
     let length = u16::try_from(data.len() + 3).unwrap().to_be_bytes();

@@ -1,30 +1,15 @@
-//! Modbus-TCP: the DTU-Pro and the DTU-Pro-S on their Ethernet port.
-
-pub mod registers;
-
-pub mod decode;
-
-pub mod scale;
-
-pub mod inverters;
-
-mod repair;
-
-mod link;
+//! Modbus-TCP: DTU-Pro and DTU-Pro-S on their Ethernet port.
 
 mod batch;
-
-mod addressing;
-
 pub mod client;
+mod connection;
+pub mod decode;
+pub mod frame;
+pub mod scale;
 
 #[cfg(test)]
 mod fake;
-
 #[cfg(test)]
-mod vectors;
-
-#[cfg(test)]
-mod polls;
+mod tests;
 
 pub use self::client::ModbusDtu;

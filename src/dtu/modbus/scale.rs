@@ -1,16 +1,15 @@
-//! In which steps an inverter counts its PV current. The record does not say it: old MI inverters
-//! count tenths of an ampere, all others hundredths. Pure.
+//! The steps in which an inverter counts its PV current, which the record does not say: old MI
+//! inverters count tenths of an ampere, all others hundredths. Pure.
 
 use std::collections::HashMap;
 
-use super::decode::PortRecord;
-use super::registers::MAX_RECORDS;
+use super::decode::{MAX_RECORDS, PortRecord};
 use crate::plant::serial::InverterSerial;
 use crate::plant::units::Amperes;
 
-/// Above this PV power, in 0.1 W, voltage times current tells the steps for certain: below it, a
-/// current cut to whole steps is too coarse.
-const TELLING_POWER: u16 = 300;
+/// Above this PV power, in 0.1 W, voltage times current determines the steps; below it, the current's
+/// steps are too coarse.
+const SUFFICIENT_POWER: u16 = 300;
 
 /// The steps in which an inverter counts its PV current.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +21,8 @@ pub enum CurrentScale {
 }
 
 impl CurrentScale {
-    /// What the family suggests: serial numbers 10.. are MI, and count tenths. Those of the third
-    /// MI generation (10x2) and of a new HMS (1014) are built like an HM.
+    /// By family: serial numbers 10.. are MI, and count tenths. The third MI generation (10x2) and a
+    /// new HMS (1014) are built like an HM.
     fn of_family(serial: InverterSerial) -> Self {
         match serial.prefix().to_be_bytes() {
             [0x10, low] if !matches!(low & 0xf, 2 | 4) => Self::Tenths,
@@ -31,10 +30,10 @@ impl CurrentScale {
         }
     }
 
-    /// What voltage times current against power tells, if the power is high enough to tell.
-    fn told_by(record: &PortRecord) -> Option<Self> {
+    /// By comparing voltage times current with power, if the power is high enough.
+    fn measured(record: &PortRecord) -> Option<Self> {
         let product = i64::from(record.pv_voltage) * i64::from(record.pv_current);
-        if record.pv_power <= TELLING_POWER || product == 0 {
+        if record.pv_power <= SUFFICIENT_POWER || product == 0 {
             return None;
         }
         // All three in milliwatts.
@@ -54,22 +53,22 @@ impl CurrentScale {
     }
 }
 
-/// What is known of each inverter's steps. Only those that differ from their family are kept.
+/// The steps of each inverter. Only those that differ from their family are stored.
 #[derive(Clone, Debug, Default)]
 pub struct Scales(HashMap<InverterSerial, CurrentScale>);
 
 impl Scales {
-    /// Learns from a record what it tells.
+    /// Learns from a record.
     pub fn learn(&mut self, record: &PortRecord) {
-        let Some(told) = CurrentScale::told_by(record) else { return };
-        if told == CurrentScale::of_family(record.serial) {
+        let Some(measured) = CurrentScale::measured(record) else { return };
+        if measured == CurrentScale::of_family(record.serial) {
             self.0.remove(&record.serial);
         } else if self.0.len() < usize::from(MAX_RECORDS) {
-            self.0.insert(record.serial, told);
+            self.0.insert(record.serial, measured);
         }
     }
 
-    /// The steps of an inverter as far as known.
+    /// The steps of an inverter.
     pub fn of(&self, serial: InverterSerial) -> CurrentScale {
         self.0.get(&serial).copied().unwrap_or_else(|| CurrentScale::of_family(serial))
     }
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_family_decides_at_low_power() {
+    fn family_decides_at_low_power() {
         use CurrentScale::{Hundredths, Tenths};
         // Three MI readings from the field.
         check(0x1033, (350, 2, 102), Tenths);
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_power_decides_where_it_can() {
+    fn power_decides_where_it_can() {
         use CurrentScale::{Hundredths, Tenths};
         // An HM reading from the field.
         check(0x1141, (393, 113, 448), Hundredths);
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_told_once_holds_at_low_power_too() {
+    fn measured_steps_stay_at_low_power() {
         let bright = PortRecord { pv_voltage: 300, pv_current: 50, pv_power: 1520, ..record(1, 1) };
         let dim = PortRecord { pv_voltage: 300, pv_current: 3, pv_power: 100, ..record(1, 2) };
         let mut scales = Scales::default();

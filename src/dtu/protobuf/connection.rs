@@ -1,4 +1,4 @@
-//! One open connection to a DTU: a request goes out, its answer is picked from what comes.
+//! An open connection to a DTU: sends a request and picks its answer from the frames that come.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -12,17 +12,16 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::codec::Framed;
 
 use super::app_info::malformed;
-use super::command::{Command, Secrecy};
 use super::crypto::Cipher;
-use super::frame::{Frame, FrameCodec, FrameError};
+use super::frame::{Command, Encryption, Frame, FrameCodec};
 use crate::dtu::DtuError;
 
-/// How long an answer with another number waits for one with the right number. Most answers repeat
-/// the number of their request, but not all.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long an answer with another sequence number waits for one with the right number: most answers
+/// repeat the number of their request, but not all.
+const SEQUENCE_WAIT: Duration = Duration::from_millis(500);
 
-/// A DTU may send frames unasked, but a connection on which nothing else comes is of no use.
-const MOST_SKIPPED: u32 = 100;
+/// Unsolicited frames before the connection is given up.
+const MAX_SKIPPED: u32 = 100;
 
 /// One request.
 pub(super) struct Request<'a> {
@@ -35,9 +34,9 @@ pub(super) struct Request<'a> {
 impl Request<'_> {
     fn frame(&self) -> Result<Frame, DtuError> {
         match self.cipher {
-            Some(cipher) if self.command.secrecy() != Secrecy::Clear => {
+            Some(cipher) if self.command.encryption() != Encryption::Never => {
                 let sealed = cipher.seal(self.command, self.sequence, &self.message);
-                sealed.map_err(|_| DtuError::Unauthentic)
+                sealed.map_err(|_| DtuError::NotDecrypted)
             }
             _ => Ok(Frame {
                 command: self.command,
@@ -48,18 +47,18 @@ impl Request<'_> {
         }
     }
 
-    /// The message of an answer.
+    /// The message in an answer.
     fn open(&self, frame: Frame) -> Result<Bytes, DtuError> {
         match self.cipher {
-            Some(cipher) if frame.command.secrecy() != Secrecy::Clear => {
-                cipher.open(&frame).map_err(|_| DtuError::Unauthentic)
+            Some(cipher) if frame.command.encryption() != Encryption::Never => {
+                cipher.open(&frame).map_err(|_| DtuError::NotDecrypted)
             }
             _ => Ok(frame.payload),
         }
     }
 }
 
-/// Until when a request must have its answer.
+/// The deadline of a request.
 #[derive(Clone, Copy)]
 pub(super) struct Limit {
     deadline: Instant,
@@ -87,10 +86,10 @@ impl<S: AsyncRead + AsyncWrite + Debug + Unpin> Connection<S> {
         Self { frames: Framed::new(stream, FrameCodec::default()) }
     }
 
-    /// Sends the request and waits for its answer, at most until the limit.
+    /// Sends the request and waits for its answer until the limit.
     ///
-    /// `accept` makes a value of an answer's message, or `None` of one that answers another request.
-    pub(super) async fn ask<T>(
+    /// `accept` decodes an answer; `None` means that it answers another request.
+    pub(super) async fn request<T>(
         &mut self,
         request: &Request<'_>,
         limit: Limit,
@@ -98,20 +97,20 @@ impl<S: AsyncRead + AsyncWrite + Debug + Unpin> Connection<S> {
     ) -> Result<T, DtuError> {
         self.frames.codec_mut().set_encrypted(request.cipher.is_some());
         let sent = timeout_at(limit.deadline, self.frames.send(request.frame()?)).await;
-        sent.map_err(|_| limit.passed())?.map_err(broken)?;
+        sent.map_err(|_| limit.passed())??;
         let mut second_best = None;
         let mut others = BTreeSet::new();
         let mut until = limit.deadline;
-        for _ in 0..MOST_SKIPPED {
+        for _ in 0..MAX_SKIPPED {
             let frame = match timeout_at(until, self.frames.next()).await {
                 Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(error))) => return second_best.ok_or_else(|| broken(error)),
+                Ok(Some(Err(error))) => return second_best.ok_or_else(|| error.into()),
                 Ok(None) => return second_best.ok_or_else(hung_up),
                 Err(_) => return second_best.ok_or_else(|| self.unanswered(limit, &others)),
             };
             let (command, sequence) = (frame.command, frame.sequence);
             if command != request.command.reply() {
-                tracing::debug!("skipped an unasked frame of command {command}");
+                tracing::debug!("skipped an unsolicited frame of command {command}");
                 others.insert(command);
                 continue;
             }
@@ -126,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Debug + Unpin> Connection<S> {
                 Some(value) if sequence == request.sequence => return Ok(value),
                 Some(value) => {
                     second_best = Some(value);
-                    until = limit.deadline.min(Instant::now() + PATIENCE);
+                    until = limit.deadline.min(Instant::now() + SEQUENCE_WAIT);
                 }
                 None => {
                     tracing::debug!("skipped an answer {command} to another request");
@@ -134,16 +133,16 @@ impl<S: AsyncRead + AsyncWrite + Debug + Unpin> Connection<S> {
                 }
             }
         }
-        let unanswered = || format!("none of {MOST_SKIPPED} frames answered the request");
-        second_best.ok_or_else(|| malformed(&unanswered()))
+        let unanswered = || format!("none of {MAX_SKIPPED} frames answered the request");
+        second_best.ok_or_else(|| malformed(unanswered()))
     }
 
-    /// What came instead of an answer until the limit.
+    /// Why there is no answer.
     fn unanswered(&self, limit: Limit, others: &BTreeSet<Command>) -> DtuError {
         let bytes = self.frames.read_buffer();
         if !bytes.is_empty() {
             let announced = self.frames.codec().announced(bytes);
-            return DtuError::HalfAnswer { limit: limit.timeout, came: bytes.len(), announced };
+            return DtuError::HalfAnswer { limit: limit.timeout, received: bytes.len(), announced };
         }
         if others.is_empty() {
             return limit.passed();
@@ -154,20 +153,5 @@ impl<S: AsyncRead + AsyncWrite + Debug + Unpin> Connection<S> {
 }
 
 fn hung_up() -> DtuError {
-    closed("without an answer")
-}
-
-fn closed(when: &'static str) -> DtuError {
-    DtuError::Closed(io::Error::new(io::ErrorKind::UnexpectedEof, when))
-}
-
-fn broken(error: FrameError) -> DtuError {
-    match error {
-        FrameError::Io(source) => DtuError::Closed(source),
-        FrameError::Cut => closed("in the middle of an answer"),
-        FrameError::Magic(_)
-        | FrameError::Length { .. }
-        | FrameError::Crc { .. }
-        | FrameError::TooLong(_) => malformed(&error),
-    }
+    DtuError::Closed(io::Error::new(io::ErrorKind::UnexpectedEof, "without an answer"))
 }

@@ -1,4 +1,4 @@
-//! AES-128-GCM as the DTU uses it: key and nonce from sixteen bytes that it draws at each start.
+//! The DTU's encryption: AES-128-GCM, with key and nonce from sixteen random bytes of each start.
 //! Pure: no socket, no clock.
 
 use bytes::Bytes;
@@ -6,18 +6,17 @@ use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
 use thiserror::Error;
 
-use super::command::Command;
-use super::frame::Frame;
+use super::frame::{Command, Frame};
 
-/// The bytes that the DTU draws anew at each start.
+/// Random bytes of each start of the DTU.
 pub type EncRand = [u8; 16];
 
-/// The frame was not made with this key, command and sequence, or was changed on the way.
+/// The frame was not made with this key, command and sequence number, or was changed on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the frame cannot be decrypted")]
 pub struct Unauthentic;
 
-/// Encrypts and decrypts the frames of one DTU from one of its starts to the next.
+/// Encrypts and decrypts the frames of one DTU until its next start.
 #[derive(Debug)]
 pub struct Cipher {
     enc_rand: EncRand,
@@ -25,21 +24,15 @@ pub struct Cipher {
 }
 
 impl Cipher {
-    /// With the key that follows from `enc_rand`.
+    /// The key that follows from `enc_rand`.
     pub fn new(enc_rand: EncRand) -> Result<Self, Unauthentic> {
-        let hash = thrice_hashed(&enc_rand);
+        let hash = sha256_three_times(&enc_rand);
         let key = hash.first_chunk::<16>().ok_or(Unauthentic)?;
         let key = UnboundKey::new(&AES_128_GCM, key).map_err(|_| Unauthentic)?;
         Ok(Self { enc_rand, key: LessSafeKey::new(key) })
     }
 
-    /// What the key was made from.
-    pub const fn enc_rand(&self) -> EncRand {
-        self.enc_rand
-    }
-
-    /// The frame of a message. Command and sequence make the nonce: the same pair is not to be used
-    /// twice for one cipher.
+    /// Encrypts a message. Command and sequence number determine the nonce.
     pub fn seal(
         &self,
         command: Command,
@@ -56,7 +49,7 @@ impl Cipher {
         Ok(Frame { command, sequence, payload: payload.into(), tag: Some(tag) })
     }
 
-    /// The message of a frame.
+    /// Decrypts a frame.
     pub fn open(&self, frame: &Frame) -> Result<Bytes, Unauthentic> {
         let tag = frame.tag.as_ref().ok_or(Unauthentic)?;
         let mut bytes = [&frame.payload, tag.as_slice()].concat();
@@ -69,20 +62,20 @@ impl Cipher {
 
     fn nonce(&self, command: Command, sequence: u16) -> Result<Nonce, Unauthentic> {
         let seed = [&associated_data(command, sequence)[..], &self.enc_rand].concat();
-        let hash = thrice_hashed(&seed);
+        let hash = sha256_three_times(&seed);
         let nonce = hash.last_chunk().ok_or(Unauthentic)?;
         Ok(Nonce::assume_unique_for_key(*nonce))
     }
 }
 
-/// Command and sequence, each little-endian here, although the header is big-endian.
+/// Command and sequence number, each little-endian here, although the header is big-endian.
 const fn associated_data(command: Command, sequence: u16) -> [u8; 4] {
     let [a, b] = command.0.to_le_bytes();
     let [c, d] = sequence.to_le_bytes();
     [a, b, c, d]
 }
 
-fn thrice_hashed(bytes: &[u8]) -> Vec<u8> {
+fn sha256_three_times(bytes: &[u8]) -> Vec<u8> {
     (0..3).fold(bytes.to_vec(), |bytes, _| digest(&SHA256, &bytes).as_ref().to_vec())
 }
 
@@ -93,10 +86,10 @@ mod tests {
     const ENC_RAND: EncRand = 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff_u128.to_be_bytes();
 
     #[test]
-    fn key_nonce_and_associated_data_are_those_of_the_worked_example() {
+    fn key_nonce_and_associated_data_match_the_worked_example() {
         let cipher = Cipher::new(ENC_RAND).unwrap();
         let key = 0x1a87_826e_0e5b_80bd_5ac6_e98a_fe66_0876_u128.to_be_bytes();
-        assert_eq!(thrice_hashed(&ENC_RAND)[..16], key);
+        assert_eq!(sha256_three_times(&ENC_RAND)[..16], key);
         let nonce = cipher.nonce(Command::REAL_DATA, 2).unwrap();
         let expected = 0x8789_22f3_656e_7318_1a16_0637_u128.to_be_bytes();
         assert_eq!(nonce.as_ref()[..], expected[4..]);
@@ -104,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_command_sequence_and_start_decrypt() {
+    fn only_the_same_command_sequence_and_key_decrypt() {
         let cipher = Cipher::new(ENC_RAND).unwrap();
         let frame = cipher.seal(Command::REAL_DATA, 7, b"message").unwrap();
         assert_eq!(cipher.open(&frame), Ok(Bytes::from_static(b"message")));

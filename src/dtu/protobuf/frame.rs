@@ -1,30 +1,96 @@
-//! Frames on the wire: a header of ten bytes, a payload, and an authentication tag behind it where
-//! the DTU encrypts. Pure: no socket, no clock.
+//! Frames: a header of ten bytes, a payload, and an authentication tag if the DTU encrypts. Pure: no
+//! socket, no clock.
 
+use std::fmt;
 use std::io;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use crc::{CRC_16_MODBUS, Crc};
 use thiserror::Error;
 use tokio_util::codec::{Decoder, Encoder};
 
-use super::command::{Command, Secrecy};
-use super::crc::crc16;
-use crate::dtu::error::OTHERWISE_ENCRYPTED;
-use crate::dtu::stranger;
+use super::app_info::malformed;
+use crate::dtu::DtuError;
+use crate::dtu::error::{UNKNOWN_KEY, guess_protocol};
+
+/// Guards a frame's payload.
+const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_MODBUS);
 
 const MAGIC: [u8; 2] = *b"HM";
 const HEADER: usize = 10;
 /// The header of the hybrid inverters' gateways; its CRC covers what follows it, too.
 const EXTENDED_HEADER: usize = 24;
-/// The authentication tag, which neither length nor CRC covers.
+/// The authentication tag, which neither length nor checksum covers.
 pub const TAG: usize = 16;
+
+/// The kind of a frame. `A3xx` goes to the DTU and is answered by `A2xx`; `22xx` and `23xx` are the
+/// same messages between DTU and cloud.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Command(pub u16);
+
+impl Command {
+    /// Requests versions, inverters and encryption.
+    pub const APP_INFO: Self = Self(0xA301);
+    /// A heartbeat to the DTU.
+    pub const HEARTBEAT: Self = Self(0xA302);
+    /// A command: the bridge only enables the performance mode.
+    pub const COMMAND: Self = Self(0xA305);
+    /// Requests one packet of the present values.
+    pub const REAL_DATA: Self = Self(0xA311);
+    /// The DTU's heartbeat to the cloud, which it also sends unsolicited to a local client.
+    pub const CLOUD_HEARTBEAT: Self = Self(0x2202);
+
+    /// The command of the answer to this request.
+    #[must_use]
+    pub const fn reply(self) -> Self {
+        Self(self.0.wrapping_sub(0x0100))
+    }
+
+    /// Whether frames of this command are encrypted if the DTU encrypts.
+    pub const fn encryption(self) -> Encryption {
+        match self.0 {
+            0xA301 | 0xA201 | 0xA302 => Encryption::Never,
+            0xA202 => Encryption::Unknown,
+            command if matches!(command >> 8, 0x22) || self.is_extended() => Encryption::Unknown,
+            _ => Encryption::Always,
+        }
+    }
+
+    /// Whether frames of this command have the long header of the hybrid inverters' gateways.
+    pub const fn is_extended(self) -> bool {
+        matches!(self.0 >> 8, 0xDA | 0xDB | 0xC2 | 0xC3)
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04X}", self.0)
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Whether a DTU that encrypts also encrypts frames of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// Always in plain text.
+    Never,
+    /// Encrypted, followed by an authentication tag.
+    Always,
+    /// Nobody has seen it: both are accepted.
+    Unknown,
+}
 
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// What it is for.
+    /// The kind of frame.
     pub command: Command,
-    /// Chosen by who asks; answers usually repeat it.
+    /// Chosen by the client; answers usually repeat it.
     pub sequence: u16,
     /// A protobuf message, or its ciphertext.
     pub payload: Bytes,
@@ -32,7 +98,7 @@ pub struct Frame {
     pub tag: Option<[u8; TAG]>,
 }
 
-/// The bytes are not a frame: where the next one begins is not known.
+/// The bytes are not a frame, and the start of the next one is unknown.
 #[derive(Debug, Error)]
 pub enum FrameError {
     /// The stream itself failed.
@@ -41,11 +107,11 @@ pub enum FrameError {
     /// The stream ends before the frame does.
     #[error("the stream ends in the middle of a frame")]
     Cut,
-    /// A frame does not begin where it should. Zero bytes are what some DTUs answer to a request
-    /// that they cannot decrypt.
-    #[error("{}", beginning(.0))]
+    /// No frame starts where it should. Some DTUs answer zero bytes to a request that they cannot
+    /// decrypt.
+    #[error("{}", describe_start(.0))]
     Magic(Vec<u8>),
-    /// The header gives a length that is smaller than the header.
+    /// The length in the header is smaller than the header.
     #[error("a frame of command {command} says it is {length} bytes long")]
     Length {
         /// From the header.
@@ -70,43 +136,60 @@ pub enum FrameError {
     TooLong(usize),
 }
 
-/// What came where a frame should begin, in words.
-fn beginning(bytes: &[u8]) -> String {
-    match stranger::language(bytes) {
-        Some(language) => format!("what answers speaks {language}"),
-        None if bytes.iter().all(|byte| *byte == 0) => {
-            format!("it answers with zero bytes; {OTHERWISE_ENCRYPTED}")
-        }
+fn is_zeros(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
+}
+
+fn describe_start(bytes: &[u8]) -> String {
+    match guess_protocol(bytes) {
+        Some(protocol) => format!("what answers speaks {protocol}"),
+        None if is_zeros(bytes) => "it answers with zero bytes".to_owned(),
         None => format!("a frame begins with {bytes:02x?} instead of `HM`"),
     }
 }
 
-/// Cuts a stream into frames, and joins them. One per connection and direction.
+impl From<FrameError> for DtuError {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::Io(source) => Self::Closed(source),
+            FrameError::Cut => {
+                let when = "in the middle of an answer";
+                Self::Closed(io::Error::new(io::ErrorKind::UnexpectedEof, when))
+            }
+            FrameError::Magic(ref start) if is_zeros(start) => Self::malformed(error, UNKNOWN_KEY),
+            FrameError::Magic(_)
+            | FrameError::Length { .. }
+            | FrameError::Crc { .. }
+            | FrameError::TooLong(_) => malformed(error),
+        }
+    }
+}
+
+/// Splits a stream into frames and joins them; one per connection and direction.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FrameCodec {
     encrypted: bool,
-    /// The last frame may or may not have had a tag: if it had, the tag comes next.
+    /// It is unknown whether the last frame had a tag; if so, the tag comes next.
     tag_may_follow: bool,
 }
 
 impl FrameCodec {
-    /// From now on, frames carry an authentication tag, except those that are always clear text.
+    /// Frames have an authentication tag from now on, except those that are never encrypted.
     pub fn set_encrypted(&mut self, encrypted: bool) {
         self.encrypted = encrypted;
     }
 
-    /// How many bytes the frame has of which these are the first; of the header alone, if that is not
-    /// whole.
+    /// The length of the frame that starts with these bytes, or of a header while that is incomplete.
     pub fn announced(&self, bytes: &[u8]) -> usize {
         let header = Header::read(bytes).ok().flatten();
-        header.map_or(HEADER, |header| header.length + tag_size(self.secrecy(header.command)))
+        header.map_or(HEADER, |header| header.length + tag_size(self.encryption(header.command)))
     }
 
-    fn secrecy(self, command: Command) -> Secrecy {
-        if self.encrypted { command.secrecy() } else { Secrecy::Clear }
+    fn encryption(self, command: Command) -> Encryption {
+        if self.encrypted { command.encryption() } else { Encryption::Never }
     }
 
-    /// Drops the tag of the last frame, if it had one; whether a frame can begin now.
+    /// Skips the tag of the last frame, if any; whether a frame can start now.
     fn skip_tag(&mut self, bytes: &mut BytesMut) -> bool {
         if !self.tag_may_follow {
             return true;
@@ -135,8 +218,8 @@ impl Decoder for FrameCodec {
             return Err(FrameError::Magic(start.to_vec()));
         }
         let Some(header) = Header::read(bytes)? else { return Ok(None) };
-        let secrecy = self.secrecy(header.command);
-        let tag_size = tag_size(secrecy);
+        let encryption = self.encryption(header.command);
+        let tag_size = tag_size(encryption);
         let wire_size = header.length + tag_size;
         if bytes.len() < wire_size {
             bytes.reserve(wire_size - bytes.len());
@@ -144,13 +227,13 @@ impl Decoder for FrameCodec {
         }
         let mut payload = bytes.split_to(header.length);
         payload.advance(header.size);
-        let expected = crc16(&payload);
+        let expected = CRC.checksum(&payload);
         if expected != header.crc {
             let Header { command, crc, .. } = header;
             return Err(FrameError::Crc { command, expected, found: crc });
         }
         let tag = bytes.split_to(tag_size).as_ref().try_into().ok();
-        self.tag_may_follow = secrecy == Secrecy::Unknown;
+        self.tag_may_follow = encryption == Encryption::Unknown;
         let Header { command, sequence, .. } = header;
         Ok(Some(Frame { command, sequence, payload: payload.freeze(), tag }))
     }
@@ -163,14 +246,14 @@ impl Decoder for FrameCodec {
     }
 }
 
-const fn tag_size(secrecy: Secrecy) -> usize {
-    match secrecy {
-        Secrecy::Encrypted => TAG,
-        Secrecy::Clear | Secrecy::Unknown => 0,
+const fn tag_size(encryption: Encryption) -> usize {
+    match encryption {
+        Encryption::Always => TAG,
+        Encryption::Never | Encryption::Unknown => 0,
     }
 }
 
-/// The header, as it stands on the wire.
+/// The header on the wire.
 struct Header {
     command: Command,
     sequence: u16,
@@ -182,7 +265,7 @@ struct Header {
 }
 
 impl Header {
-    /// `None` if it has not arrived whole.
+    /// `None` while it is incomplete.
     fn read(mut bytes: &[u8]) -> Result<Option<Self>, FrameError> {
         if bytes.len() < HEADER {
             return Ok(None);
@@ -211,7 +294,7 @@ impl Encoder<Frame> for FrameCodec {
         bytes.put_slice(&MAGIC);
         bytes.put_u16(frame.command.0);
         bytes.put_u16(frame.sequence);
-        bytes.put_u16(crc16(payload));
+        bytes.put_u16(CRC.checksum(payload));
         bytes.put_u16(length);
         bytes.put_slice(payload);
         bytes.put_slice(frame.tag.as_ref().map_or(&[][..], |tag| tag));
@@ -224,14 +307,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_begins_like_no_frame_is_told_in_words() {
+    fn describes_bytes_that_are_not_a_frame() {
         let check = |bytes: &[u8], expected: &str| {
             let error = FrameCodec::default().decode(&mut BytesMut::from(bytes)).unwrap_err();
             assert!(error.to_string().starts_with(expected), "{error}");
         };
         check(b"HTTP/1.1 400 Bad Request", "what answers speaks HTTP");
         check(b"\x15\x03\x03\x00\x02\x02\x16", "what answers speaks TLS");
-        check(&[0; 10], "it answers with zero bytes; it restarted just now, or encrypts otherwise");
+        check(&[0; 10], "it answers with zero bytes");
         check(b"\x01\x02", "a frame begins with [01, 02] instead of `HM`");
     }
 }

@@ -1,48 +1,15 @@
 //! The DTU's own protocol on TCP port 10081: protobuf messages in small frames, encrypted by newer
-//! programs.
-
-pub mod command;
-
-pub mod frame;
-
-mod crc;
-
-pub mod crypto;
-
-pub mod messages;
-
-pub mod version;
-
-pub mod request;
+//! firmware.
 
 pub mod app_info;
-
-pub mod decode;
-
-mod packets;
-
-mod info_packets;
-
-mod freshness;
-
-mod sequence;
-
-mod pace;
-
-mod session;
-
-mod settings;
-
-mod upload;
-
-mod connection;
-
-mod accept;
-
 mod client;
-
-pub use self::client::ProtobufDtu;
-pub use self::settings::Settings;
+mod connection;
+pub mod crypto;
+pub mod decode;
+pub mod frame;
+pub mod messages;
+mod packets;
+mod refresh;
 
 #[cfg(test)]
 mod fake;
@@ -52,3 +19,52 @@ mod properties;
 mod tests;
 #[cfg(test)]
 mod vectors;
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+pub use self::client::ProtobufDtu;
+use crate::config::DtuConfig;
+use crate::config::dtu::{PROTOBUF_INTERVAL, PROTOBUF_REQUEST_GAP};
+use crate::plant::serial::InverterSerial;
+
+/// How one DTU is read.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The configured name, for the log.
+    pub name: String,
+    /// The time limit of one request, including the connection.
+    pub timeout: Duration,
+    /// Retries of one request before the poll fails.
+    pub retries: u32,
+    /// The pause between two requests.
+    pub request_gap: Duration,
+    /// The least time between two polls' requests for values.
+    pub refresh: Duration,
+    /// Switch the DTU to reading its inverters continuously.
+    pub performance_mode: bool,
+    /// Send nothing while the DTU uploads to the cloud.
+    pub avoid_cloud_upload: bool,
+    /// Inverters to leave out.
+    pub exclude: Vec<InverterSerial>,
+    /// The DTU's time zone: requests contain the local time.
+    pub zone: TimeZone,
+}
+
+impl Settings {
+    /// The configured settings; the time zone is the plant's.
+    pub fn of(config: &DtuConfig, zone: TimeZone) -> Self {
+        Self {
+            name: config.name.clone(),
+            timeout: config.timeout,
+            retries: config.retries,
+            request_gap: config.request_gap.unwrap_or(PROTOBUF_REQUEST_GAP),
+            refresh: PROTOBUF_INTERVAL,
+            performance_mode: config.performance_mode,
+            avoid_cloud_upload: config.avoid_cloud_upload,
+            exclude: config.exclude.iter().filter_map(|serial| serial.parse().ok()).collect(),
+            zone,
+        }
+    }
+}

@@ -1,26 +1,28 @@
-//! The packets of one answer, put together. Pure.
+//! Puts the packets of one answer together: present values, and app info. Pure.
 
 use std::mem;
 
-use super::messages::RealDataNewReq;
+use super::app_info::AppInfo;
+use super::messages::{AppInfoReq, RealDataNewReq};
+use crate::dtu::DtuError;
 
-/// More packets than that no DTU has: ten blocks each, and a DTU serves 100 ports.
-const MOST_PACKETS: i32 = 64;
+/// Of present values; a DTU serves 100 ports, ten blocks to a packet.
+const MAX_PACKETS: i32 = 64;
 
-/// The packets that have come so far.
+/// The packets of present values received so far.
 #[derive(Debug, Default)]
 pub(super) struct PacketSet {
     merged: RealDataNewReq,
     next: i32,
-    /// What came at the first attempt, if this is the second.
-    before: Option<Box<Self>>,
+    /// What the first attempt received, if this is the second.
+    first_attempt: Option<Box<Self>>,
 }
 
-/// What one answer of the DTU has brought.
+/// What one answer has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// Something other than a packet.
-    Told,
+    /// Not a packet of values.
+    Other,
     /// A packet, but not the last.
     Packet,
     /// The last packet.
@@ -28,44 +30,43 @@ pub(super) enum Progress {
 }
 
 impl PacketSet {
-    /// The packet to ask for next.
+    /// The packet to request next.
     pub(super) const fn next(&self) -> i32 {
         self.next
     }
 
-    /// What has come so far, as one message: of two attempts the one that came further. `None` if
-    /// nothing has come.
+    /// The packets as one message, of the attempt that came further; `None` if there are none.
     pub(super) fn into_merged(self) -> Option<RealDataNewReq> {
-        match self.before {
-            Some(before) if before.next > self.next => Some(before.merged),
+        match self.first_attempt {
+            Some(first) if first.next > self.next => Some(first.merged),
             _ => (self.next > 0).then_some(self.merged),
         }
     }
 
-    /// Begins anew with the first packet: the DTU may have fewer packets now than it announced.
-    /// Only once, lest a poll never end.
+    /// Starts again with the first packet, since the DTU may now have fewer packets than announced.
+    /// Only once, so that the poll ends.
     pub(super) fn start_over(&mut self) {
-        if self.next > 0 && self.before.is_none() {
-            *self = Self { before: Some(Box::new(mem::take(self))), ..Self::default() };
+        if self.next > 0 && self.first_attempt.is_none() {
+            *self = Self { first_attempt: Some(Box::new(mem::take(self))), ..Self::default() };
         }
     }
 
-    /// Takes the packet that [`next`](Self::next) asked for.
+    /// Adds the packet requested as [`next`](Self::next).
     ///
-    /// Packets of different times do not belong together, and are asked for again from the first
-    /// one. If the second time is no better, they are taken as they are: a DTU that always moves on
-    /// between two packets would otherwise never be read.
+    /// Packets of different times do not belong together and are requested again from the first one.
+    /// The second attempt takes them as they are: a DTU that always updates between two packets could
+    /// otherwise never be read.
     pub(super) fn push(&mut self, packet: RealDataNewReq) -> Progress {
         if self.next == 0 {
             self.merged = packet;
-        } else if self.disagrees(&packet) && self.before.is_none() {
+        } else if self.disagrees(&packet) && self.first_attempt.is_none() {
             self.start_over();
             return Progress::Packet;
         } else {
             self.append(packet);
         }
         self.next += 1;
-        if self.next < self.merged.ap.min(MOST_PACKETS) {
+        if self.next < self.merged.ap.min(MAX_PACKETS) {
             Progress::Packet
         } else {
             Progress::Complete
@@ -84,9 +85,49 @@ impl PacketSet {
     }
 }
 
+/// Of app info; 99 inverters, ten to a packet, make ten.
+const MAX_INFO_PACKETS: i32 = 16;
+
+/// The packets of app info received so far.
+#[derive(Debug, Default)]
+pub(super) struct InfoPackets {
+    merged: AppInfoReq,
+    next: i32,
+}
+
+impl InfoPackets {
+    /// The packet to request next.
+    pub(super) const fn next(&self) -> i32 {
+        self.next
+    }
+
+    /// Adds the packet requested as [`next`](Self::next), and returns the app info once it is complete.
+    /// The first packet describes the DTU; the others continue its inverters.
+    pub(super) fn push(&mut self, packet: AppInfoReq) -> Result<Option<AppInfo>, DtuError> {
+        if self.next == 0 {
+            self.merged = packet;
+        } else {
+            self.merged.inverters.extend(packet.inverters);
+        }
+        self.next += 1;
+        if self.next < self.merged.package_count.min(MAX_INFO_PACKETS) {
+            return Ok(None);
+        }
+        AppInfo::of(&mem::take(self).merged).map(Some)
+    }
+
+    /// Returns what has been received, if anything, when the next packet does not come: only versions
+    /// of some inverters are missing.
+    pub(super) fn give_up(&mut self) -> Option<AppInfo> {
+        let Self { merged, next } = mem::take(self);
+        AppInfo::of(&merged).ok().filter(|_| next > 0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dtu::protobuf::messages::PvInfo;
 
     fn packet(timestamp: i32, ap: i32) -> RealDataNewReq {
         RealDataNewReq { timestamp, ap, ..RealDataNewReq::default() }
@@ -101,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_announced_number_of_packets_is_asked_for() {
+    fn requests_the_announced_number_of_packets() {
         use Progress::{Complete, Packet};
         check(&[(1, 1)], &[Complete]);
         check(&[(1, 0)], &[Complete]);
@@ -113,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_attempts_that_fail_the_better_one_counts() {
+    fn better_of_two_failed_attempts_counts() {
         let mut set = PacketSet::default();
         assert_eq!(set.next(), 0);
         set.start_over();
@@ -129,9 +170,48 @@ mod tests {
     }
 
     #[test]
-    fn packets_of_different_times_are_asked_for_once_more() {
+    fn requests_packets_of_different_times_once_more() {
         use Progress::{Complete, Packet};
         check(&[(1, 2), (2, 2), (2, 2), (2, 2)], &[Packet, Packet, Packet, Complete]);
         check(&[(1, 2), (2, 2), (3, 2), (4, 2)], &[Packet, Packet, Packet, Complete]);
+    }
+
+    /// A packet of app info with one inverter.
+    fn info_packet(count: i32, inverter: i64) -> AppInfoReq {
+        AppInfoReq {
+            dtu_serial: "10F8A0000001".to_owned(),
+            package_count: count,
+            inverters: vec![PvInfo { serial: inverter, sw: 10_012, ..PvInfo::default() }],
+            ..AppInfoReq::default()
+        }
+    }
+
+    #[test]
+    fn requests_the_announced_number_of_info_packets_within_bounds() {
+        for (announced, expected) in [(-1, 1), (0, 1), (1, 1), (3, 3), (i32::MAX, 16)] {
+            let mut packets = InfoPackets::default();
+            let mut came = 0;
+            let info = loop {
+                assert_eq!(packets.next(), came);
+                came += 1;
+                // Later packets need not contain the number.
+                let count = if came == 1 { announced } else { 0 };
+                if let Some(info) = packets.push(info_packet(count, i64::from(came))).unwrap() {
+                    break info;
+                }
+            };
+            assert_eq!(came, expected, "{announced}");
+            assert_eq!(info.inverter_firmware.len(), usize::try_from(expected).unwrap());
+            assert_eq!(packets.next(), 0, "ready for the next app info");
+        }
+    }
+
+    #[test]
+    fn incomplete_app_info_counts() {
+        let mut packets = InfoPackets::default();
+        assert_eq!(packets.give_up(), None);
+        assert_eq!(packets.push(info_packet(2, 1)).unwrap(), None);
+        assert_eq!(packets.give_up().unwrap().inverter_firmware.len(), 1);
+        assert_eq!(packets.give_up(), None);
     }
 }

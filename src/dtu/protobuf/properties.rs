@@ -1,4 +1,4 @@
-//! What holds for every byte string and every cut.
+//! Properties of frames, messages and encryption for any bytes, however they are split.
 
 use std::collections::HashSet;
 
@@ -10,14 +10,13 @@ use prost::Message;
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::app_info::{self, AppInfo};
-use super::command::{Command, Secrecy};
 use super::crypto::Cipher;
 use super::decode;
-use super::frame::{Frame, FrameCodec};
+use super::frame::{Command, Encryption, Frame, FrameCodec};
 use super::messages::RealDataNewReq;
 use super::vectors::vectors;
 
-/// Commands of every secrecy.
+/// Commands with every kind of encryption.
 fn commands() -> impl Strategy<Value = Command> {
     prop_oneof![
         Just(Command::APP_INFO.reply()),
@@ -64,7 +63,7 @@ fn decoded(codec: &mut FrameCodec, pieces: &[&[u8]]) -> Result<Vec<Frame>, Strin
 
 proptest! {
     #[test]
-    fn frames_come_out_as_they_went_in_however_they_are_cut(
+    fn frames_are_the_same_however_they_are_cut(
         frames in frames(),
         encrypted in any::<bool>(),
         cuts in vec(0_usize..300, 0..40),
@@ -74,15 +73,15 @@ proptest! {
         let mut bytes = BytesMut::new();
         let mut expected = Vec::new();
         for (frame, may_have_tag) in frames {
-            let has_tag = encrypted && match frame.command.secrecy() {
-                Secrecy::Clear => false,
-                Secrecy::Encrypted => true,
-                Secrecy::Unknown => may_have_tag,
+            let has_tag = encrypted && match frame.command.encryption() {
+                Encryption::Never => false,
+                Encryption::Always => true,
+                Encryption::Unknown => may_have_tag,
             };
             let sent = Frame { tag: has_tag.then_some(TAG), ..frame.clone() };
             codec.encode(sent, &mut bytes).unwrap();
-            // A tag that is not expected for sure is left out, not given away.
-            let is_sure = has_tag && frame.command.secrecy() == Secrecy::Encrypted;
+            // A tag that may or may not come is dropped.
+            let is_sure = has_tag && frame.command.encryption() == Encryption::Always;
             expected.push(Frame { tag: is_sure.then_some(TAG), ..frame });
         }
         prop_assert_eq!(decoded(&mut codec, &cut(&bytes, &cuts)), Ok(expected));
@@ -104,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_make_a_reading_or_an_error(bytes in vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_a_reading_or_an_error(bytes in vec(any::<u8>(), 0..300)) {
         if let Ok(Some(info)) = app_info::packet(&bytes, 0) {
             drop(AppInfo::of(&info));
         }
@@ -114,7 +113,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_answer_makes_a_reading_or_an_error(
+    fn damaged_answers_are_a_reading_or_an_error(
         place in any::<proptest::sample::Index>(),
         byte in any::<u8>(),
     ) {
@@ -134,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn a_sealed_message_opens_and_a_changed_one_does_not(
+    fn encrypted_messages_decrypt_only_if_unchanged(
         message in vec(any::<u8>(), 0..300),
         enc_rand in any::<[u8; 16]>(),
         sequence in any::<u16>(),

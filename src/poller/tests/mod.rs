@@ -118,7 +118,7 @@ fn gone() -> Result<DtuReading, DtuError> {
 }
 
 fn malformed(text: &str) -> Result<DtuReading, DtuError> {
-    Err(DtuError::Malformed(text.to_owned()))
+    Err(DtuError::malformed(text, "restart it"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,13 +187,13 @@ async fn each_failure_is_told_once_whatever_bytes_came() {
     let told: Vec<_> = outcome.log.iter().map(|line| line.split(" (").next().unwrap()).collect();
     let malformed = "WARN Roof: poll failed: the DTU sent a malformed answer: ";
     let timeout = "WARN Roof: poll failed: the DTU accepted the connection but did not answer \
-                   within 3s; another program may be using it, or it speaks another `protocol`";
+                   within 3s; stop other programs that use the DTU, and check `protocol`";
     assert_eq!(
         told,
         [
             "INFO Roof: 1 port of 1 inverter in 0.0 s",
-            &format!("{malformed}a frame begins with [12, ff]"),
-            &format!("{malformed}the checksum is 91ab"),
+            &format!("{malformed}a frame begins with [12, ff]; restart it"),
+            &format!("{malformed}the checksum is 91ab; restart it"),
             timeout,
             "INFO Roof: the DTU answers again, after 5 failed polls in 135 s",
             "INFO Roof: 1 port of 1 inverter in 0.0 s",

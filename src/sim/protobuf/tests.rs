@@ -281,7 +281,7 @@ async fn errors_say_what_came_instead_of_an_answer() {
         for (fault, said) in [
             ("wrong-length", "sent half an answer within 500ms ("),
             ("wrong-length", " of 65535 bytes)"),
-            ("wrong-command", "sent only answers to other questions ("),
+            ("wrong-command", "sent only answers to other requests within 500ms ("),
             ("close-mid-frame", "closed the connection (in the middle of an answer)"),
             ("silence", "did not answer within 500ms"),
         ] {

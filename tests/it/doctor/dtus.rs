@@ -57,11 +57,11 @@ async fn each_fault_of_a_dtu_fails_its_step_with_cause_and_cure() {
         (
             "silence",
             &["name+", "tcp+", "protocol-"][..],
-            "did not answer within 1s | another program",
+            "did not answer within 1s | stop other programs",
         ),
         ("close", &["name+", "tcp+", "protocol-"], "closed the connection"),
-        ("garbage", &["name+", "tcp+", "protocol-"], "is this the Modbus port?"),
-        ("exception=2", &["name+", "tcp+", "protocol-"], "is `unit_id` right"),
+        ("garbage", &["name+", "tcp+", "protocol-"], "are those of a DTU-Pro"),
+        ("exception=2", &["name+", "tcp+", "protocol-"], "check `unit_id`"),
         ("not-mapped", &["name+", "tcp+", "protocol+", "inverters-"], "some minutes"),
     ] {
         let plant = Plant::start(&["--inverters", "2", "--fault", fault]).await;

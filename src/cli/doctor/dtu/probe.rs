@@ -127,8 +127,7 @@ async fn speak(
             let settings =
                 Settings { performance_mode: false, ..Settings::of(config, means.zone.clone()) };
             let asked_at = means.clock.now().as_second();
-            let mut dtu =
-                ProtobufDtu::with_dialer(dialer, settings, means.clock.clone()).beside_a_bridge();
+            let mut dtu = ProtobufDtu::with_dialer(dialer, settings, means.clock.clone());
             let outcome = dtu.poll().await;
             let (encrypts, clock_ahead) = (dtu.encrypts(), dtu.clock_ahead());
             (outcome, Extras { encrypts, clock_ahead, asked_at }, dtu.pauses())

@@ -226,6 +226,22 @@ fn an_inverter_that_is_linked_but_not_heard_of_yet_has_no_mains_side() {
 
 #[test]
 fn a_port_that_no_inverter_has_is_no_port() {
-    let number = |port| port::number(&PvMo { port, ..PvMo::default() });
+    let number = |port| port_number(&PvMo { port, ..PvMo::default() });
     assert_eq!([1, 8, -1, 0, 77, 257].map(number), [Some(1), Some(8), None, None, None, None]);
+}
+
+#[test]
+fn signal_is_the_share_of_answered_requests() {
+    let check = |raw: i32, expected: Option<u8>| {
+        assert_eq!(signal_percent(raw), expected, "{raw:#010x}");
+    };
+    check(0x061D_0619, Some(100));
+    check(0x0667_0617, Some(95));
+    check(0x0071_0070, Some(99));
+    check(0x0402_0000, Some(0));
+    check(100, Some(100));
+    check(0, None);
+    check(101, None);
+    check(0x0001_0002, None);
+    check(-1, None);
 }

@@ -12,14 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::codec::{Decoder, Encoder};
 
-use super::command::Command;
 use super::crypto::{Cipher, EncRand, Unauthentic};
-use super::frame::{Frame, FrameCodec, FrameError};
+use super::frame::{Command, Frame, FrameCodec, FrameError};
 use super::messages::{
     AppInfoReq, AppInfoRes, CommandReq, CommandRes, HbReq, HbRes, InfoReq, RealDataNewReq,
-    RealDataNewRes, WarnReq,
+    RealDataNewRes, WarnReq, app_info_request, performance_mode_request, real_data_request,
 };
-use super::request;
 
 /// All of them, by name.
 pub(super) fn vectors() -> BTreeMap<String, Vector> {
@@ -208,12 +206,12 @@ fn our_requests_are_those_that_the_devices_understand() {
         assert_eq!(hex(&bytes), vector.hex, "{name}");
     };
     let now = "2025-06-21T10:00:00[UTC]".parse().unwrap();
-    check("app_info_request", Command::APP_INFO, 1, request::app_info(&now, 0));
-    check("realdata_new_2packet_request_cp0", Command::REAL_DATA, 1, request::real_data(&now, 0));
-    check("realdata_new_2packet_request_cp1", Command::REAL_DATA, 2, request::real_data(&now, 1));
-    check("realdata_new_request_encrypted", Command::REAL_DATA, 2, request::real_data(&now, 0));
-    check("command_performance_mode_request", Command::COMMAND, 1, request::performance_mode(&now));
+    check("app_info_request", Command::APP_INFO, 1, app_info_request(&now, 0));
+    check("realdata_new_2packet_request_cp0", Command::REAL_DATA, 1, real_data_request(&now, 0));
+    check("realdata_new_2packet_request_cp1", Command::REAL_DATA, 2, real_data_request(&now, 1));
+    check("realdata_new_request_encrypted", Command::REAL_DATA, 2, real_data_request(&now, 0));
+    check("command_performance_mode_request", Command::COMMAND, 1, performance_mode_request(&now));
     // What the vendor's app sent: local time in the text, Unix time beside it.
     let now = "2022-03-10T16:17:08+01:00[Europe/Berlin]".parse().unwrap();
-    check("capture_real_data_request", Command::REAL_DATA, 1, request::real_data(&now, 0));
+    check("capture_real_data_request", Command::REAL_DATA, 1, real_data_request(&now, 0));
 }

@@ -1,4 +1,4 @@
-//! Several records in one request: proven, refuted, and failing for other reasons.
+//! Several records in one request: proven, rejected, and failing for other reasons.
 
 use super::{ALL, dtu, large_plant, plant, poll, ports};
 use crate::config::DtuConfig;
@@ -7,7 +7,7 @@ use crate::dtu::modbus::fake::{Answer, Asked, config};
 use crate::dtu::{Dtu, DtuError, PollError};
 
 #[tokio::test(start_paused = true)]
-async fn several_records_at_once_are_compared_once_and_then_trusted() {
+async fn several_records_are_compared_once_and_then_trusted() {
     let dtu = dtu(large_plant(37), |_| None);
     let config = DtuConfig { records_per_read: 6, ..config() };
     let mut client = ModbusDtu::with_dialer(&config, dtu.clone());
@@ -19,12 +19,12 @@ async fn several_records_at_once_are_compared_once_and_then_trusted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dtu_that_cannot_give_several_records_is_asked_for_one_at_a_time_for_good() {
+async fn reads_one_record_at_a_time_if_the_dtu_does_not_support_several() {
     let several = |asked: Asked| asked.count > 20;
     let answers: [fn(Asked) -> Answer; 6] = [
         // Only one record, whatever was asked for.
         |asked| Answer::Data(Asked { count: 20, ..asked }.data(&plant())),
-        // The same record over and over: marks and all.
+        // The same record over and over, with its markers.
         |asked| Answer::Data(Asked { count: 20, ..asked }.data(&plant()).repeat(6)),
         |_| Answer::Data(vec![0; 240]),
         |_| Answer::Data(Vec::new()),
@@ -43,7 +43,7 @@ async fn a_dtu_that_cannot_give_several_records_is_asked_for_one_at_a_time_for_g
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_proven_dtu_that_fails_for_a_while_is_still_asked_for_several() {
+async fn proven_dtu_keeps_several_records_after_failures() {
     let dtu =
         dtu(large_plant(12), |asked| (2..6).contains(&asked.number).then_some(Answer::Silence));
     let config = DtuConfig { records_per_read: 6, ..config() };

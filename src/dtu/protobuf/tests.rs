@@ -1,21 +1,18 @@
 //! The client against a DTU in memory, in paused time.
 
-mod info;
-mod mode;
-mod reconfigured;
-
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::time::{Instant, sleep};
 
-use super::command::Command;
 use super::fake::{FakeDialer, FakeDtu, Fault};
+use super::frame::Command;
 use super::{ProtobufDtu, Settings};
 use crate::clock::WallClock;
 use crate::dtu::{Dtu, DtuError, PollError};
 use crate::plant::reading::DtuReading;
+use crate::telemetry::heard::Heard;
 
 const ONE: [&str; 1] = ["realdata_new_reply_2port_single_phase"];
 const TWO: [&str; 2] = ["realdata_new_2packet_reply_cp0", "realdata_new_2packet_reply_cp1"];
@@ -40,7 +37,7 @@ fn client(dialer: FakeDialer, settings: Settings) -> ProtobufDtu<FakeDialer> {
     ProtobufDtu::with_dialer(dialer, settings, WallClock::from_fn(move || noon))
 }
 
-/// One DTU and the client that asks it.
+/// A DTU and its client.
 struct Pair {
     client: ProtobufDtu<FakeDialer>,
     dtu: FakeDtu,
@@ -79,7 +76,7 @@ fn power(reading: &DtuReading) -> Vec<f64> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn app_info_is_asked_for_once_and_real_data_at_each_poll() {
+async fn requests_app_info_once_and_real_data_at_each_poll() {
     let mut pair = Pair::new(&ONE);
     let reading = pair.poll().await.unwrap();
     assert_eq!(power(&reading), [402.1]);
@@ -94,7 +91,7 @@ async fn app_info_is_asked_for_once_and_real_data_at_each_poll() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_are_never_closer_than_the_gap() {
+async fn keeps_the_gap_between_requests() {
     let mut pair = Pair::new(&TWO);
     for faults in [
         vec![],
@@ -111,7 +108,7 @@ async fn requests_are_never_closer_than_the_gap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_are_not_asked_for_again_before_the_dtu_can_have_new_ones() {
+async fn waits_until_the_dtu_can_have_new_values() {
     let refresh = Duration::from_secs(35);
     let mut pair = Pair::with(&ONE, Settings { refresh, ..settings() });
     pair.poll().await.unwrap();
@@ -126,7 +123,7 @@ async fn values_are_not_asked_for_again_before_the_dtu_can_have_new_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pauses_are_told_apart_from_the_time_that_the_dtu_takes() {
+async fn separates_pauses_from_the_time_of_the_dtu() {
     let refresh = Duration::from_secs(35);
     let mut pair = Pair::with(&TWO, Settings { refresh, ..settings() });
     for expected in [2 * GAP, Duration::from_secs(33)] {
@@ -140,7 +137,7 @@ async fn pauses_are_told_apart_from_the_time_that_the_dtu_takes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn packets_make_one_reading() {
+async fn merges_packets_into_one_reading() {
     let mut pair = Pair::new(&TWO);
     let reading = pair.poll().await.unwrap();
     let ports: Vec<usize> = reading.inverters.iter().map(|one| one.ports.len()).collect();
@@ -150,7 +147,7 @@ async fn packets_make_one_reading() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_excluded_inverter_is_left_out() {
+async fn leaves_out_excluded_inverters() {
     let exclude = vec!["1164a0000002".parse().unwrap()];
     let mut pair = Pair::with(&TWO, Settings { exclude, ..settings() });
     let reading = pair.poll().await.unwrap();
@@ -160,7 +157,7 @@ async fn an_excluded_inverter_is_left_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn packets_of_different_times_are_read_again() {
+async fn reads_packets_of_different_times_again() {
     let mut pair = Pair::new(&TWO);
     let reading = pair.poll_with(&[Fault::None, Fault::OtherTime]).await.unwrap();
     assert_eq!(reading.port_count(), 12);
@@ -169,7 +166,7 @@ async fn packets_of_different_times_are_read_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_packet_that_does_not_come_is_asked_for_twice_and_then_all_of_them() {
+async fn retries_a_missing_packet_and_then_all_packets() {
     let mut pair = Pair::new(&TWO);
     pair.poll().await.unwrap();
     let [none, silence] = [Fault::None, Fault::Silence];
@@ -184,7 +181,7 @@ async fn a_packet_that_does_not_come_is_asked_for_twice_and_then_all_of_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_fault_is_survived_within_the_poll() {
+async fn survives_each_fault_within_the_poll() {
     for fault in [
         Fault::Silence,
         Fault::Zeros,
@@ -213,7 +210,7 @@ async fn each_fault_is_survived_within_the_poll() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_key_or_none_is_picked_up_within_one_poll_without_retries() {
+async fn adopts_a_new_key_within_one_poll_without_retries() {
     for when_wrong in [Fault::Silence, Fault::Zeros, Fault::Close] {
         let mut pair = Pair::with(&ONE, Settings { retries: 0, ..settings() });
         pair.dtu.when_wrong = when_wrong.clone();
@@ -228,7 +225,7 @@ async fn a_new_key_or_none_is_picked_up_within_one_poll_without_retries() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_number_is_used_twice_over_connections_and_polls() {
+async fn sequence_numbers_count_up_over_connections_and_polls() {
     let mut pair = Pair::new(&TWO);
     pair.dtu.enc_rand = Some([7; 16]);
     for _ in 0..5 {
@@ -243,14 +240,14 @@ async fn no_number_is_used_twice_over_connections_and_polls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_poll_tells_why_and_keeps_what_it_has() {
+async fn failed_poll_has_a_cause_and_keeps_what_it_has_read() {
     let mut pair = Pair::new(&TWO);
     let faults = [Fault::None, Fault::Silence, Fault::Silence, Fault::Silence];
     let failed = pair.poll_with(&faults).await.unwrap_err();
     assert!(matches!(failed.error, DtuError::Timeout(_)), "{failed:?}");
     assert_eq!(failed.partial.port_count(), 7);
     let failed = pair.poll_with(&[const { Fault::BadCrc }; 9]).await.unwrap_err();
-    assert!(matches!(failed.error, DtuError::Malformed(_)), "{failed:?}");
+    assert!(matches!(failed.error, DtuError::Malformed { .. }), "{failed:?}");
     assert_eq!(failed.partial, DtuReading::default());
     let failed = pair.poll_with(&[const { Fault::Close }; 9]).await.unwrap_err();
     assert!(matches!(failed.error, DtuError::Closed(_)), "{failed:?}");
@@ -258,7 +255,7 @@ async fn a_failed_poll_tells_why_and_keeps_what_it_has() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dtu_that_repeats_itself_is_stale() {
+async fn repeated_values_are_stale() {
     let mut pair = Pair::new(&ONE);
     assert!(!pair.poll().await.unwrap().stale);
     pair.dtu.step = 0;
@@ -268,7 +265,7 @@ async fn a_dtu_that_repeats_itself_is_stale() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dtu_that_sends_to_the_cloud_is_left_alone_if_configured() {
+async fn pauses_during_the_cloud_upload_if_configured() {
     let (dialer, dtu) = FakeDtu::new();
     let started = Instant::now();
     // Four seconds before the window: one request still fits, the others come after it.
@@ -282,4 +279,99 @@ async fn a_dtu_that_sends_to_the_cloud_is_left_alone_if_configured() {
     assert_eq!(asked.collect::<Vec<_>>(), [0, 2, 44]);
     let left = pair.dtu.left.first().map(|at| (*at - started).as_secs());
     assert_eq!(left, Some(4), "nobody is connected meanwhile");
+}
+
+/// Whether each inverter's firmware version is known.
+fn has_firmware(reading: &DtuReading) -> Vec<bool> {
+    reading.inverters.iter().map(|one| one.values.ac.firmware_version.is_some()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_all_app_info_before_values() {
+    for enc_rand in [None, Some([7; 16])] {
+        let mut pair = Pair::new(&TWO);
+        pair.dtu.enc_rand = enc_rand;
+        pair.dtu.info = (3, 3);
+        assert_eq!(has_firmware(&pair.poll().await.unwrap()), [true; 3]);
+        assert_eq!(pair.commands(), ["A301", "A301", "A301", "A311", "A311"]);
+        let times: Vec<Instant> = pair.dtu.asked.iter().map(|asked| asked.at).collect();
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= GAP), "{times:?}");
+        pair.poll().await.unwrap();
+        assert_eq!(pair.commands()[5..], ["A311", "A311"], "once");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_a_dtu_with_incomplete_app_info() {
+    for enc_rand in [None, Some([7; 16])] {
+        let mut pair = Pair::with(&TWO, Settings { retries: 0, ..settings() });
+        pair.dtu.enc_rand = enc_rand;
+        pair.dtu.info = (3, 1);
+        assert_eq!(has_firmware(&pair.poll().await.unwrap()), [true, false, false]);
+        assert_eq!(pair.commands(), ["A301", "A301", "A311", "A311"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_the_packets_of_app_info() {
+    let mut pair = Pair::new(&ONE);
+    pair.dtu.info = (i32::MAX, i32::MAX);
+    pair.poll().await.unwrap();
+    let count = pair.commands().iter().filter(|command| *command == "A301").count();
+    assert_eq!(count, 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn logs_a_refused_performance_mode_once() {
+    for (answer, told) in [((33, 5), 1), ((33, 0), 0), ((1, 5), 0)] {
+        let (heard, _listening) = Heard::listening();
+        let mut pair = Pair::with(&ONE, Settings { performance_mode: true, ..settings() });
+        pair.dtu.mode_answer = answer;
+        // It repeats its values, so the command is sent again.
+        pair.dtu.step = 0;
+        for _ in 0..3 {
+            pair.poll().await.unwrap();
+        }
+        let asked = pair.commands().iter().filter(|command| *command == "A305").count();
+        assert!(asked > 1, "{answer:?}");
+        let line =
+            "WARN DTU Roof: refuses the performance mode (error code 5); remove `performance_mode`";
+        assert_eq!(heard.lines(), vec![line; told], "{answer:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn enables_performance_mode_if_configured_and_after_a_restart() {
+    let mut pair = Pair::with(&ONE, Settings { performance_mode: true, ..settings() });
+    pair.dtu.enc_rand = Some([7; 16]);
+    pair.poll().await.unwrap();
+    pair.poll().await.unwrap();
+    assert_eq!(pair.commands(), ["A301", "A305", "A311", "A311"]);
+    pair.dtu.step = 0;
+    pair.poll().await.unwrap();
+    pair.poll().await.unwrap();
+    assert_eq!(pair.commands()[4..], ["A311", "A305", "A311"], "it stands still: told again");
+    let failed = [Fault::Restart(Some([8; 16]))];
+    pair.poll_with(&failed).await.unwrap();
+    assert_eq!(pair.commands().last().map(String::as_str), Some("A311"));
+    assert!(pair.dtu.asked.iter().any(|asked| asked.command == Command::COMMAND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reconfigured_dtu_keeps_pauses_numbers_and_key() {
+    let refresh = Duration::from_secs(35);
+    let mut pair = Pair::with(&TWO, Settings { refresh, ..settings() });
+    pair.dtu.enc_rand = Some([7; 16]);
+    pair.poll().await.unwrap();
+    let exclude = vec!["1164a0000002".parse().unwrap()];
+    let performance_mode = true;
+    let settings = Settings { refresh, performance_mode, exclude, ..settings() };
+    let Pair { client, dtu } = pair;
+    let mut pair = Pair { client: client.with_settings(settings), dtu };
+    assert_eq!(pair.poll().await.unwrap().inverters.len(), 2);
+    assert_eq!(pair.commands(), ["A301", "A311", "A311", "A305", "A311", "A311"]);
+    let asked = &pair.dtu.asked;
+    assert!(asked.windows(2).all(|pair| pair[1].sequence == pair[0].sequence + 1), "{asked:?}");
+    assert!(asked.windows(2).all(|pair| pair[1].at - pair[0].at >= GAP), "{asked:?}");
+    assert!(asked[4].at - asked[1].at >= refresh, "{asked:?}");
 }

@@ -1,4 +1,4 @@
-//! Devices whose addresses count words, and sound ones whose lists look like theirs.
+//! Devices whose addresses count words, and DTUs whose lists look like theirs.
 
 use super::{ALL, dtu, plant, poll, ports};
 use crate::config::DtuConfig;
@@ -7,8 +7,8 @@ use crate::dtu::modbus::decode::PortRecord;
 use crate::dtu::modbus::fake::{Answer, FakeDtu, bytes, config, null_record, record};
 use crate::dtu::{Dtu, DtuError};
 
-/// Where a DTU has nothing that begins.
-const AMID: u16 = 0x1014;
+/// Where no record of a DTU starts.
+const BETWEEN: u16 = 0x1014;
 
 /// A device that counts words.
 fn emulation(ports: Vec<PortRecord>) -> FakeDtu {
@@ -26,12 +26,12 @@ fn marked(records: Vec<PortRecord>) -> Vec<PortRecord> {
     records.into_iter().map(|record| PortRecord { data_type: 0x3c, ..record }).collect()
 }
 
-fn times_asked_amid(dtu: &FakeDtu) -> usize {
-    dtu.asked().iter().filter(|asked| asked.address == AMID).count()
+fn checks(dtu: &FakeDtu) -> usize {
+    dtu.asked().iter().filter(|asked| asked.address == BETWEEN).count()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_device_that_counts_words_is_refused_as_a_whole_at_each_poll() {
+async fn rejects_a_word_addressed_device_at_each_poll() {
     let unmarked = (1..=4).map(|port| record(1, port)).collect();
     for ports in [marked(plant()), unmarked] {
         for records_per_read in [1, 6] {
@@ -42,23 +42,23 @@ async fn a_device_that_counts_words_is_refused_as_a_whole_at_each_poll() {
                 let failure = client.poll().await.unwrap_err();
                 assert!(matches!(failure.error, DtuError::WordAddressed), "{}", failure.error);
                 assert_eq!(failure.partial.inverters, []);
-                assert_eq!(times_asked_amid(&dtu), polls);
+                assert_eq!(checks(&dtu), polls);
             }
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sound_dtu_is_never_asked_amid_its_records() {
+async fn does_not_check_an_unsuspicious_list() {
     let dtu = dtu(plant(), |_| None);
     poll(&config(), &dtu).await.unwrap();
-    assert_eq!(times_asked_amid(&dtu), 0);
+    assert_eq!(checks(&dtu), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dtu_with_an_odd_list_is_asked_once_and_believed() {
-    type Amid = fn() -> Answer;
-    let answers: [(Amid, usize); 5] = [
+async fn checks_a_suspicious_list_once() {
+    type Answers = fn() -> Answer;
+    let answers: [(Answers, usize); 5] = [
         (|| Answer::Exception(2), 1),
         (|| Answer::Data(Vec::new()), 1),
         (|| Answer::Data([&bytes(&plant()[0])[20..], &bytes(&plant()[1])[..20]].concat()), 1),
@@ -66,12 +66,12 @@ async fn a_dtu_with_an_odd_list_is_asked_once_and_believed() {
         // Each silence costs the connection.
         (|| Answer::Silence, 3),
     ];
-    for (amid, questions) in answers {
-        let dtu = dtu(marked(plant()), move |asked| (asked.address == AMID).then(amid));
+    for (answer, expected) in answers {
+        let dtu = dtu(marked(plant()), move |asked| (asked.address == BETWEEN).then(answer));
         let mut client = ModbusDtu::with_dialer(&config(), dtu.clone());
         for _ in 0..5 {
             assert_eq!(ports(&client.poll().await.unwrap()), ALL);
         }
-        assert_eq!(times_asked_amid(&dtu), questions);
+        assert_eq!(checks(&dtu), expected);
     }
 }

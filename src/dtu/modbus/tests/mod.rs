@@ -1,9 +1,8 @@
-//! Whole polls against a scripted DTU, in paused time: what it does wrong, and what comes of it.
+//! Whole polls of a scripted DTU, in paused time.
 
 mod faults;
-
 mod several;
-
+mod vectors;
 mod words;
 
 use std::time::Duration;
@@ -27,7 +26,7 @@ fn large_plant(ports: u8) -> Vec<PortRecord> {
     (0..ports).map(|port| record(1 + port / 4, 1 + port % 4)).collect()
 }
 
-/// A sound DTU, but for what `fault` does instead.
+/// A healthy DTU, except for what `fault` does instead.
 fn dtu(
     ports: Vec<PortRecord>,
     mut fault: impl FnMut(Asked) -> Option<Answer> + Send + 'static,
@@ -35,7 +34,7 @@ fn dtu(
     FakeDtu::new(move |asked| fault(asked).unwrap_or_else(|| Answer::Data(asked.data(&ports))))
 }
 
-/// Which ports were read: inverter and port.
+/// The ports that were read, as inverter and port.
 fn ports(reading: &DtuReading) -> Vec<(u8, u8)> {
     reading
         .inverters
@@ -53,18 +52,18 @@ async fn poll(config: &DtuConfig, dtu: &FakeDtu) -> Result<DtuReading, PollError
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_reads_to_the_end_of_the_list_and_then_the_serial() {
+async fn reads_the_list_to_its_end_and_then_the_serial() {
     let dtu = dtu(plant(), |_| None);
     let mut client = ModbusDtu::with_dialer(&config(), dtu.clone());
     assert_eq!(ports(&client.poll().await.unwrap()), ALL);
     assert_eq!(ports(&client.poll().await.unwrap()), ALL);
     let list = [0x1000, 0x1028, 0x1050, 0x1078, 0x10a0].map(|address| (1, address));
-    // The serial number is asked for once, and the connection is kept.
+    // The serial number is read once, and the connection is kept.
     assert_eq!(dtu.addresses(), [&list[..], &[(1, 0x2000)], &list[..]].concat());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_list_is_an_empty_plant() {
+async fn empty_list_is_an_empty_plant() {
     for records_per_read in [1, 6] {
         let config = DtuConfig { records_per_read, ..config() };
         let dtu = dtu(Vec::new(), |_| None);
@@ -73,7 +72,7 @@ async fn an_empty_list_is_an_empty_plant() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_was_closed_meanwhile_costs_no_retry() {
+async fn closed_idle_connection_costs_no_retry() {
     let dtu = dtu(plant(), |asked| {
         // Closed after each answer, as some DTUs do: the next request finds out.
         (asked.number % 2 == 1).then(|| Answer::HangUp(Vec::new()))
@@ -83,7 +82,7 @@ async fn a_connection_that_was_closed_meanwhile_costs_no_retry() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_without_end_is_read_to_its_longest() {
+async fn reads_an_endless_list_to_the_longest_possible() {
     for (records_per_read, requests) in [(1, 99), (6, 18)] {
         let dtu = dtu(large_plant(120), |_| None);
         let config = DtuConfig { records_per_read, ..config() };
@@ -96,7 +95,7 @@ async fn a_list_without_end_is_read_to_its_longest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn excluded_inverters_are_left_out_and_read_past() {
+async fn leaves_out_excluded_inverters() {
     let dtu = dtu(plant(), |_| None);
     let config = DtuConfig { exclude: vec!["1161A0000001".to_owned()], ..config() };
     let reading = poll(&config, &dtu).await.unwrap();
@@ -104,12 +103,12 @@ async fn excluded_inverters_are_left_out_and_read_past() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dtu_without_a_serial_is_polled_all_the_same() {
+async fn polls_a_dtu_without_a_serial() {
     let answers: [(fn() -> Answer, usize); 4] = [
         (|| Answer::Exception(1), 1),
         (|| Answer::Data(Vec::new()), 1),
         (|| Answer::Data(vec![0; 6]), 1),
-        // Each silence costs the connection; after three it is not asked any more.
+        // Each costs the connection; after three there are no further requests.
         (|| Answer::Silence, 3),
     ];
     for (fault, questions) in answers {
@@ -125,7 +124,7 @@ async fn a_dtu_without_a_serial_is_polled_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_keep_their_distance_over_redials_and_polls_too() {
+async fn keeps_the_gap_over_connections_and_polls() {
     let gap = Duration::from_millis(500);
     let answer_time = Duration::from_millis(150);
     let dtu = dtu(plant(), move |asked| {
@@ -153,7 +152,7 @@ async fn requests_keep_their_distance_over_redials_and_polls_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_limit_is_that_of_each_request() {
+async fn time_limit_applies_to_each_request() {
     let dtu =
         dtu(plant(), |asked| Some(Answer::Late(Duration::from_millis(2900), asked.data(&plant()))));
     assert_eq!(ports(&poll(&config(), &dtu).await.unwrap()), ALL);

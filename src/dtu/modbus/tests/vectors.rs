@@ -1,18 +1,15 @@
-//! The vectors under `tests/vectors` as one conversation, byte for byte: through the mending
-//! stream, the Modbus library and the decoder.
+//! The vectors under `tests/vectors` byte for byte, through frame reader, Modbus library and decoder.
 
 use serde_json::Value;
 
-use super::decode::{dtu_serial, port_record};
-use super::fake::{Answer, Asked, FakeDtu, answer_to, bytes, config};
-use super::inverters::inverters;
-use super::link::Link;
-use super::registers::Read;
-use super::scale::Scales;
 use crate::dtu::DtuError;
+use crate::dtu::modbus::connection::Connection;
+use crate::dtu::modbus::decode::{ReadRequest, dtu_serial, inverters, port_record};
+use crate::dtu::modbus::fake::{Answer, Asked, FakeDtu, answer_to, bytes, config};
+use crate::dtu::modbus::scale::Scales;
 use crate::plant::units::{Amperes, Celsius, Hertz, Volts, Watts};
 
-const VECTORS: &str = include_str!("../../../tests/vectors/modbus.json");
+const VECTORS: &str = include_str!("../../../../tests/vectors/modbus.json");
 
 fn vectors() -> Vec<Value> {
     let file: Value = serde_json::from_str(VECTORS).unwrap();
@@ -27,13 +24,13 @@ fn hex(vector: &Value, key: &str) -> Vec<u8> {
         .collect()
 }
 
-fn read_of(request: &[u8]) -> Read {
+fn read_of(request: &[u8]) -> ReadRequest {
     let [.., a, b, c, d] = *request else { panic!("{request:?}") };
-    Read { address: u16::from_be_bytes([a, b]), count: u16::from_be_bytes([c, d]) }
+    ReadRequest { address: u16::from_be_bytes([a, b]), count: u16::from_be_bytes([c, d]) }
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_vector_is_understood_byte_for_byte() {
+async fn decodes_each_vector_byte_for_byte() {
     let vectors = vectors();
     let script = vectors.clone();
     let dtu = FakeDtu::new(move |asked: Asked| match asked.number.checked_sub(1) {
@@ -41,17 +38,17 @@ async fn each_vector_is_understood_byte_for_byte() {
         None => Answer::Raw(answer_to(0, &[0; 6])),
         Some(number) => Answer::Raw(hex(&script[number], "response_hex")),
     });
-    let mut link = Link::new(dtu.clone(), &config());
-    link.ask(Read::dtu_serial(), 0, |_| true).await.unwrap();
+    let mut connection = Connection::new(dtu.clone(), &config());
+    connection.read(ReadRequest::dtu_serial(), 0, |_| true).await.unwrap();
     for vector in &vectors {
         let request = hex(vector, "request_hex");
-        let answer = link.ask(read_of(&request), 0, |_| true).await;
+        let answer = connection.read(read_of(&request), 0, |_| true).await;
         let asked = *dtu.asked().last().unwrap();
         assert_eq!(asked.transaction.to_be_bytes(), request[..2], "{}", vector["name"]);
-        assert_eq!(Read { address: asked.address, count: asked.count }, read_of(&request));
+        assert_eq!(ReadRequest { address: asked.address, count: asked.count }, read_of(&request));
         check(vector, answer);
     }
-    assert_eq!(link.connections(), 1, "no vector costs the connection");
+    assert_eq!(connection.count(), 1, "no vector costs the connection");
     assert_eq!(vectors.len(), 14);
 }
 
@@ -59,7 +56,7 @@ async fn each_vector_is_understood_byte_for_byte() {
 fn check(vector: &Value, answer: Result<Vec<u8>, DtuError>) {
     let (name, expected) = (vector["name"].as_str().unwrap(), &vector["decoded"]);
     if let Some(code) = expected["exception_code"].as_u64() {
-        let Err(DtuError::Refused(refused)) = answer else { panic!("{name}: {answer:?}") };
+        let Err(DtuError::Exception(refused)) = answer else { panic!("{name}: {answer:?}") };
         assert_eq!(u64::from(refused), code, "{name}");
         return;
     }

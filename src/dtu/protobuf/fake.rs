@@ -1,6 +1,4 @@
-//! A DTU in memory that does what the test has planned, and remembers when it was asked what.
-
-mod fault;
+//! A DTU in memory with planned faults that records its requests.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,10 +11,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tokio_util::codec::{Encoder, Framed};
 
-pub(super) use self::fault::Fault;
-use super::command::Command;
 use super::crypto::{Cipher, EncRand};
-use super::frame::{Frame, FrameCodec};
+use super::frame::{Command, Frame, FrameCodec};
 use super::messages::{
     AppInfoReq, AppInfoRes, CommandReq, DtuInfo, PvInfo, RealDataNewReq, RealDataNewRes,
 };
@@ -24,7 +20,7 @@ use super::vectors::vectors;
 use crate::dtu::DtuError;
 use crate::dtu::dial::Dial;
 
-/// What the DTU was asked.
+/// A request that the DTU received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) at: Instant,
@@ -53,18 +49,18 @@ pub(super) struct FakeDtu {
     connections: mpsc::UnboundedReceiver<DuplexStream>,
     pub(super) packets: Vec<RealDataNewReq>,
     pub(super) enc_rand: Option<EncRand>,
-    /// What it does with what it cannot decrypt.
+    /// Its reaction to what it cannot decrypt.
     pub(super) when_wrong: Fault,
-    /// For real data only; used up one by one.
+    /// For real data only, one per answer.
     pub(super) faults: VecDeque<Fault>,
     pub(super) asked: Vec<Asked>,
     /// When the client closed a connection.
     pub(super) left: Vec<Instant>,
-    /// Which action its answer to a command bears, and which error code.
+    /// Action and error code of its answer to a command.
     pub(super) mode_answer: (i32, i32),
     /// Added to the time of each answer's first packet.
     pub(super) step: i32,
-    /// How many packets its app info says it has, and how many of them it gives.
+    /// How many packets of app info it announces, and how many it sends.
     pub(super) info: (i32, i32),
     connection: usize,
     last_answer: Bytes,
@@ -113,7 +109,7 @@ impl FakeDtu {
                             break;
                         }
                     }
-                    // What cannot be read gets no answer, until the other side has enough of it.
+                    // No answer to what cannot be read.
                     Some(Err(_)) => {}
                     None => {
                         self.left.push(Instant::now());
@@ -177,7 +173,7 @@ impl FakeDtu {
             _ => {
                 if packet == 0 {
                     self.packets.iter_mut().for_each(|packet| packet.timestamp += self.step);
-                    // A DTU's values never stand still by day.
+                    // A DTU's values always change by day.
                     self.packets[0].single_phase[0].signal += self.step.min(1);
                 }
                 let Some(packet) = usize::try_from(packet).ok().and_then(|p| self.packets.get(p))
@@ -191,7 +187,7 @@ impl FakeDtu {
         }
     }
 
-    /// The inverters stand in turn in all packets.
+    /// The inverters are spread over all packets.
     fn app_info(&self, packet: i32) -> AppInfoReq {
         let inverters = self.packets.iter().flat_map(|packet| &packet.single_phase);
         let [packets, nth] = [self.info.0, packet].map(|number| usize::try_from(number).unwrap());
@@ -272,4 +268,37 @@ fn encoded(command: Command, sequence: u16, message: &[u8], cipher: Option<&Ciph
     let mut bytes = BytesMut::new();
     FrameCodec::default().encode(frame, &mut bytes).unwrap();
     bytes.freeze()
+}
+
+/// What the DTU does to the next answer.
+#[derive(Clone, Debug)]
+pub(super) enum Fault {
+    /// Nothing: the answer is good.
+    None,
+    /// No answer.
+    Silence,
+    /// Ten zero bytes.
+    Zeros,
+    /// The connection ends.
+    Close,
+    /// The connection ends in the middle of the answer.
+    CloseHalfway,
+    /// Byte by byte, a millisecond each.
+    Slowly,
+    /// Unsolicited frames in one segment with the answer.
+    Unasked,
+    /// An answer to something else instead.
+    WrongCommand,
+    /// The previous answer before the right one.
+    OldAnswerFirst,
+    /// The answer with another number.
+    WrongSequence,
+    /// A damaged answer.
+    BadCrc,
+    /// Unsolicited frames for ever.
+    Babble,
+    /// The packet has another time than the others.
+    OtherTime,
+    /// The DTU restarts, with or without a key, without answering.
+    Restart(Option<EncRand>),
 }

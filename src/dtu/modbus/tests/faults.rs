@@ -1,4 +1,4 @@
-//! What a DTU does wrong in the middle of a poll, and what comes of it.
+//! Faults in the middle of a poll.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::dtu::modbus::fake::{Answer, Asked, FakeDtu, answer_to, bytes, config,
 use crate::dtu::{Dtu, PollError};
 use crate::plant::reading::DtuReading;
 
-/// What comes of a poll in which the DTU does `fault` once, at the third record.
+/// Polls a DTU with `fault` once, at the third record.
 async fn poll_with_fault_once(fault: impl Fn(Asked) -> Answer + Send + 'static) -> FakeDtu {
     let dtu = dtu(plant(), move |asked| (asked.number == 2).then(|| fault(asked)));
     let reading = poll(&config(), &dtu).await.unwrap();
@@ -19,7 +19,7 @@ async fn poll_with_fault_once(fault: impl Fn(Asked) -> Answer + Send + 'static) 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_resumes_on_a_new_connection_where_it_was() {
+async fn resumes_on_a_new_connection() {
     let answers: [fn(Asked) -> Answer; 6] = [
         |_| Answer::Silence,
         |_| Answer::HangUp(Vec::new()),
@@ -36,8 +36,8 @@ async fn a_poll_resumes_on_a_new_connection_where_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_answer_is_never_taken_for_that_to_the_next_request() {
-    // It comes while the same record is being asked for again, and while the next one is.
+async fn late_answer_is_never_taken_for_the_next_one() {
+    // It comes during the retry, and during the request for the next record.
     for delay in [3100, 3200, 3300, 5900] {
         let dtu = dtu(plant(), move |asked| match asked.number {
             2 => Some(Answer::Late(Duration::from_millis(delay), bytes(&record(9, 9)))),
@@ -50,7 +50,7 @@ async fn a_late_answer_is_never_taken_for_that_to_the_next_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_is_given_up_takes_its_connection_with_it() {
+async fn abandoned_poll_drops_its_connection() {
     let dtu = dtu(plant(), |asked| {
         (asked.number == 1).then(|| Answer::Late(Duration::from_secs(2), bytes(&record(9, 9))))
     });
@@ -61,7 +61,7 @@ async fn a_poll_that_is_given_up_takes_its_connection_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_or_an_unusable_answer_is_retried_on_the_same_connection() {
+async fn retries_exceptions_and_unusable_answers_on_the_same_connection() {
     let answers: [fn(Asked) -> Answer; 3] =
         [|_| Answer::Exception(1), |_| Answer::Data(Vec::new()), |_| Answer::Data(vec![0; 20])];
     for fault in answers {
@@ -71,7 +71,7 @@ async fn a_refusal_or_an_unusable_answer_is_retried_on_the_same_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_data_than_asked_for_is_cut_off() {
+async fn cuts_off_excess_data() {
     let dtu =
         dtu(plant(), |asked| Some(Answer::Data([asked.data(&plant()), vec![0xee; 40]].concat())));
     assert_eq!(ports(&poll(&config(), &dtu).await.unwrap()), ALL);
@@ -85,20 +85,20 @@ fn check_failure(outcome: Result<DtuReading, PollError>, text: &str, read: &[(u8
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_fails_gives_what_it_had_read() {
+async fn failed_poll_keeps_what_it_has_read() {
     type Fault = fn() -> Answer;
     let answers: [(Fault, &str); 5] = [
         (|| Answer::Silence, "did not answer within 3s"),
         (|| Answer::HangUp(Vec::new()), "closed the connection (before it answered)"),
         (|| Answer::Exception(2), "exception code 2"),
-        (|| Answer::Data(Vec::new()), "0 bytes from 0x1078 where 40 were asked for"),
+        (|| Answer::Data(Vec::new()), "0 bytes from 0x1078 instead of 40"),
         (|| Answer::Raw(vec![0xff; 12]), "protocol 65535"),
     ];
     for (fault, text) in answers {
         let dtu = dtu(plant(), move |asked| (asked.address == 0x1078).then(fault));
         check_failure(poll(&config(), &dtu).await, text, &ALL[..3]);
         let asked = dtu.asked().iter().filter(|asked| asked.address == 0x1078).count();
-        // Hanging up over a connection that had answered before is not counted.
+        // Closing a connection that had answered before is not counted.
         assert_eq!(asked, if text.contains("closed") { 5 } else { 4 }, "{text}");
         let none = DtuConfig { retries: 0, ..config() };
         check_failure(poll(&none, &dtu).await, text, &ALL[..3]);
@@ -106,7 +106,7 @@ async fn a_poll_that_fails_gives_what_it_had_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_first_answer_is_not_an_empty_plant() {
+async fn empty_first_answer_is_not_an_empty_plant() {
     let answers: [fn(Asked) -> Answer; 2] = [
         |_| Answer::Data(Vec::new()),
         |asked| {
@@ -124,7 +124,7 @@ async fn an_empty_first_answer_is_not_an_empty_plant() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_to_another_request_says_what_is_wrong_with_it() {
+async fn error_says_why_an_answer_is_invalid() {
     type Fault = fn(Asked) -> Answer;
     let answers: [(Fault, &str); 3] = [
         (
@@ -133,19 +133,20 @@ async fn an_answer_to_another_request_says_what_is_wrong_with_it() {
                 answer[6] = 2;
                 Answer::Raw(answer)
             },
-            "the DTU sent a malformed answer: it answers as unit 2, not 1; is `unit_id` right?",
+            "the DTU sent a malformed answer: it answers as unit 2, not 1; set `unit_id` to the number \
+             that answers",
         ),
         (
             |asked| Answer::Raw(answer_to(asked.transaction ^ 1, &bytes(&record(9, 9)))),
-            "the DTU sent a malformed answer: it is the answer to another request; if that comes \
-             again and again, set a longer `timeout` and stop other programs that read it",
+            "the DTU sent a malformed answer: it is the answer to another request; if this comes \
+             again and again, set a longer `timeout` and stop other programs that read the DTU",
         ),
         (
             |asked| {
                 Answer::Raw([&asked.transaction.to_be_bytes()[..], &[0, 0, 0, 3, 1, 4, 0]].concat())
             },
-            "the DTU sent a malformed answer: it answers function 4 to function 3; is that a DTU-Pro, \
-             and its Modbus port? Others speak protocol = \"protobuf\"",
+            "the DTU sent a malformed answer: it answers function 4 to function 3; check that `host` \
+             and `port` are those of a DTU-Pro; other models need protocol = \"protobuf\"",
         ),
     ];
     for (fault, text) in answers {
