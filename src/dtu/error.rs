@@ -67,8 +67,8 @@ const OTHER_PROGRAMS: &str = "stop other programs that use the DTU, and check `p
 
 impl DtuError {
     /// An answer that is not the protocol.
-    pub fn malformed(cause: impl ToString, remedy: &'static str) -> Self {
-        Self::Malformed { cause: cause.to_string(), remedy }
+    pub fn malformed(cause: impl Into<String>, remedy: &'static str) -> Self {
+        Self::Malformed { cause: cause.into(), remedy }
     }
 
     /// The failure as users see it.

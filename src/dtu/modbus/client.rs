@@ -176,7 +176,7 @@ impl<D: Dial> ModbusDtu<D> {
         if data.is_empty() {
             return Err(DtuError::NotMapped);
         }
-        page(&data, 1).map_err(|why| DtuError::malformed(why, NOT_A_DTU))
+        page(&data, 1).map_err(|why| DtuError::malformed(why.to_string(), NOT_A_DTU))
     }
 
     /// Reads the DTU's own serial number, once per connection. Not all DTUs have it, which does not

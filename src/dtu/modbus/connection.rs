@@ -156,7 +156,7 @@ fn dtu_error(error: Error) -> DtuError {
         Error::Transport(error) if error.kind() == io::ErrorKind::InvalidData => {
             match error.get_ref().and_then(|source| source.downcast_ref::<InvalidFrame>()) {
                 Some(invalid) => (*invalid).into(),
-                None => DtuError::malformed(error, NOT_A_DTU),
+                None => DtuError::malformed(error.to_string(), NOT_A_DTU),
             }
         }
         Error::Transport(error) => DtuError::Closed(error),

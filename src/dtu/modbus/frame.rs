@@ -95,7 +95,7 @@ pub(super) const NOT_A_DTU: &str = "check that `host` and `port` are those of a 
 
 impl From<InvalidFrame> for DtuError {
     fn from(invalid: InvalidFrame) -> Self {
-        Self::malformed(invalid, invalid.remedy())
+        Self::malformed(invalid.to_string(), invalid.remedy())
     }
 }
 

@@ -72,7 +72,7 @@ fn enc_rand(dtu: &DtuInfo) -> Result<Option<EncRand>, DtuError> {
 }
 
 /// An answer that is not this protocol.
-pub(super) fn malformed(cause: impl ToString) -> DtuError {
+pub(super) fn malformed(cause: impl Into<String>) -> DtuError {
     let remedy = "check that `host` is a Hoymiles DTU and `port` is 10081; restart the DTU if it \
                   answered before";
     DtuError::malformed(cause, remedy)

@@ -156,11 +156,13 @@ impl From<FrameError> for DtuError {
                 let when = "in the middle of an answer";
                 Self::Closed(io::Error::new(io::ErrorKind::UnexpectedEof, when))
             }
-            FrameError::Magic(ref start) if is_zeros(start) => Self::malformed(error, UNKNOWN_KEY),
+            FrameError::Magic(ref start) if is_zeros(start) => {
+                Self::malformed(error.to_string(), UNKNOWN_KEY)
+            }
             FrameError::Magic(_)
             | FrameError::Length { .. }
             | FrameError::Crc { .. }
-            | FrameError::TooLong(_) => malformed(error),
+            | FrameError::TooLong(_) => malformed(error.to_string()),
         }
     }
 }
