@@ -227,7 +227,7 @@ async fn listener(address: Option<SocketAddr>) -> anyhow::Result<Option<TcpListe
 fn announce(protocol: &str, address: SocketAddr, simulation: &Simulation) {
     let plant = simulation.plant();
     tracing::info!(
-        "Simulated DTU ({protocol}) listening on {address}: {} ports of {} inverters",
+        "Simulated DTU ({protocol}) listens on {address}: {} ports of {} inverters",
         plant.port_count(),
         plant.inverter_count(),
     );
