@@ -36,7 +36,7 @@ impl Plant {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = within_guard("address of the simulated DTU", async {
             while let Some(line) = lines.next_line().await.unwrap() {
-                if let Some((_, rest)) = line.split_once("listening on ") {
+                if let Some((_, rest)) = line.split_once("listens on ") {
                     let address = rest.split([' ', ':']).take(2).collect::<Vec<_>>().join(":");
                     return address.parse().unwrap();
                 }
