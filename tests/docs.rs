@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use hoymiles_bridge::entities::{self, Given, Subject};
 use hoymiles_bridge::problem::Problem;
-use hoymiles_bridge::{net, push};
+use hoymiles_bridge::{net, push, store};
 
 /// How to rewrite the generated tables.
 const UPDATE: &str = "UPDATE_DOCS=1 cargo test --test docs";
@@ -17,6 +17,7 @@ fn tables() -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("entities", entity_tables()),
         ("connection failures", failures(net::error::table())),
+        ("storage failures", failures(store::table())),
         ("target failures", failures(push::failure::table())),
     ])
 }

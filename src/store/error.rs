@@ -64,6 +64,24 @@ impl StoreError {
     }
 }
 
+/// One example of each kind, for the manual.
+pub fn table() -> Vec<Problem> {
+    let detail = || "...".to_owned();
+    [
+        StoreError::Full,
+        StoreError::ReadOnly,
+        StoreError::Denied,
+        StoreError::InUse,
+        StoreError::Newer(9),
+        StoreError::Damaged(detail()),
+        StoreError::Other(detail()),
+        StoreError::Closed,
+    ]
+    .iter()
+    .map(|error| error.problem(Path::new("data/hoymiles-bridge.db")))
+    .collect()
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         // Without the text of the statement.

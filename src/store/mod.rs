@@ -27,6 +27,7 @@ use tracing::{error, info, warn};
 
 use self::database::Database;
 use self::error::StoreError;
+pub use self::error::table;
 pub use self::records::{
     Announced, Place, PortKey, Stored, StoredDtu, StoredInverter, StoredMeter, StoredPhase,
     StoredPlant, StoredPort, StoredTarget, Usage,
