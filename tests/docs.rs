@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use hoymiles_bridge::entities::{self, Given, Subject};
 use hoymiles_bridge::problem::Problem;
-use hoymiles_bridge::{net, push, store};
+use hoymiles_bridge::{dtu, net, push, store};
 
 /// How to rewrite the generated tables.
 const UPDATE: &str = "UPDATE_DOCS=1 cargo test --test docs";
@@ -15,6 +15,7 @@ const UPDATE: &str = "UPDATE_DOCS=1 cargo test --test docs";
 /// Every generated table by the name that its marker has.
 fn tables() -> BTreeMap<&'static str, String> {
     BTreeMap::from([
+        ("dtu failures", failures(dtu::error::table())),
         ("entities", entity_tables()),
         ("connection failures", failures(net::error::table())),
         ("storage failures", failures(store::table())),
@@ -97,7 +98,10 @@ fn generated_tables_are_current() {
         current += rest;
         if current != text {
             if std::env::var_os("UPDATE_DOCS").is_some() {
-                fs::write(&path, current).unwrap();
+                // Renamed, since the other tests read it meanwhile.
+                let new = path.with_extension("new");
+                fs::write(&new, current).unwrap();
+                fs::rename(&new, &path).unwrap();
             } else {
                 stale.push(path);
             }
