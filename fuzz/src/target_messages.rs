@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hoymiles_bridge::push::outlet::Outlet;
-use hoymiles_bridge::push::session::{Session, Tell};
+use hoymiles_bridge::push::session::{Event, Session};
+use hoymiles_bridge::push::throttle::Throttled;
 use hoymiles_bridge::snapshot::{Contents, Snapshot, SnapshotReader, channel};
 use jiff::Timestamp;
 use tokio_tungstenite::WebSocketStream;
@@ -27,14 +27,17 @@ pub fn run(data: &[u8]) {
         let limits = WebSocketConfig::default()
             .max_message_size(Some(1 << 20))
             .max_frame_size(Some(1 << 20));
-        let socket =
-            WebSocketStream::from_raw_socket(Outlet::upgraded(stream), Role::Client, Some(limits))
-                .await;
+        let socket = WebSocketStream::from_raw_socket(
+            Throttled::new(stream, "target"),
+            Role::Client,
+            Some(limits),
+        )
+        .await;
         let life = async {
-            let mut session = Session::accept(socket, HEARTBEAT).await.ok()?;
+            let mut session = Session::accept(socket).await.ok()?;
             let stop = CancellationToken::new();
-            let failure = session.run(snapshots(), HEARTBEAT, &Printable, &stop).await;
-            Some(failure.map(|failure| failure.problem().to_string()))
+            let end = session.run(snapshots(), HEARTBEAT, &check_printable, &stop).await;
+            Some(end.failure.map(|failure| failure.problem().to_string()))
         };
         drop(tokio::time::timeout(DAY, life).await.expect("it hangs up in the end"));
     });
@@ -61,14 +64,8 @@ fn snapshots() -> SnapshotReader {
     reader
 }
 
-struct Printable;
-
-impl Tell for Printable {
-    fn sending(&self, _: &Snapshot) {}
-    fn sent(&self, _: u64) {}
-    fn answered(&self) {}
-    fn said(&self, _: u64, words: &str) {
-        assert!(!words.chars().any(char::is_control), "fit for a log line: {words:?}");
+fn check_printable(event: Event<'_>) {
+    if let Event::Message { text, .. } = event {
+        assert!(!text.chars().any(char::is_control), "fit for a log line: {text:?}");
     }
-    fn floods(&self) {}
 }

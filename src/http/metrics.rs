@@ -132,7 +132,7 @@ const TARGET: [Metric<TargetStatus>; 5] = [
     gauge(
         "target_last_sent_timestamp_seconds",
         "When the last update was sent to the target, in Unix time.",
-        |target| target.last_sent.map(seconds),
+        |target| target.last_sent_at.map(seconds),
     ),
 ];
 
@@ -257,7 +257,7 @@ pub(super) fn page(context: &Context) -> Response {
     page.add(&HEALTHY, [(vec![], &is_healthy(snapshot.dtus(), api.clock.now()))]);
     page.add(&BRIDGE, [(vec![], &*snapshot)]);
     page.add_dtus(&snapshot);
-    page.add_targets(&api.targets.statuses());
+    page.add_targets(&api.targets.statuses(&api.zone));
     page.add_inverters(&snapshot);
     page.add_meters(&snapshot);
     match TextEncoder::new().encode_to_string(&page.0) {
@@ -290,7 +290,7 @@ impl Page {
     fn add_targets(&mut self, targets: &[TargetStatus]) {
         let name = |target: &TargetStatus| ("target", target.name.clone());
         self.add(&TARGET, targets.iter().map(|target| (vec![name(target)], target)));
-        let state = |target: &TargetStatus| ("state", target.state.to_owned());
+        let state = |target: &TargetStatus| ("state", target.state.to_string());
         self.add(
             &TARGET_STATE,
             targets.iter().map(|target| (vec![name(target), state(target)], target)),

@@ -1,74 +1,20 @@
 //! WebSocket targets: listing, registering, removing.
 
 use hyper::StatusCode;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tracing::warn;
 
 use super::auth;
 use super::request::{BodyError, Context};
 use super::respond::{self, Response};
-use crate::snapshot::wire;
-use crate::targets::{ForgetError, RegisterError, TargetStatus};
-
-/// One target as the API writes it.
-#[derive(Debug, Serialize)]
-struct Target {
-    /// Unique.
-    name: String,
-    /// Without its token.
-    url: String,
-    /// `config` or `registered`.
-    source: &'static str,
-    /// Of its connection.
-    state: &'static str,
-    /// Since the bridge started.
-    attempts: u64,
-    /// Why the last attempt or connection ended.
-    last_error: Option<String>,
-    /// The same in one word.
-    last_error_cause: Option<&'static str>,
-    /// RFC 3339.
-    last_error_time: Option<String>,
-    /// RFC 3339.
-    connected_since: Option<String>,
-    /// Since the bridge started.
-    updates_sent: u64,
-    /// Since the bridge started.
-    updates_skipped: u64,
-    /// RFC 3339.
-    last_sent: Option<String>,
-}
-
-impl Target {
-    fn of(status: TargetStatus, zone: &TimeZone) -> Self {
-        let time = |at: Option<Timestamp>| at.map(|at| wire::time(at, zone));
-        Self {
-            name: status.name,
-            url: status.url,
-            source: status.source,
-            state: status.state,
-            attempts: status.attempts,
-            last_error: status.last_error,
-            last_error_cause: status.last_error_cause,
-            last_error_time: time(status.last_error_time),
-            connected_since: time(status.connected_since),
-            updates_sent: status.updates_sent,
-            updates_skipped: status.updates_skipped,
-            last_sent: time(status.last_sent),
-        }
-    }
-}
+use crate::targets::{ForgetError, RegisterError};
 
 /// `GET /api/targets`.
 pub(super) fn list(context: &Context) -> Response {
     let api = &context.api;
-    let statuses = api.targets.statuses().into_iter();
-    let targets: Vec<Target> = statuses.map(|status| Target::of(status, &api.zone)).collect();
-    respond::object(StatusCode::OK, &targets)
+    respond::object(StatusCode::OK, &api.targets.statuses(&api.zone))
 }
 
 const WRONG_TYPE: &str = "the body must be JSON and say so, with one header `Content-Type: \

@@ -14,15 +14,16 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use url::Url;
 
 use super::failure::Failure;
-use super::outlet::Outlet;
+use super::throttle::Throttled;
 use crate::net::dial::{Attempt, Observer, Stream};
 use crate::net::error::{ConnectError, tls_error};
 use crate::net::tls::TlsFiles;
 use crate::targets::endpoint::Endpoint;
 use crate::targets::target::Settings;
 
-/// A target that reads nothing but sends pings would have all our answers pile up.
-const MAX_BACKLOG: usize = 64 << 10;
+/// The largest update; 1,000 inverters have some 3 MB. A target that sends pings and does not read
+/// makes so many answers wait at most.
+const MAX_BACKLOG: usize = 8 << 20;
 /// Targets send small messages, and there may be a thousand targets.
 const READ_BUFFER: usize = 4 << 10;
 
@@ -35,13 +36,17 @@ const CERTIFICATE_EXPECTED: [&str; 2] =
     ["No required SSL certificate was sent", "SSL certificate error"];
 
 /// An open WebSocket.
-pub type Socket = WebSocketStream<Outlet<Stream>>;
+pub type Socket = WebSocketStream<Throttled<Stream>>;
 
-/// Opens a WebSocket to `endpoint` within `connect_timeout`.
-pub async fn connect(endpoint: &Endpoint, settings: &Settings) -> Result<Socket, Failure> {
+/// Opens a WebSocket to `endpoint` within `connect_timeout`; `name` is for the log.
+pub async fn connect(
+    name: &str,
+    endpoint: &Endpoint,
+    settings: &Settings,
+) -> Result<Socket, Failure> {
     let attempt = attempt(endpoint, settings);
     let stream = reach(endpoint, settings, &attempt, &mut ()).await?;
-    upgrade(endpoint, settings, &attempt, stream).await
+    upgrade(name, endpoint, settings, &attempt, stream).await
 }
 
 /// An attempt that begins now.
@@ -68,6 +73,7 @@ pub async fn reach(
 
 /// Upgrades the stream to a WebSocket.
 pub async fn upgrade(
+    name: &str,
     endpoint: &Endpoint,
     settings: &Settings,
     attempt: &Attempt,
@@ -83,7 +89,7 @@ pub async fn upgrade(
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_write_buffer_size(MAX_BACKLOG);
-    let upgrading = client_async_with_config(request, Outlet::new(stream), Some(config));
+    let upgrading = client_async_with_config(request, Throttled::new(stream, name), Some(config));
     match timeout_at(attempt.deadline(), upgrading).await {
         Ok(Ok((socket, _))) => Ok(socket),
         Ok(Err(Error::Http(response))) => Err(http_answer(&response, endpoint.is_tls())),

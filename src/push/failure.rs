@@ -70,8 +70,6 @@ pub enum Failure {
     NotReading(Duration),
     /// A message larger than the limit, in bytes.
     TooBig(usize),
-    /// A message in more parts than the limit.
-    TooManyParts(usize),
     /// Not the WebSocket protocol.
     Protocol(String),
     /// The target was registered again or deleted.
@@ -176,11 +174,6 @@ impl Failure {
             Self::TooBig(limit) => Problem::new(
                 "too_big",
                 format!("the target sent a message of more than {limit} bytes"),
-                WHO_ANSWERS,
-            ),
-            Self::TooManyParts(limit) => Problem::new(
-                "too_many_parts",
-                format!("the target sent a message in more than {limit} parts"),
                 WHO_ANSWERS,
             ),
             Self::Protocol(detail) => Problem::new(
@@ -317,7 +310,6 @@ fn examples() -> Vec<Failure> {
         Failure::Silent(limit * 6),
         Failure::NotReading(limit * 6),
         Failure::TooBig(1 << 20),
-        Failure::TooManyParts(1_000),
         Failure::Protocol(detail()),
         Failure::Replaced,
         Failure::Reconfigured,

@@ -1,196 +1,230 @@
-//! One open WebSocket: is it accepted, send the newest, ping, notice silence.
+//! One open WebSocket: waits until the target accepts, sends it the newest snapshot, pings, and
+//! notices when it is gone.
+//!
+//! Three rules decide on waits between attempts. A target has *accepted* when it says so, or says
+//! nothing against it for a second. It has *refused* when it sends an `error` or closes before. An
+//! update is *delivered* when the target answers a ping sent after it, or lives on for a second.
 
+use std::borrow::Cow;
+use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::consume_budget;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{Frame, Utf8Bytes};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::ended::{broken, received};
 use super::failure::Failure;
-use super::hearing::{Hearing, text_of};
-use super::message::{Incoming, PING, quoted};
-use super::outlet::{Outlet, Update};
-use super::overheard::Overheard;
 use crate::snapshot::{Snapshot, SnapshotReader};
 
-/// A target that says nothing against us for so long has accepted.
+/// The first message after the upgrade.
+const PING: &str = r#"{"type":"ping"}"#;
+/// A target that says nothing against it for so long has accepted.
 const SILENCE_IS_CONSENT: Duration = Duration::from_secs(1);
-/// How long saying good-bye may take.
+/// An update is delivered if the connection lasts so long after it.
+const LIFE_AFTER_UPDATE: Duration = Duration::from_secs(1);
+/// How long a goodbye may take.
 const CLOSING: Duration = Duration::from_millis(800);
-/// Time for a target that accepts and hangs up at once to do so, before it is given an update: one
-/// that it never reads must not count as delivered.
-const SETTLING: Duration = Duration::from_millis(100);
-/// What the target said before a write failed may still tell why; and who refused us is told
-/// good-bye, but not waited for.
+/// What the target said before a write failed may tell why.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+/// The first messages of a target are logged, then each that doubles their number.
+const LOGGED_AT_FIRST: u64 = 10;
+/// A message is quoted up to this many characters.
+const LONGEST_QUOTE: usize = 200;
 
-/// The half of a WebSocket that sends.
-type Writer<S> = SplitSink<WebSocketStream<Outlet<S>>, Message>;
+type Writer<S> = SplitSink<WebSocketStream<S>, Message>;
+type Reader<S> = SplitStream<WebSocketStream<S>>;
 
-/// An open WebSocket that has not been refused.
+/// An open WebSocket whose target has accepted.
 #[derive(Debug)]
 pub struct Session<S> {
     writer: Writer<S>,
-    reader: SplitStream<WebSocketStream<Outlet<S>>>,
-    update: Update,
-    overheard: Overheard,
+    reader: Reader<S>,
     is_welcomed: bool,
 }
 
-/// Who is told of what happens in a session.
-pub trait Tell: Send + Sync {
+/// What happens in a session.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
     /// An update is about to be sent.
-    fn sending(&self, snapshot: &Snapshot);
-    /// It was sent; so many before it were passed over.
-    fn sent(&self, skipped: u64);
-    /// The target answered a ping.
-    fn answered(&self);
-    /// The target sent its `number`th message, of which this is the beginning. Not of each.
-    fn said(&self, number: u64, words: &str);
-    /// The target sends more than can be of use; it is read slowly from now on.
-    fn floods(&self);
+    Sending(&'a Snapshot),
+    /// It was sent.
+    Sent {
+        /// How many before it were skipped.
+        skipped: u64,
+    },
+    /// The target sent a message. Not of each one.
+    Message {
+        /// Counted from 1.
+        number: u64,
+        /// How it begins.
+        text: &'a str,
+    },
+}
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Why; `None` if it was told to stop.
+    pub failure: Option<Failure>,
+    /// Whether an update was delivered.
+    pub has_delivered: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    /// Says `ping` and waits until the target has accepted: by its word, or by a second of silence.
-    pub async fn accept(
-        socket: WebSocketStream<Outlet<S>>,
-        limit: Duration,
-    ) -> Result<Self, Failure> {
-        let (update, overheard) = (socket.get_ref().update(), socket.get_ref().overheard());
+    /// Sends `ping` and waits until the target has accepted.
+    pub async fn accept(socket: WebSocketStream<S>) -> Result<Self, Failure> {
         let (writer, reader) = socket.split();
-        let mut session = Self { writer, reader, update, overheard, is_welcomed: false };
-        let began = Instant::now();
-        let (consent, patience) = (began + SILENCE_IS_CONSENT, limit.min(SILENCE_IS_CONSENT));
-        // A target that does not read would hold even this message back.
-        match timeout(patience, session.writer.send(Message::text(PING))).await {
-            Ok(Ok(())) => {}
-            // What the target said before it hung up is more telling than that it did.
-            Ok(Err(error)) => {
-                let said = timeout_at(consent, session.consent()).await;
-                return Err(said.ok().and_then(Result::err).unwrap_or_else(|| broken(error)));
-            }
-            Err(_) => return Err(Failure::NotReading(patience)),
-        }
-        match timeout_at(consent, session.consent()).await {
-            Ok(Ok(())) => {
-                session.is_welcomed = true;
-                Ok(session)
-            }
-            Err(_) => Ok(session),
-            Ok(Err(failure)) => {
-                // The outcome of an attempt does not wait for the answer of who refused it.
-                drop(timeout(LAST_WORDS, session.say_good_bye(CloseCode::Normal, "")).await);
+        let mut session = Self { writer, reader, is_welcomed: false };
+        let deadline = Instant::now() + SILENCE_IS_CONSENT;
+        // A target that does not read holds even this message back.
+        let greeted = timeout_at(deadline, session.writer.send(Message::text(PING))).await;
+        // What the target said is more telling than that it hung up.
+        let answer = timeout_at(deadline, wait_for_word(&mut session.reader)).await.ok();
+        match (greeted, answer) {
+            (_, Some(Err(failure))) => {
+                // The outcome of an attempt does not wait for the target's goodbye.
+                drop(timeout(LAST_WORDS, session.say_goodbye(CloseCode::Normal, "")).await);
                 Err(failure)
             }
+            (Err(_), _) => Err(Failure::NotReading(SILENCE_IS_CONSENT)),
+            (Ok(Err(error)), _) => Err(broken(error)),
+            (Ok(Ok(())), answer) => Ok(Self { is_welcomed: answer.is_some(), ..session }),
         }
     }
 
-    /// Whether it accepted in words, rather than by its silence.
+    /// Whether the target accepted by its word rather than by its silence.
     pub const fn is_welcomed(&self) -> bool {
         self.is_welcomed
-    }
-
-    async fn consent(&mut self) -> Result<(), Failure> {
-        let mut hearing = Hearing::default();
-        loop {
-            let message = received(self.reader.next().await, &self.overheard)?;
-            let text = text_of(&message);
-            match Incoming::read(&text) {
-                Incoming::Connected => return Ok(()),
-                Incoming::Refused(words) => return Err(Failure::TokenRefused(words)),
-                Incoming::Other => {
-                    if hearing.is_worth_telling(&message).is_some() {
-                        debug!("[WebSocket] before accepting, the target said: {}", quoted(&text));
-                    }
-                }
-            }
-            // Messages out of one buffer would otherwise keep this worker for themselves.
-            consume_budget().await;
-        }
     }
 
     /// Sends the present snapshot and each newer one until the connection ends or `stop`.
     pub async fn run(
         &mut self,
-        mut snapshots: SnapshotReader,
+        snapshots: SnapshotReader,
         heartbeat: Duration,
-        tell: &impl Tell,
+        on_event: &(impl Fn(Event<'_>) + Sync),
         stop: &CancellationToken,
-    ) -> Option<Failure> {
-        let patience = heartbeat.saturating_mul(2);
-        let sending = send_updates(&mut self.writer, &self.update, &mut snapshots, heartbeat, tell);
-        let listening = listen(&mut self.reader, &self.overheard, patience, tell);
-        tokio::pin!(listening);
-        tokio::select! {
-            // What the target says goes before what we wanted to tell it.
+    ) -> End {
+        let delivery = Delivery::default();
+        let sending = send_updates(&mut self.writer, snapshots, heartbeat, on_event, &delivery);
+        let receiving = receive(&mut self.reader, heartbeat, on_event, &delivery);
+        tokio::pin!(receiving);
+        let failure = tokio::select! {
+            // What the target says goes before what we want to say.
             biased;
             () = stop.cancelled() => None,
-            failure = &mut listening => Some(failure),
-            failure = sending => match timeout(LAST_WORDS, listening).await {
-                Ok(closed @ (Failure::Closed { .. } | Failure::TokenRefused(_))) => Some(closed),
+            failure = &mut receiving => Some(failure),
+            failure = sending => match timeout(LAST_WORDS, receiving).await {
+                Ok(said @ (Failure::Closed { .. } | Failure::TokenRefused(_))) => Some(said),
                 Ok(_) | Err(_) => Some(failure),
             },
-        }
+        };
+        let has_delivered = delivery.is_done(failure.as_ref());
+        End { failure, has_delivered }
     }
 
-    /// Says good-bye, and waits a little for the answer.
+    /// Says goodbye, and waits a little for the answer.
     pub async fn close(&mut self, code: CloseCode, reason: &'static str) {
-        let good_bye = async {
-            self.say_good_bye(code, reason).await;
+        let goodbye = async {
+            self.say_goodbye(code, reason).await;
             while let Some(Ok(_)) = self.reader.next().await {
-                // A flood would otherwise keep this worker for as long as it may last.
                 consume_budget().await;
             }
         };
-        drop(timeout(CLOSING, good_bye).await);
+        drop(timeout(CLOSING, goodbye).await);
     }
 
-    async fn say_good_bye(&mut self, code: CloseCode, reason: &'static str) {
+    async fn say_goodbye(&mut self, code: CloseCode, reason: &'static str) {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-        // A connection that the target closed already answers with an error, which is fine.
+        // If the target has closed already, this fails, which is fine.
         drop(self.writer.send(Message::Close(Some(frame))).await);
+    }
+}
+
+/// Whether an update was delivered. That it was written proves nothing: the system takes what it
+/// can no longer bring to anybody.
+#[derive(Debug, Default)]
+struct Delivery {
+    first_sent: OnceLock<Instant>,
+    is_answered: AtomicBool,
+}
+
+impl Delivery {
+    fn is_done(&self, ended: Option<&Failure>) -> bool {
+        let Some(sent) = self.first_sent.get() else { return false };
+        match ended {
+            Some(Failure::TokenRefused(_)) => false,
+            Some(Failure::Silent(_)) => self.is_answered.load(Relaxed),
+            Some(_) | None => self.is_answered.load(Relaxed) || sent.elapsed() >= LIFE_AFTER_UPDATE,
+        }
+    }
+}
+
+/// Waits for the target's word: that it accepts, or that it refuses.
+async fn wait_for_word<S>(reader: &mut Reader<S>) -> Result<(), Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut number = 0;
+    loop {
+        let message = received(reader.next().await)?;
+        match Incoming::read(&message) {
+            Incoming::Connected => return Ok(()),
+            Incoming::Refused(words) => return Err(Failure::TokenRefused(words)),
+            Incoming::Other(text) => {
+                number += 1;
+                if is_logged(number) {
+                    debug!("[WebSocket] before accepting, the target said: {}", quoted(&text));
+                }
+            }
+            Incoming::Control => {}
+        }
+        // Messages that are buffered already would keep this worker from other targets.
+        consume_budget().await;
     }
 }
 
 async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(
     writer: &mut Writer<S>,
-    update: &Update,
-    snapshots: &mut SnapshotReader,
+    mut snapshots: SnapshotReader,
     heartbeat: Duration,
-    tell: &impl Tell,
+    on_event: &impl Fn(Event<'_>),
+    delivery: &Delivery,
 ) -> Failure {
-    let patience = heartbeat.saturating_mul(2);
+    let limit = heartbeat.saturating_mul(2);
     let mut ticks = interval_at(Instant::now() + heartbeat, heartbeat);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    sleep(SETTLING).await;
     let first = snapshots.take_latest();
     let mut last = first.sequence();
     let mut next = first.is_something().then_some(first);
-    let mut is_asked = false;
     loop {
         if let Some(snapshot) = next.take() {
-            tell.sending(&snapshot);
-            let sending = update.send(writer, snapshot.update_json());
-            if let Err(failure) = within(patience, sending).await {
+            on_event(Event::Sending(&snapshot));
+            let text = OpCode::Data(Data::Text);
+            let update = Message::Frame(Frame::message(snapshot.update_json(), text, true));
+            if let Err(failure) = send(writer, update, limit).await {
                 return failure;
             }
-            tell.sent(snapshot.sequence().saturating_sub(last).saturating_sub(1));
+            let skipped = snapshot.sequence().saturating_sub(last).saturating_sub(1);
+            on_event(Event::Sent { skipped });
             last = snapshot.sequence();
-            if !is_asked {
+            if delivery.first_sent.set(Instant::now()).is_ok() {
                 // The answer shows that the target reads.
-                is_asked = true;
                 ticks.reset_immediately();
             }
         }
@@ -200,8 +234,7 @@ async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(
                 None => return Failure::Stopping,
             },
             _ = ticks.tick() => {
-                let pinging = writer.send(Message::Ping(Bytes::new()));
-                if let Err(failure) = within(patience, pinging).await {
+                if let Err(failure) = send(writer, Message::Ping(Bytes::new()), limit).await {
                     return failure;
                 }
             }
@@ -209,55 +242,147 @@ async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// A target that takes nothing, however much it says itself, is given up.
-async fn within(
-    patience: Duration,
-    sending: impl Future<Output = Result<(), Error>>,
+/// Gives up on a target that does not read, however much it says itself.
+async fn send<S: AsyncRead + AsyncWrite + Unpin>(
+    writer: &mut Writer<S>,
+    message: Message,
+    limit: Duration,
 ) -> Result<(), Failure> {
-    match timeout(patience, sending).await {
+    match timeout(limit, writer.send(message)).await {
         Ok(sent) => sent.map_err(broken),
-        Err(_) => Err(Failure::NotReading(patience)),
+        Err(_) => Err(Failure::NotReading(limit)),
     }
 }
 
 /// Reads all that comes, which is also what answers the target's pings, until the connection ends
-/// or nothing has come for `silence`.
-async fn listen<S: AsyncRead + AsyncWrite + Unpin>(
-    reader: &mut SplitStream<WebSocketStream<Outlet<S>>>,
-    overheard: &Overheard,
-    silence: Duration,
-    tell: &impl Tell,
+/// or nothing has come for two heartbeats.
+async fn receive<S: AsyncRead + AsyncWrite + Unpin>(
+    reader: &mut Reader<S>,
+    heartbeat: Duration,
+    on_event: &impl Fn(Event<'_>),
+    delivery: &Delivery,
 ) -> Failure {
-    let mut hearing = Hearing::default();
+    let silence = heartbeat.saturating_mul(2);
+    let mut number = 0;
     let mut objection = None;
     loop {
-        let next = tokio::select! {
-            next = timeout(silence, reader.next()) => next,
-            () = overheard.floods() => {
-                tell.floods();
-                continue;
-            }
+        let Ok(next) = timeout(silence, reader.next()).await else {
+            return Failure::Silent(silence);
         };
-        let Ok(next) = next else { return Failure::Silent(silence) };
-        let message = match received(next, overheard) {
+        let message = match received(next) {
             Ok(message) => message,
-            // Some take longer than a second to find out that they do not want us.
+            // Some targets take longer than a second to find out that they refuse.
             Err(closed @ Failure::Closed { .. }) => {
                 return objection.map_or(closed, Failure::TokenRefused);
             }
             Err(failure) => return failure,
         };
-        if message.is_pong() {
-            tell.answered();
+        if message.is_pong() && delivery.first_sent.get().is_some() {
+            delivery.is_answered.store(true, Relaxed);
         }
-        if let Message::Text(text) = &message
-            && let Incoming::Refused(words) = Incoming::read(text)
-        {
+        let incoming = Incoming::read(&message);
+        if !matches!(incoming, Incoming::Control) {
+            number += 1;
+            if is_logged(number) {
+                on_event(Event::Message { number, text: &quoted(&text_of(&message)) });
+            }
+        }
+        if let Incoming::Refused(words) = incoming {
             objection = Some(words);
         }
-        if let Some(number) = hearing.is_worth_telling(&message) {
-            tell.said(number, &quoted(&text_of(&message)));
-        }
         consume_budget().await;
+    }
+}
+
+const fn is_logged(number: u64) -> bool {
+    number <= LOGGED_AT_FIRST || number.is_power_of_two()
+}
+
+/// What a message means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Incoming<'a> {
+    /// The target accepts.
+    Connected,
+    /// It refuses, in these words.
+    Refused(String),
+    /// Anything else it says.
+    Other(Cow<'a, str>),
+    /// A ping or a pong.
+    Control,
+}
+
+impl<'a> Incoming<'a> {
+    fn read(message: &'a Message) -> Self {
+        if message.is_ping() || message.is_pong() {
+            return Self::Control;
+        }
+        let text = text_of(message);
+        let Ok(Value::Object(object)) = serde_json::from_str::<Value>(&text) else {
+            return Self::Other(text);
+        };
+        if let Some(error) = object.get("error").filter(|error| !error.is_null()) {
+            let words = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
+            return Self::Refused(quoted(&words));
+        }
+        match object.get("type").and_then(Value::as_str) {
+            Some("connected") => Self::Connected,
+            Some(_) | None => Self::Other(text),
+        }
+    }
+}
+
+fn text_of(message: &Message) -> Cow<'_, str> {
+    match message {
+        Message::Text(text) => Cow::Borrowed(text.as_str()),
+        Message::Binary(bytes) => Cow::Owned(format!("{} bytes of binary data", bytes.len())),
+        Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {
+            Cow::Borrowed("")
+        }
+    }
+}
+
+/// The beginning of what a target said, fit for a log line.
+fn quoted(words: &str) -> String {
+    let printable = words.chars().map(|char| if char.is_control() { ' ' } else { char });
+    let mut quoted: String = printable.take(LONGEST_QUOTE).collect();
+    if words.chars().nth(LONGEST_QUOTE).is_some() {
+        quoted.push_str("...");
+    }
+    quoted
+}
+
+/// What was received, or why nothing more will be.
+fn received(next: Option<Result<Message, Error>>) -> Result<Message, Failure> {
+    match next {
+        Some(Ok(Message::Close(None))) => {
+            Err(Failure::Closed { code: 1005, reason: String::new() })
+        }
+        Some(Ok(Message::Close(Some(frame)))) => {
+            Err(Failure::Closed { code: frame.code.into(), reason: quoted(&frame.reason) })
+        }
+        Some(Ok(message)) => Ok(message),
+        Some(Err(error)) => Err(broken(error)),
+        None => Err(Failure::Broken("the target hung up".to_owned())),
+    }
+}
+
+/// Why nothing more can be sent or received.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the list is another's, and open")]
+fn broken(error: Error) -> Failure {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
+            Failure::TooBig(max_size)
+        }
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+        | Error::ConnectionClosed
+        | Error::AlreadyClosed => Failure::Broken("the target hung up".to_owned()),
+        Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Failure::Broken("the target hung up".to_owned())
+        }
+        Error::Io(error) => Failure::Broken(error.to_string()),
+        Error::WriteBufferFull(_) => Failure::Broken("too much waits to be read".to_owned()),
+        Error::Utf8(_) => Failure::Protocol("a text message that is not UTF-8".to_owned()),
+        Error::Protocol(error) => Failure::Protocol(error.to_string()),
+        other => Failure::Protocol(other.to_string()),
     }
 }

@@ -1,53 +1,94 @@
-//! Taking in and letting go: what the API asks of the directory.
+//! Registration over the API: new targets, new tokens, deletion.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::lookup_host;
-use tokio::time::timeout;
+use thiserror::Error;
 use tracing::{info, warn};
 
+use super::allow::Allow;
 use super::endpoint::Endpoint;
-use super::list::free_name;
-use super::status::{ForgetError, RegisterError};
 use super::target::{Origin, Settings, Target};
-use super::{Directory, Entry};
-use crate::config::name;
-use crate::store::StoredTarget;
+use super::{Directory, free_name, saved};
+use crate::config::{RegistrationConfig, name};
+use crate::net::dial::Attempt;
 
-/// What the store says of itself when it has no file.
+/// The kind of a store without a file.
 const IN_MEMORY: &str = "memory";
-/// Who registers waits for its answer; a name that takes longer is checked at the attempt.
+/// A client waits for its answer; a name that takes longer is checked when connecting.
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(3);
+
+/// Who may register: `[http.registration]`.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    is_enabled: bool,
+    max_targets: usize,
+    pub(super) allow: Arc<Allow>,
+}
+
+impl Rules {
+    pub(super) fn of(config: &RegistrationConfig) -> Self {
+        let RegistrationConfig { enabled, allow, max_targets } = config;
+        let allow = Arc::new(Allow::parse(allow));
+        Self { is_enabled: *enabled, max_targets: *max_targets, allow }
+    }
+}
+
+/// Why a registration was refused. The texts are the answer to the client.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RegisterError {
+    /// 400.
+    #[error("{0}")]
+    Malformed(String),
+    /// 403.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// 403.
+    #[error(
+        "registration is switched off in the bridge's configuration (http.registration.enabled)"
+    )]
+    Disabled,
+    /// 409.
+    #[error("{0} targets are registered, which is http.registration.max_targets; delete one first")]
+    TooMany(usize),
+    /// 503.
+    #[error("the registration could not be stored: {0}")]
+    Storage(String),
+}
+
+/// Why a target was not deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ForgetError {
+    /// 404.
+    #[error("no target of that name")]
+    Unknown,
+    /// 409.
+    #[error("this target comes from the configuration file; remove it there")]
+    Configured,
+    /// 503.
+    #[error("the change could not be stored: {0}")]
+    Storage(String),
+}
 
 impl Directory {
     /// Registers a target or, if its URL is known, replaces its token. On disk before it returns.
     pub async fn register(&self, url: &str, name: &str) -> Result<(), RegisterError> {
-        if !self.rules().is_open {
+        if !self.rules().is_enabled {
             return Err(RegisterError::Disabled);
         }
-        let malformed = |error: String| RegisterError::Malformed(format!("websocket_url: {error}"));
-        let endpoint = Endpoint::parse(url).map_err(|error| malformed(error.to_string()))?;
+        let endpoint = Endpoint::parse(url)
+            .map_err(|error| RegisterError::Malformed(format!("websocket_url: {error}")))?;
         let name = checked_name(name, &endpoint)?;
         self.check_place(&endpoint).await?;
 
         let _changing = self.0.changing.lock().await;
-        let key = endpoint.key();
-        let known = self.find(|target| target.key() == key);
+        let known = self.find(|target| target.key() == endpoint.key());
         let name = match &known {
             Some(target) => target.name().to_owned(),
             None => self.new_name(&name, &endpoint)?,
         };
         let now = self.0.clock.now();
-        let saved = StoredTarget {
-            key,
-            url: endpoint.secret_url(),
-            name: name.clone(),
-            registered_at: now,
-            failing_since: None,
-        };
-        let stored = self.0.store.save_target(saved).await;
+        let stored = self.0.store.save_target(saved(&name, &endpoint, now, None)).await;
         stored.map_err(|error| RegisterError::Storage(error.to_string()))?;
         info!("[WebSocket] Registered: {name} ({})", endpoint.place());
         if self.0.store.usage().kind == IN_MEMORY {
@@ -61,12 +102,16 @@ impl Directory {
                 target.set_failing_since(None);
                 target.replace_endpoint(Some(Arc::new(endpoint)));
             }
-            None => self.add(name, endpoint, now),
+            None => {
+                let settings = Settings::of_registered(&self.rules().allow);
+                let origin = Origin::Registered { at: now };
+                self.add(Target::new(name, endpoint, origin, settings, None));
+            }
         }
         Ok(())
     }
 
-    /// Forgets a registered target: on disk before it returns.
+    /// Deletes a registered target: on disk before it returns.
     pub async fn forget(&self, name: &str) -> Result<(), ForgetError> {
         let _changing = self.0.changing.lock().await;
         let target = self.find(|target| target.name() == name).ok_or(ForgetError::Unknown)?;
@@ -81,15 +126,13 @@ impl Directory {
         Ok(())
     }
 
-    /// Whether the target may be where it says. A name that cannot be looked up now may be known
-    /// later: each attempt checks again, and says so in the log.
+    /// Whether the target may be where its URL says. A name that cannot be looked up now is checked
+    /// when connecting, as every name is.
     async fn check_place(&self, endpoint: &Endpoint) -> Result<(), RegisterError> {
-        let host = endpoint.host();
-        let addresses: Vec<IpAddr> = match host.parse() {
-            Ok(address) => vec![address],
-            Err(_) => look_up(&host, endpoint.port()).await,
-        };
-        let checked = self.rules().allow.check(&host, &addresses);
+        let attempt = Attempt::new(endpoint.host(), endpoint.port(), LOOK_UP_LIMIT);
+        let addresses = attempt.resolve(&mut ()).await.unwrap_or_default();
+        let addresses: Vec<_> = addresses.iter().map(std::net::SocketAddr::ip).collect();
+        let checked = self.rules().allow.check(&endpoint.host(), &addresses);
         checked.map_err(|forbidden| {
             warn!("[WebSocket] Registration refused for {}: {forbidden}", endpoint.place());
             RegisterError::NotAllowed(format!("websocket_url: {forbidden}"))
@@ -97,30 +140,20 @@ impl Directory {
     }
 
     fn new_name(&self, name: &str, endpoint: &Endpoint) -> Result<String, RegisterError> {
-        let most = self.rules().max_registered;
-        let entries = self.entries();
-        let registered = entries.iter().filter(|entry| entry.target.is_registered()).count();
-        if registered >= most {
+        let targets = self.targets();
+        let registered = targets.iter().filter(|target| target.is_registered()).count();
+        if registered >= self.rules().max_targets {
             return Err(RegisterError::TooMany(registered));
         }
-        let targets: Vec<Target> = entries.iter().map(|entry| entry.target.clone()).collect();
         Ok(free_name(&targets, name, endpoint))
     }
 
-    fn add(&self, name: String, endpoint: Endpoint, at: jiff::Timestamp) {
-        let settings = Settings::of_registered(&self.rules().allow);
-        let target = Target::new(name, endpoint, Origin::Registered { at }, settings, None);
-        self.entries().push(Entry { target, is_served: false });
-        self.0.arrivals.send_modify(|arrivals| *arrivals = arrivals.wrapping_add(1));
-    }
-
     fn find(&self, is_it: impl Fn(&Target) -> bool) -> Option<Target> {
-        let entries = self.entries();
-        entries.iter().map(|entry| &entry.target).find(|target| is_it(target)).cloned()
+        self.targets().into_iter().find(is_it)
     }
 }
 
-/// Who gives no name is called by its host.
+/// Without a name the host serves as one.
 fn checked_name(name: &str, endpoint: &Endpoint) -> Result<String, RegisterError> {
     if name.is_empty() {
         return Ok(endpoint.host());
@@ -128,11 +161,4 @@ fn checked_name(name: &str, endpoint: &Endpoint) -> Result<String, RegisterError
     let name = name.trim();
     name::check(name).map_err(|wrong| RegisterError::Malformed(format!("name: {wrong}")))?;
     Ok(name.to_owned())
-}
-
-async fn look_up(host: &str, port: u16) -> Vec<IpAddr> {
-    match timeout(LOOK_UP_LIMIT, lookup_host((host, port))).await {
-        Ok(Ok(addresses)) => addresses.map(|address| address.ip()).collect(),
-        Ok(Err(_)) | Err(_) => Vec::new(),
-    }
 }

@@ -1,22 +1,25 @@
-//! One target: where it is, and how it fares.
+//! One target: its URL, its settings and the state of its connection.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::allow::Allow;
 use super::endpoint::Endpoint;
-use super::status::TargetStatus;
 use crate::config::TargetConfig;
 use crate::config::target::{
     default_connect_timeout, default_heartbeat, default_max_message_bytes,
 };
+use crate::problem::Problem;
 
-/// One target, shared by those who list it and the task that serves it. Cheap to clone.
+/// One target, shared by the directory and the task that serves it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Target(Arc<Inner>);
 
@@ -26,34 +29,34 @@ struct Inner {
     key: String,
     origin: Origin,
     settings: Settings,
-    /// `None` once the target is forgotten.
+    /// `None` once the target is deleted.
     endpoint: watch::Sender<Option<Arc<Endpoint>>>,
     retired: OnceLock<Retired>,
-    progress: Mutex<Progress>,
+    state: Mutex<State>,
 }
 
 /// Where a target comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// From the configuration, with the URL that stands there.
+    /// From the configuration, with the URL there.
     Configured(Arc<Endpoint>),
     /// Registered over the API.
     Registered {
-        /// When it was last registered.
+        /// When it last registered.
         at: Timestamp,
     },
 }
 
-/// What another configuration did to a target.
+/// What a new configuration did to a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retired {
-    /// Another target of that name or at that place has taken over.
+    /// Another target of that name or at that URL has taken over.
     Changed,
     /// It is no longer there.
     Removed,
 }
 
-/// How a target is to be dialled.
+/// How to connect to a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Name look-up, TCP, TLS and upgrade together.
@@ -69,7 +72,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those of a target of the configuration.
+    /// Of a target of the configuration.
     pub fn of(config: &TargetConfig) -> Self {
         Self {
             connect_timeout: config.connect_timeout,
@@ -80,7 +83,7 @@ impl Settings {
         }
     }
 
-    /// Those of a target that registered.
+    /// Of a registered target.
     pub fn of_registered(allow: &Arc<Allow>) -> Self {
         Self {
             connect_timeout: default_connect_timeout(),
@@ -121,25 +124,55 @@ impl Connection {
     }
 }
 
+/// How a target fares, as `GET /api/targets` lists it and `doctor` reads it. Counted since the
+/// bridge started; times are RFC 3339.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetStatus {
+    /// Unique.
+    pub name: String,
+    /// Without its token.
+    pub url: String,
+    /// `config` or `registered`.
+    pub source: Cow<'static, str>,
+    /// State of its connection.
+    pub state: Cow<'static, str>,
+    /// Attempts to connect.
+    pub attempts: u64,
+    /// Why the last attempt or connection ended.
+    pub last_error: Option<String>,
+    /// The same in one word, for scripts.
+    pub last_error_cause: Option<Cow<'static, str>>,
+    /// What to do about it.
+    pub last_error_remedy: Option<Cow<'static, str>>,
+    /// When.
+    pub last_error_time: Option<String>,
+    /// Since when it is connected.
+    pub connected_since: Option<String>,
+    /// Updates that were sent.
+    pub updates_sent: u64,
+    /// Updates that were skipped because a newer one was there.
+    pub updates_skipped: u64,
+    /// When the last update was sent.
+    pub last_sent: Option<String>,
+    /// The same as an instant, for the metrics.
+    #[serde(skip)]
+    pub last_sent_at: Option<Timestamp>,
+    /// How often each cause ended an attempt or a connection, for the metrics.
+    #[serde(skip)]
+    pub failures: Vec<(&'static str, u64)>,
+}
+
 #[derive(Debug, Default)]
-struct Progress {
+struct State {
     connection: Connection,
     attempts: u64,
-    last_error: Option<LastError>,
-    /// How often each cause ended an attempt or a connection.
+    last_error: Option<(Problem, Timestamp)>,
     failures: BTreeMap<&'static str, u64>,
     connected_since: Option<Timestamp>,
     updates_sent: u64,
     updates_skipped: u64,
     last_sent: Option<Timestamp>,
     failing_since: Option<Timestamp>,
-}
-
-#[derive(Clone, Debug)]
-struct LastError {
-    reason: String,
-    cause: &'static str,
-    time: Timestamp,
 }
 
 impl Target {
@@ -152,9 +185,9 @@ impl Target {
     ) -> Self {
         let key = endpoint.key();
         let (endpoint, _) = watch::channel(Some(Arc::new(endpoint)));
-        let progress = Mutex::new(Progress { failing_since, ..Progress::default() });
+        let state = Mutex::new(State { failing_since, ..State::default() });
         let retired = OnceLock::new();
-        Self(Arc::new(Inner { name, key, origin, settings, endpoint, retired, progress }))
+        Self(Arc::new(Inner { name, key, origin, settings, endpoint, retired, state }))
     }
 
     /// Unique.
@@ -167,12 +200,12 @@ impl Target {
         &self.0.key
     }
 
-    /// How it is to be dialled.
+    /// How to connect to it.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
     }
 
-    /// Where it is: a new value closes the connection and dials at once, `None` ends it.
+    /// Its URL: a new one closes the connection and connects at once, `None` ends it.
     pub fn endpoints(&self) -> watch::Receiver<Option<Arc<Endpoint>>> {
         self.0.endpoint.subscribe()
     }
@@ -186,9 +219,19 @@ impl Target {
         &self.0.origin
     }
 
-    /// Whether it is still at that place, with that token.
+    /// Whether it still has this URL, with this token.
     pub fn is_at(&self, endpoint: &Arc<Endpoint>) -> bool {
         self.0.endpoint.borrow().as_ref().is_some_and(|current| Arc::ptr_eq(current, endpoint))
+    }
+
+    /// Whether the other one has the same URL, token and settings.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        let is_same_origin =
+            self.origin() == other.origin() || (self.is_registered() && other.is_registered());
+        is_same_origin
+            && self.name() == other.name()
+            && self.settings() == other.settings()
+            && self.endpoint() == other.endpoint()
     }
 
     pub(super) fn endpoint(&self) -> Option<Arc<Endpoint>> {
@@ -199,82 +242,86 @@ impl Target {
         drop(self.0.endpoint.send_replace(endpoint));
     }
 
-    /// Ends it for good, since another configuration is in effect.
+    /// Ends it for good, since a new configuration is in effect.
     pub(super) fn retire(&self, why: Retired) {
-        // Nobody retires twice: a target that is gone is in no list.
+        // A target retires once: afterwards it is in no list.
         let _set = self.0.retired.set(why);
         self.replace_endpoint(None);
     }
 
-    /// Whether another configuration has ended it.
+    /// Whether a new configuration has ended it.
     pub fn retired(&self) -> Option<Retired> {
         self.0.retired.get().copied()
     }
 
     /// An attempt begins.
-    pub fn dials(&self) {
-        let mut progress = self.progress();
-        progress.connection = Connection::Connecting;
-        progress.attempts = progress.attempts.saturating_add(1);
+    pub fn connecting(&self) {
+        let mut state = self.state();
+        state.connection = Connection::Connecting;
+        state.attempts = state.attempts.saturating_add(1);
     }
 
     /// The target has accepted.
     pub fn connected(&self, now: Timestamp) {
-        let mut progress = self.progress();
-        progress.connection = Connection::Connected;
-        progress.connected_since = Some(now);
+        let mut state = self.state();
+        state.connection = Connection::Connected;
+        state.connected_since = Some(now);
     }
 
-    /// The attempt failed or the connection ended: the reason in words, its cause as metrics name it.
-    pub fn lost(&self, reason: &str, cause: &'static str, is_rejected: bool, now: Timestamp) {
-        let mut progress = self.progress();
-        progress.connection = if is_rejected { Connection::Rejected } else { Connection::Waiting };
-        progress.connected_since = None;
-        progress.last_error = Some(LastError { reason: reason.to_owned(), cause, time: now });
-        let count = progress.failures.entry(cause).or_default();
+    /// The attempt failed or the connection ended.
+    pub fn lost(&self, problem: Problem, is_rejected: bool, now: Timestamp) {
+        let mut state = self.state();
+        state.connection = if is_rejected { Connection::Rejected } else { Connection::Waiting };
+        state.connected_since = None;
+        let count = state.failures.entry(problem.label).or_default();
         *count = count.saturating_add(1);
+        state.last_error = Some((problem, now));
     }
 
-    /// An update was sent, and so many before it were passed over.
+    /// An update was sent, and so many before it were skipped.
     pub fn sent(&self, skipped: u64, now: Timestamp) {
-        let mut progress = self.progress();
-        progress.updates_sent = progress.updates_sent.saturating_add(1);
-        progress.updates_skipped = progress.updates_skipped.saturating_add(skipped);
-        progress.last_sent = Some(now);
+        let mut state = self.state();
+        state.updates_sent = state.updates_sent.saturating_add(1);
+        state.updates_skipped = state.updates_skipped.saturating_add(skipped);
+        state.last_sent = Some(now);
     }
 
     pub(super) fn failing_since(&self) -> Option<Timestamp> {
-        self.progress().failing_since
+        self.state().failing_since
     }
 
     pub(super) fn set_failing_since(&self, since: Option<Timestamp>) {
-        self.progress().failing_since = since;
+        self.state().failing_since = since;
     }
 
-    /// How it fares.
-    pub fn status(&self) -> TargetStatus {
-        let endpoint = self.endpoint();
-        let progress = self.progress();
-        let last = progress.last_error.as_ref();
+    /// How it fares, with times in `zone`.
+    pub fn status(&self, zone: &TimeZone) -> TargetStatus {
+        let rfc3339 =
+            |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+        let url = self.endpoint().map(|endpoint| endpoint.shown()).unwrap_or_default();
+        let state = self.state();
+        let (problem, failed_at) = state.last_error.clone().unzip();
         TargetStatus {
             name: self.0.name.clone(),
-            url: endpoint.map(|endpoint| endpoint.shown()).unwrap_or_default(),
-            source: if self.is_registered() { "registered" } else { "config" },
-            state: progress.connection.as_str(),
-            attempts: progress.attempts,
-            last_error: last.map(|last| last.reason.clone()),
-            last_error_cause: last.map(|last| last.cause),
-            last_error_time: last.map(|last| last.time),
-            failures: progress.failures.iter().map(|(cause, count)| (*cause, *count)).collect(),
-            connected_since: progress.connected_since,
-            updates_sent: progress.updates_sent,
-            updates_skipped: progress.updates_skipped,
-            last_sent: progress.last_sent,
+            url,
+            source: if self.is_registered() { "registered" } else { "config" }.into(),
+            state: state.connection.as_str().into(),
+            attempts: state.attempts,
+            last_error_cause: problem.as_ref().map(|problem| problem.label.into()),
+            last_error_remedy: problem.as_ref().and_then(|problem| problem.remedy.clone()),
+            last_error: problem.map(|problem| problem.cause),
+            last_error_time: failed_at.map(rfc3339),
+            connected_since: state.connected_since.map(rfc3339),
+            updates_sent: state.updates_sent,
+            updates_skipped: state.updates_skipped,
+            last_sent: state.last_sent.map(rfc3339),
+            last_sent_at: state.last_sent,
+            failures: state.failures.iter().map(|(label, count)| (*label, *count)).collect(),
         }
     }
 
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        // Nothing here panics; if it ever did, a count may be one off, which harms nobody.
-        self.0.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -43,7 +43,7 @@ impl Bench {
     }
 
     fn names(&self) -> Vec<String> {
-        self.directory.statuses().into_iter().map(|status| status.name).collect()
+        self.directory.statuses(&TimeZone::UTC).into_iter().map(|status| status.name).collect()
     }
 
     fn target(&self, name: &str) -> Target {

@@ -1,12 +1,11 @@
 //! How Home Assistant registers itself, and what the bridge remembers of it.
 
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use crate::support::bridge::Home;
 use crate::support::plant::Plant;
 use crate::support::target::Target;
-use crate::support::{client, within_guard};
+use crate::support::client;
 
 #[tokio::test]
 async fn a_registration_connects_at_once_and_survives_a_restart_of_the_bridge() {
@@ -133,23 +132,4 @@ async fn why_a_registration_is_refused_is_logged_without_its_secrets() {
     let refusals =
         log.iter().filter(|line| line.contains("WARN [WebSocket] Registration refused: "));
     assert_eq!(refusals.count(), 7, "{log:#?}");
-}
-
-#[tokio::test]
-async fn who_registers_without_end_does_not_make_the_bridge_connect_without_end() {
-    let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
-    let bridge = home.run().await;
-    let target = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let place = target.local_addr().unwrap();
-    let mut connections = Vec::new();
-    for token in 0..=20 {
-        let url = format!("ws://{place}/ws?token={token}");
-        let body = json!({"websocket_url": url, "name": "Target"});
-        assert_eq!(bridge.post("/api/websocket/register", &body).await.0, 200);
-        if token < 20 {
-            connections.push(within_guard("connection", target.accept()).await.unwrap());
-        }
-    }
-    bridge.logged("Target is registered again and again; connecting every 10s").await;
-    bridge.stop().await;
 }

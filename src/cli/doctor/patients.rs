@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::daemon::{AtPort, TargetTold, Untold};
+use super::daemon::{AtPort, Untold};
 use super::report::Step;
 use super::target::{Depth, Patient};
 use crate::config::{Config, TargetConfig};
 use crate::store::{StoredTarget, stored_targets};
+use crate::targets::TargetStatus;
 use crate::targets::allow::Allow;
 use crate::targets::endpoint::Endpoint;
 use crate::targets::target::Settings;
@@ -67,7 +68,7 @@ pub(super) fn gather(
 }
 
 /// From the bridge if it runs, else from its database.
-fn known(config: &Config, at_port: &AtPort) -> (Vec<TargetTold>, Vec<StoredTarget>, Option<Step>) {
+fn known(config: &Config, at_port: &AtPort) -> (Vec<TargetStatus>, Vec<StoredTarget>, Option<Step>) {
     if let AtPort::Bridge(daemon) = at_port {
         return match &daemon.targets {
             Ok(targets) => (targets.clone(), Vec::new(), None),
@@ -131,7 +132,7 @@ fn none() -> Step {
 /// `None` never happens: the configuration was checked.
 fn configured(
     target: &TargetConfig,
-    told: &[TargetTold],
+    told: &[TargetStatus],
     saved: &[StoredTarget],
 ) -> Option<Patient> {
     let parse = |url: &SecretString| Endpoint::parse(url.expose_secret()).ok();
@@ -158,7 +159,7 @@ fn registered(
     endpoint: Endpoint,
     allow: &Arc<Allow>,
     depth: Depth,
-    told: Option<TargetTold>,
+    told: Option<TargetStatus>,
 ) -> Patient {
     let settings = Settings::of_registered(allow);
     Patient { name: name.to_owned(), endpoint, settings, is_registered: true, told, depth }

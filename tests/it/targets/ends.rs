@@ -48,7 +48,7 @@ async fn a_refused_registration_waits_for_the_next_which_ends_the_wait() {
     let shown = targets.get(0).unwrap();
     assert_eq!((&shown["state"], &shown["attempts"]), (&"rejected".into(), &1.into()));
     assert_eq!(shown["last_error_cause"], "token_refused");
-    let reason = shown["last_error"].as_str().unwrap();
+    let reason = shown["last_error_remedy"].as_str().unwrap();
     assert!(reason.contains("Home Assistant makes a new one at each start"), "{reason}");
 
     register(&bridge, &target.url("good")).await;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 pub(super) use self::ask::ask;
 pub(super) use self::untold::Untold;
+use crate::targets::TargetStatus;
 
 /// Who is at the port.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub(super) struct Daemon {
     pub(super) health: Health,
     /// `sqlite`, or `memory` if nothing will survive a restart.
     pub(super) keeps_in: Result<String, Untold>,
-    pub(super) targets: Result<Vec<TargetTold>, Untold>,
+    pub(super) targets: Result<Vec<TargetStatus>, Untold>,
     pub(super) inverters: Result<Vec<InverterTold>, Untold>,
 }
 
@@ -63,20 +64,6 @@ pub(super) struct DtuTold {
     /// What is wrong although it answers.
     #[serde(default)]
     pub(super) warnings: Vec<String>,
-}
-
-/// What the running bridge says of a target.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct TargetTold {
-    pub(super) name: String,
-    pub(super) url: String,
-    pub(super) source: String,
-    pub(super) state: String,
-    pub(super) attempts: u64,
-    pub(super) last_error: Option<String>,
-    pub(super) connected_since: Option<String>,
-    pub(super) updates_sent: u64,
-    pub(super) last_sent: Option<String>,
 }
 
 /// What the running bridge says of an inverter.

@@ -5,8 +5,8 @@ mod probe;
 mod stages;
 mod told;
 
-use super::daemon::TargetTold;
 use super::report::{Kind, Subject};
+use crate::targets::TargetStatus;
 use crate::targets::endpoint::Endpoint;
 use crate::targets::target::Settings;
 
@@ -18,7 +18,7 @@ pub(super) struct Patient {
     pub(super) settings: Settings,
     pub(super) is_registered: bool,
     /// What the running bridge says of it.
-    pub(super) told: Option<TargetTold>,
+    pub(super) told: Option<TargetStatus>,
     /// How far to go.
     pub(super) depth: Depth,
 }

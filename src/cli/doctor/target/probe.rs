@@ -55,7 +55,7 @@ async fn open(patient: &Patient, stages: &mut Stages) -> Result<Option<Socket>, 
     if matches!(depth, Depth::Http(_)) {
         return Ok(None);
     }
-    let socket = upgrade(endpoint, settings, &attempt, stream).await?;
+    let socket = upgrade(&patient.name, endpoint, settings, &attempt, stream).await?;
     stages.upgraded();
     Ok(Some(socket))
 }
@@ -70,7 +70,7 @@ fn place_of_http(steps: &[Step], is_tls: bool) -> Option<usize> {
 /// Whether the target wants us.
 async fn greet(patient: &Patient, socket: Socket) -> Vec<Step> {
     let began = Instant::now();
-    let accepted = Session::accept(socket, patient.settings.connect_timeout).await;
+    let accepted = Session::accept(socket).await;
     let took = began.elapsed();
     match accepted {
         Ok(mut session) => {

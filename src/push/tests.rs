@@ -1,7 +1,5 @@
 //! Sessions over in-memory streams, in paused time.
 
-mod floods;
-
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -18,19 +16,17 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
-use super::outlet::Outlet;
-use super::session::{Session, Tell};
+use super::session::{End, Event, Session};
 use crate::snapshot::{self, Contents, Snapshot, SnapshotReader, SnapshotWriter};
 
 type Stream = WebSocketStream<DuplexStream>;
 const HEARTBEAT: Duration = Duration::from_secs(30);
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// Our end and the target's, with so many bytes on the way at most.
-async fn pair(on_the_way: usize) -> (WebSocketStream<Outlet<DuplexStream>>, Stream) {
+async fn pair(on_the_way: usize) -> (Stream, Stream) {
     let (near, far) = duplex(on_the_way);
     (
-        WebSocketStream::from_raw_socket(Outlet::upgraded(near), Role::Client, None).await,
+        WebSocketStream::from_raw_socket(near, Role::Client, None).await,
         WebSocketStream::from_raw_socket(far, Role::Server, None).await,
     )
 }
@@ -49,28 +45,18 @@ fn snapshots() -> (SnapshotWriter, SnapshotReader) {
 struct Counted {
     sent: AtomicU64,
     skipped: AtomicU64,
-    answers: AtomicU64,
-    floods: AtomicU64,
 }
 
-impl Tell for Counted {
-    fn sending(&self, _snapshot: &Snapshot) {}
-
-    fn sent(&self, skipped: u64) {
-        self.sent.fetch_add(1, Relaxed);
-        self.skipped.fetch_add(skipped, Relaxed);
-    }
-
-    fn answered(&self) {
-        self.answers.fetch_add(1, Relaxed);
-    }
-
-    fn said(&self, _number: u64, _words: &str) {}
-
-    fn floods(&self) {
-        self.floods.fetch_add(1, Relaxed);
+impl Counted {
+    fn count(&self, event: Event<'_>) {
+        if let Event::Sent { skipped } = event {
+            self.sent.fetch_add(1, Relaxed);
+            self.skipped.fetch_add(skipped, Relaxed);
+        }
     }
 }
+
+fn ignore(_event: Event<'_>) {}
 
 async fn text(far: &mut Stream) -> String {
     loop {
@@ -99,7 +85,7 @@ async fn accepted(words: &[&str], closes: bool) -> (Result<(), Failure>, Duratio
         while let Some(Ok(_)) = far.next().await {}
     };
     let attempt = async {
-        let outcome = Session::accept(near, LIMIT).await.map(drop);
+        let outcome = Session::accept(near).await.map(drop);
         (outcome, began.elapsed())
     };
     tokio::join!(attempt, target).0
@@ -119,6 +105,18 @@ async fn a_target_refuses_by_its_word_or_by_hanging_up() {
     assert_eq!(outcome, Err(Failure::TokenRefused("Invalid authentication token".to_owned())));
     let (outcome, _) = accepted(&[r#"{"error": "no"}"#], false).await;
     assert_eq!(outcome, Err(Failure::TokenRefused("no".to_owned())));
+    for (words, expected) in [
+        (r#"{"error": {"code": 7}}"#, Err(r#"{"code":7}"#)),
+        (r#"{"error": "two\nlines"}"#, Err("two lines")),
+        (r#"{"type": "connected", "error": null}"#, Ok(())),
+        (r#"{"type": 7}"#, Ok(())),
+        ("[]", Ok(())),
+        ("", Ok(())),
+    ] {
+        let (outcome, _) = accepted(&[words], false).await;
+        let expected = expected.map_err(|words: &str| Failure::TokenRefused(words.to_owned()));
+        assert_eq!(outcome, expected, "{words}");
+    }
     let (outcome, _) = accepted(&[], true).await;
     assert_eq!(outcome, Err(Failure::Closed { code: 1005, reason: String::new() }));
 }
@@ -126,7 +124,7 @@ async fn a_target_refuses_by_its_word_or_by_hanging_up() {
 #[tokio::test(start_paused = true)]
 async fn a_target_that_does_not_even_read_the_ping_ends_within_the_limit() {
     let (near, _far) = pair(1).await;
-    let outcome = Session::accept(near, LIMIT).await.map(drop);
+    let outcome = Session::accept(near).await.map(drop);
     assert_eq!(outcome, Err(Failure::NotReading(Duration::from_secs(1))));
 }
 
@@ -139,7 +137,7 @@ async fn open(
         text(&mut far).await;
         far.send(Message::text(r#"{"type":"connected"}"#)).await.unwrap();
     };
-    let (session, ()) = tokio::join!(Session::accept(near, LIMIT), greeting);
+    let (session, ()) = tokio::join!(Session::accept(near), greeting);
     let (writer, reader) = snapshots();
     (session.unwrap(), far, writer, reader)
 }
@@ -161,9 +159,10 @@ async fn a_slow_target_gets_the_newest_and_what_it_missed_is_counted() {
         assert_eq!(text(&mut far).await, "5".repeat(1_000));
         stop.cancel();
     };
-    let running = session.run(reader, HEARTBEAT, &counted, &stop);
-    let (ended, ()) = tokio::join!(running, target);
-    assert_eq!((ended, counted.sent.into_inner(), counted.skipped.into_inner()), (None, 2, 3));
+    let count = |event: Event<'_>| counted.count(event);
+    let (end, ()) = tokio::join!(session.run(reader, HEARTBEAT, &count, &stop), target);
+    assert_eq!(end, End { failure: None, has_delivered: true });
+    assert_eq!((counted.sent.into_inner(), counted.skipped.into_inner()), (2, 3));
 }
 
 #[tokio::test(start_paused = true)]
@@ -171,43 +170,57 @@ async fn a_target_that_answers_pings_is_kept_and_one_that_does_not_is_left() {
     let (mut session, mut far, _writer, reader) = open(4_096).await;
     let stop = CancellationToken::new();
     let began = Instant::now();
-    let counted = Counted::default();
-    let running = session.run(reader, HEARTBEAT, &counted, &stop);
+    let running = session.run(reader, HEARTBEAT, &ignore, &stop);
     let target = async {
         // Reading is what answers pings; an hour of it.
         let hour = async { while let Some(Ok(_)) = far.next().await {} };
         drop(tokio::time::timeout(Duration::from_secs(3_600), hour).await);
         far
     };
-    let (ended, _far) = tokio::join!(running, target);
-    assert_eq!(ended, Some(Failure::Silent(HEARTBEAT * 2)));
+    let (end, _far) = tokio::join!(running, target);
+    assert_eq!(end.failure, Some(Failure::Silent(HEARTBEAT * 2)));
     assert!((3_600..=3_660).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_first_update_is_followed_by_a_ping_whose_answer_shows_that_it_was_read() {
+/// Whether the update of a session counts as delivered, if the target ends it after so many
+/// milliseconds, reading or not.
+async fn is_delivered(millis: u64, reads: bool, close: Message) -> bool {
     let (mut session, mut far, writer, reader) = open(4_096).await;
-    let (counted, stop) = (Counted::default(), CancellationToken::new());
+    let stop = CancellationToken::new();
     let target = async {
-        sleep(Duration::from_secs(1)).await;
+        let lasting = Duration::from_millis(millis);
+        sleep(Duration::from_secs(5)).await;
         writer.publish(snapshot("an update"));
-        assert_eq!(text(&mut far).await, "an update");
-        assert_eq!(counted.answers.load(Relaxed), 0);
-        writer.publish(snapshot("another"));
-        assert_eq!(text(&mut far).await, "another");
-        drop(tokio::time::timeout(HEARTBEAT / 2, far.next()).await);
-        stop.cancel();
+        if reads {
+            assert_eq!(text(&mut far).await, "an update");
+            // The ping behind it is answered.
+            assert!(far.next().await.unwrap().unwrap().is_ping());
+            far.flush().await.unwrap();
+        } else {
+            sleep(lasting).await;
+        }
+        far.send(close).await.unwrap();
+        far
     };
-    let (ended, ()) = tokio::join!(session.run(reader, HEARTBEAT, &counted, &stop), target);
-    assert_eq!((ended, counted.answers.load(Relaxed)), (None, 1));
+    let (end, _far) = tokio::join!(session.run(reader, HEARTBEAT, &ignore, &stop), target);
+    assert!(end.failure.is_some());
+    end.has_delivered
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_is_delivered_if_a_ping_is_answered_or_the_connection_lasts_for_a_second() {
+    let bye = || Message::Close(None);
+    assert!(is_delivered(0, true, bye()).await);
+    assert!(!is_delivered(900, false, bye()).await);
+    assert!(is_delivered(1_100, false, bye()).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_target_that_talks_but_takes_nothing_is_left() {
     let (mut session, far, writer, reader) = open(1_024).await;
     let (mut talking, _unread) = far.split();
-    let (counted, stop) = (Counted::default(), CancellationToken::new());
-    let running = session.run(reader, HEARTBEAT, &counted, &stop);
+    let stop = CancellationToken::new();
+    let running = session.run(reader, HEARTBEAT, &ignore, &stop);
     let target = async {
         loop {
             sleep(Duration::from_secs(1)).await;
@@ -216,7 +229,7 @@ async fn a_target_that_talks_but_takes_nothing_is_left() {
         }
     };
     let ended = tokio::select! {
-        ended = running => ended,
+        end = running => end.failure,
         () = target => None,
     };
     assert_eq!(ended, Some(Failure::NotReading(HEARTBEAT * 2)));
@@ -237,15 +250,15 @@ async fn what_the_target_does_wrong_is_named() {
         (Message::text(r#"{"error": "not now"}"#), None),
     ] {
         let (mut session, mut far, _writer, reader) = open(4_096).await;
-        let (counted, stop) = (Counted::default(), CancellationToken::new());
-        let running = session.run(reader, HEARTBEAT, &counted, &stop);
+        let stop = CancellationToken::new();
+        let running = session.run(reader, HEARTBEAT, &ignore, &stop);
         let target = async {
             far.send(message.clone()).await.unwrap();
             sleep(Duration::from_secs(1)).await;
             stop.cancel();
         };
-        let (ended, ()) = tokio::join!(running, target);
-        assert_eq!(ended, expected, "{message:?}");
+        let (end, ()) = tokio::join!(running, target);
+        assert_eq!(end.failure, expected, "{message:?}");
     }
 }
 
