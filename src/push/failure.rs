@@ -284,7 +284,6 @@ const fn close(code: u16) -> (&'static str, &'static str, &'static str) {
         1011 => ("closed_1011", "error in the target", "see the target's log"),
         1012 => ("closed_1012", "the target restarts", RECONNECTS),
         1013 => ("closed_1013", "the target is overloaded", "wait: the bridge retries later"),
-        1014 => ("closed_other", "bad gateway", "start the target: only a proxy before it answers"),
         _ => ("closed_other", "its own meaning", "see the target's log"),
     }
 }
@@ -320,8 +319,7 @@ fn examples() -> Vec<Failure> {
         let location = (status == 301).then(|| "http://ha.example:8123/...".to_owned());
         examples.push(Failure::Http { status, location, retry_after: None });
     }
-    for code in [1000, 1001, 1002, 1003, 1005, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 4000]
-    {
+    for code in [1000, 1001, 1002, 1003, 1005, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 4000] {
         examples.push(Failure::Closed { code, reason: String::new() });
     }
     examples

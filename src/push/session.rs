@@ -17,7 +17,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::consume_budget;
+use tokio::task::{consume_budget, unconstrained};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
@@ -122,6 +122,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     ) -> End {
         let delivery = Delivery::default();
         let sending = send_updates(&mut self.writer, snapshots, heartbeat, on_event, &delivery);
+        // A flood that uses up the task's budget must not keep updates back.
+        let sending = unconstrained(sending);
         let receiving = receive(&mut self.reader, heartbeat, on_event, &delivery);
         tokio::pin!(receiving);
         let failure = tokio::select! {
@@ -376,7 +378,9 @@ fn broken(error: Error) -> Failure {
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
         | Error::ConnectionClosed
         | Error::AlreadyClosed => Failure::Broken("the target hung up".to_owned()),
-        Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+        Error::Io(error)
+            if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe) =>
+        {
             Failure::Broken("the target hung up".to_owned())
         }
         Error::Io(error) => Failure::Broken(error.to_string()),

@@ -97,16 +97,13 @@ impl Directory {
                  is the demo, or state_dir could not be written at the start"
             );
         }
-        match known {
-            Some(target) => {
-                target.set_failing_since(None);
-                target.replace_endpoint(Some(Arc::new(endpoint)));
-            }
-            None => {
-                let settings = Settings::of_registered(&self.rules().allow);
-                let origin = Origin::Registered { at: now };
-                self.add(Target::new(name, endpoint, origin, settings, None));
-            }
+        if let Some(target) = known {
+            target.set_failing_since(None);
+            target.replace_endpoint(Some(Arc::new(endpoint)));
+        } else {
+            let settings = Settings::of_registered(&self.rules().allow);
+            let origin = Origin::Registered { at: now };
+            self.add(Target::new(name, endpoint, origin, settings, None));
         }
         Ok(())
     }

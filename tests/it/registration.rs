@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::support::bridge::Home;
+use crate::support::client;
 use crate::support::plant::Plant;
 use crate::support::target::Target;
-use crate::support::client;
 
 #[tokio::test]
 async fn a_registration_connects_at_once_and_survives_a_restart_of_the_bridge() {

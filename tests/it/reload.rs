@@ -52,10 +52,8 @@ async fn targets_that_are_the_same_stay_connected_and_the_others_come_and_go() {
     let gone = goes.received("good-bye", |received| !received.close_codes.is_empty()).await;
     assert_eq!(gone.close_codes, [1000]);
     bridge.logged("[WebSocket] Removed from the configuration: Goes").await;
-    let ended = |name: &str, why: &str| {
-        format!("[WebSocket] Disconnected from {name}: ended by the bridge: {why}")
-    };
-    bridge.logged(&ended("Goes", "it was removed from the configuration")).await;
+    let ended = |name: &str, why: &str| format!("[WebSocket] Disconnected from {name}: {why}");
+    bridge.logged(&ended("Goes", "the target was removed from the configuration")).await;
     assert_eq!(names(&bridge, "/api/targets", "name").await, ["Stays", "Comes", "Registered"]);
     for target in [&stays, &registers] {
         let received = target.received("first connection", |_| true).await;
@@ -70,7 +68,7 @@ async fn targets_that_are_the_same_stay_connected_and_the_others_come_and_go() {
     home.configure(&with("Comes", &comes.url("new")));
     reload(&bridge, "DTUs 1 as before, 0 started, 0 stopped; targets 2 as before, 1 started").await;
     bridge.logged("[WebSocket] Changed in the configuration: Comes").await;
-    bridge.logged(&ended("Comes", "its configuration changed")).await;
+    bridge.logged(&ended("Comes", "the configuration of the target changed")).await;
     bridge.logged("[WebSocket] Connection failed for Comes: the target refused").await;
     let (_, log) = bridge.stop().await;
     let wrong = ["Unregistered", "registered anew"];

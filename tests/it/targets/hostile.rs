@@ -32,7 +32,7 @@ const HOSTILE: &[(&str, &[Step], bool)] = &[
     (
         "too-large-in-parts",
         &[Step::Upgrade, Step::Welcome, START, Step::Flood(0, 9_999, 9_999)],
-        false,
+        true,
     ),
     (
         "nothing-in-parts",

@@ -38,7 +38,6 @@ fn closes() -> Vec<Row> {
         close!(1011, "", "closed_1011", "error in the target", 1),
         close!(1012, "", "closed_1012", "the target restarts", 5),
         close!(1013, "", "closed_1013", "the target is overloaded", 30),
-        close!(1014, "", "closed_other", "bad gateway", 1),
         close!(4000, "", "closed_other", "its own meaning", 1),
     ]
     .concat()
