@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hoymiles_bridge::cli::open_files;
+use hoymiles_bridge::cli::process;
 use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::{RegistrationConfig, TargetConfig};
 use hoymiles_bridge::dtu::modbus::ModbusDtu;
@@ -85,7 +85,7 @@ async fn latency() -> anyhow::Result<Snapshot> {
 
 /// Publishes a snapshot to a thousand targets, again and again.
 async fn fan_out(snapshot: Snapshot) -> anyhow::Result<()> {
-    let limit = open_files::raise_limit();
+    let limit = process::raise_file_limit();
     anyhow::ensure!(
         limit.is_none_or(|limit| limit >= OPEN_FILES),
         "{TARGETS} targets need {OPEN_FILES} open files; the system allows {limit:?} (ulimit -Hn)"

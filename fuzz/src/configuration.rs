@@ -1,6 +1,7 @@
 //! A configuration file and the environment over it.
 
-use hoymiles_bridge::config::load::{describe, load_builtin};
+use hoymiles_bridge::config::describe;
+use hoymiles_bridge::config::load::load_builtin;
 
 /// One run of it.
 pub fn run(data: &[u8]) {

@@ -1,27 +1,13 @@
 //! The commands: arguments in, exit status out.
 
-mod check;
-
-mod demo;
-
 mod doctor;
-
 mod exit;
-
 pub mod healthcheck;
-
 mod manual;
-
 mod neighbour;
-
-pub mod open_files;
-
+pub mod process;
 mod read;
-
 mod run;
-
-mod signals;
-
 pub mod simulate;
 
 use std::path::PathBuf;
@@ -29,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::config::log::{EXPECTED_LEVEL, parse_level};
+use crate::config::log::{expected_level, parse_level};
 
 /// Version and, where the build knew it, commit.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("HOYMILES_COMMIT_SUFFIX"));
@@ -62,11 +48,11 @@ enum Command {
     Run,
     /// Run the bridge with a built-in simulated plant: no hardware, no configuration file
     Demo,
-    /// Read and validate the configuration, print what would run
+    /// Validate the configuration and print what would run
     Check,
     /// Poll each configured DTU once, or the one given, and print a table
     Read(read::Arguments),
-    /// Test the bridge, every DTU and every target step by step: what is wrong, and what to try
+    /// Test the bridge, every DTU and every target step by step: what is wrong and how to fix it
     Doctor(doctor::Arguments),
     /// Simulate a DTU for testing
     Simulate(simulate::SimulateArgs),
@@ -91,8 +77,8 @@ pub fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match command {
             Command::Run => run::run(&global).await,
-            Command::Demo => demo::demo(&global).await,
-            Command::Check => check::check(&global),
+            Command::Demo => run::demo(&global).await,
+            Command::Check => run::check(&global),
             Command::Read(arguments) => read::read(&global, arguments).await,
             Command::Doctor(arguments) => doctor::doctor(&global, arguments).await,
             Command::Simulate(arguments) => run::simulate(&global, arguments).await,
@@ -103,7 +89,7 @@ pub fn main() -> ExitCode {
             },
         }
     });
-    // A name look-up may still sit in a blocking thread; it must not hold up the end.
+    // A name look-up in a blocking thread must not delay the exit.
     runtime.shutdown_background();
     code
 }
@@ -112,6 +98,6 @@ pub fn main() -> ExitCode {
 fn log_level(text: &str) -> Result<String, String> {
     match parse_level(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err(format!("expected {EXPECTED_LEVEL}")),
+        Err(_) => Err(format!("expected {}", expected_level())),
     }
 }

@@ -1,18 +1,30 @@
-//! `run`, `simulate` and `healthcheck`: what is set up around each of them.
+//! `run`, `demo`, `check`, `simulate` and `healthcheck`: what is set up around each of them.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use futures_util::future::OptionFuture;
+use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 
-use super::{Global, exit, healthcheck, open_files, signals, simulate};
-use crate::app::{self, Memory, Orders, doorplate};
-use crate::config::LogFormat;
-use crate::config::load::{ConfigError, Loaded, Whereabouts, file_exists, load, whereabouts};
+use super::{Global, exit, healthcheck, process, simulate};
+use crate::app::{self, Memory, Orders, listen_address_file};
+use crate::config::load::{
+    ConfigError, Loaded, file_exists, load, load_builtin, state_dir_and_listen,
+};
+use crate::config::{LogFormat, describe};
 use crate::telemetry::logging;
 
-/// Runs the daemon.
+/// What `demo` runs; the environment may change it, as it may change a file.
+const DEMO: &str = r#"
+[poll]
+interval = "5s"
+
+[[dtu]]
+name = "DTU"
+protocol = "simulated"
+"#;
+
+/// `run`: the daemon.
 pub(super) async fn run(global: &Global) -> ExitCode {
     match loaded(global) {
         Ok(found) => run_loaded(global, found, Memory::Kept, || loaded(global)).await,
@@ -20,57 +32,77 @@ pub(super) async fn run(global: &Global) -> ExitCode {
     }
 }
 
-/// Runs the daemon with this configuration, and with what `reload` finds at each SIGHUP.
-pub(super) async fn run_loaded(
+/// `demo`: the daemon with a simulated plant, whose energies are not kept.
+pub(super) async fn demo(global: &Global) -> ExitCode {
+    match loaded_demo() {
+        Ok(demo) => run_loaded(global, demo, Memory::Forgotten, loaded_demo).await,
+        Err(error) => exit::bad_configuration(&error),
+    }
+}
+
+/// `check`: prints what would run.
+pub(super) fn check(global: &Global) -> ExitCode {
+    match loaded(global) {
+        Ok(loaded) => {
+            exit::print(&describe(&loaded));
+            ExitCode::SUCCESS
+        }
+        Err(error) => exit::bad_configuration(&error),
+    }
+}
+
+/// Runs the daemon with this configuration, and with what `reload` returns at each SIGHUP.
+async fn run_loaded(
     global: &Global,
     loaded: Loaded,
     memory: Memory,
     reload: impl Fn() -> Result<Loaded, ConfigError>,
 ) -> ExitCode {
     let level = global.log_level.as_ref().unwrap_or(&loaded.config.log.level);
-    let zone = loaded.zone.clone();
-    let outcome = match logging::init_in(zone, level, loaded.config.log.format) {
-        Ok(()) => {
-            open_files::raise_limit();
-            let (sender, configurations) = mpsc::channel(1);
-            let work = |ended| app::run(loaded, memory, Orders { ended, configurations });
-            let hangups = signals::at_each_hangup(reload, sender);
-            // The whole daemon is in this future.
-            Box::pin(signals::until_told_to_end(work, hangups)).await
-        }
-        Err(error) => Err(error),
+    let log = match logging::init(loaded.zone.clone(), level, loaded.config.log.format) {
+        Ok(log) => log,
+        Err(error) => return exit::failed(&error.into()),
     };
+    process::raise_file_limit();
+    let (sender, configurations) = mpsc::channel(1);
+    let work = |stop| app::run(loaded, memory, Orders { stop, configurations });
+    let hangups = process::at_each_hangup(reload, sender);
+    // Boxed because the whole daemon is in this future.
+    let outcome = Box::pin(process::until_terminated(work, hangups)).await;
+    drop(log);
     outcome.map_or_else(|error| exit::failed(&error), exit::status)
 }
 
-/// Runs a simulated DTU.
+/// `simulate`: a DTU for testing.
 pub(super) async fn simulate(global: &Global, arguments: simulate::SimulateArgs) -> ExitCode {
     let level = global.log_level.as_deref().unwrap_or("info");
-    let outcome = match logging::init(level, LogFormat::Text) {
-        Ok(()) => {
-            let work = |ended| simulate::simulate(arguments, ended);
-            signals::until_told_to_end(work, std::future::pending()).await
-        }
-        Err(error) => Err(error),
+    let log = match logging::init(TimeZone::system(), level, LogFormat::Text) {
+        Ok(log) => log,
+        Err(error) => return exit::failed(&error.into()),
     };
+    let work = |stop| simulate::simulate(arguments, stop);
+    let outcome = process::until_terminated(work, std::future::pending()).await;
+    drop(log);
     outcome.map_or_else(|error| exit::failed(&error), |()| ExitCode::SUCCESS)
 }
 
-/// Asks the running daemon: where it says itself that it listens, or else where it should.
+/// `healthcheck`: asks the running daemon, at the address that it left in its state directory or
+/// else at the configured one.
 pub(super) async fn healthcheck(global: &Global) -> ExitCode {
-    // The configuration may have become faulty, or another, since the daemon was started.
-    let Whereabouts { state_dir, listen } = whereabouts(global.config.as_deref(), environment());
-    let left = doorplate::address(&state_dir).filter(|left| *left != listen);
-    if let Some(Ok(ready)) = OptionFuture::from(left.map(healthcheck::healthcheck)).await {
+    // The configuration may have changed, or become faulty, since the daemon was started.
+    let (state_dir, listen) = state_dir_and_listen(global.config.as_deref(), environment());
+    if let Some(running) = listen_address_file::read(&state_dir).filter(|left| *left != listen)
+        && let Ok(ready) = healthcheck::healthcheck(running).await
+    {
         return exit::status(ready);
     }
     match healthcheck::healthcheck(listen).await {
         Ok(ready) => exit::status(ready),
         Err(error) => {
-            // Perhaps it does not run because of that. 2 is not for a HEALTHCHECK to say.
-            let is_demo = global.config.is_none() && !file_exists();
-            if let (false, Err(faults)) = (is_demo, loaded(global)) {
-                exit::say(&faults.to_string());
+            // A faulty configuration may be the reason; its exit status 2 is not for a HEALTHCHECK.
+            let may_be_demo = global.config.is_none() && !file_exists();
+            if let (false, Err(fault)) = (may_be_demo, loaded(global)) {
+                exit::say(&fault.to_string());
             }
             exit::failed(&error)
         }
@@ -82,8 +114,13 @@ pub(super) fn loaded(global: &Global) -> Result<Loaded, ConfigError> {
     load(global.config.as_deref(), environment())
 }
 
-/// The environment. What is not text stays visible as U+FFFD, so that it can be told.
-pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
+/// The configuration of the demo.
+pub(super) fn loaded_demo() -> Result<Loaded, ConfigError> {
+    load_builtin("the built-in demo", DEMO, environment())
+}
+
+/// The environment. What is not text stays visible as U+FFFD, so that it can be reported.
+fn environment() -> impl Iterator<Item = (String, String)> {
     let text = |text: OsString| text.to_string_lossy().into_owned();
     std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
 }

@@ -1,88 +1,74 @@
-//! `[[dtu]]`: one DTU to ask.
+//! `[[dtu]]`: one DTU to poll.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
-
-use super::duration;
+use super::section::{Kind, List, section};
+use super::types::{
+    Bool, Host, Interval, Name, Number, Pause, Port, RequestTimeout, Serial, parse_word,
+};
 
 /// The shortest interval at which a DTU on its own protocol was seen to give new values.
 pub const PROTOBUF_INTERVAL: Duration = Duration::from_secs(35);
 
-/// The pause after which a DTU on its own protocol is asked again: requests that follow each other
-/// faster disturb the vendor's cloud and app.
+/// The pause between requests to a DTU on its own protocol: faster requests disturb the vendor's
+/// cloud and app.
 pub const PROTOBUF_REQUEST_GAP: Duration = Duration::from_secs(2);
 
-/// One DTU to ask.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DtuConfig {
-    /// Names it in the log, in the API and in metrics; unique.
-    pub name: String,
-    /// Which language it speaks.
-    pub protocol: Protocol,
-    /// Name or address; not needed for a simulated one.
-    #[serde(default)]
-    pub host: String,
-    /// TCP port; by default that of the protocol.
-    #[serde(default)]
-    pub port: Option<u16>,
-    /// Modbus unit identifier.
-    #[serde(default = "default_unit_id")]
-    pub unit_id: u8,
-    /// How long one request may take, connecting included.
-    #[serde(default = "default_timeout", deserialize_with = "duration::deserialize")]
-    pub timeout: Duration,
-    /// How often one request is tried again before the poll counts as failed.
-    #[serde(default = "default_retries")]
-    pub retries: u32,
-    /// Pause between the end of one request and the start of the next.
-    #[serde(default, deserialize_with = "duration::deserialize_option")]
-    pub request_gap: Option<Duration>,
-    /// How many port records one Modbus request asks for, 1 to 6.
-    #[serde(default = "default_records_per_read")]
-    pub records_per_read: u8,
-    /// Protobuf only: ask the DTU to read its inverters all the time instead of every half minute.
-    #[serde(default)]
-    pub performance_mode: bool,
-    /// Protobuf only: leave the DTU alone while it sends its values to its maker's cloud.
-    #[serde(default)]
-    pub avoid_cloud_upload: bool,
-    /// From the start of one poll to the start of the next; by default that of `[poll]`. See
-    /// [`interval_or`](Self::interval_or).
-    #[serde(default, deserialize_with = "duration::deserialize_option")]
-    pub interval: Option<Duration>,
-    /// Serial numbers of inverters to leave out.
-    #[serde(default)]
-    pub exclude: Vec<String>,
+section! {
+    /// One DTU to poll.
+    #[derive(PartialEq, Eq)]
+    pub struct DtuConfig {
+        /// Your name for it in the log, the API and Home Assistant. Unique. If you have only one,
+        /// call it "DTU".
+        name: String as Name = String::new(),
+        /// "modbus" (Modbus-TCP), "protobuf" (the DTU's own protocol) or "simulated".
+        protocol: Protocol as Protocol = Protocol::Simulated,
+        /// IP address or host name. Required unless simulated.
+        host: String as Host = String::new(),
+        /// TCP port; by default 502 for "modbus", 10081 for "protobuf".
+        port: Option<u16> as Option<Port> = None,
+        /// Modbus unit identifier. A few installations need the DTU's RS-485 address (101 to 254).
+        /// "modbus" only.
+        unit_id: u8 as Number<u8, 0, 255> = 1,
+        /// Limit for one request, including connecting.
+        timeout: Duration as RequestTimeout = Duration::from_secs(3),
+        /// Retries of one request before the poll counts as failed.
+        retries: u32 as Number<u32, 0, 10> = 3,
+        /// Pause after each response before the next request; by default none, "2s" for
+        /// "protobuf". "100ms" to "500ms" helps a DTU that loses responses or drops from the
+        /// network while it is polled.
+        request_gap: Option<Duration> as Option<Pause> = None,
+        /// Port records per request. 1 works with every DTU; 6 makes a poll up to six times
+        /// shorter. The bridge compares the first response with a single read and returns to 1
+        /// when they differ. "modbus" only.
+        records_per_read: u8 as Number<u8, 1, 6> = 1,
+        /// Make the DTU read its inverters continuously instead of every 30 seconds. "protobuf"
+        /// only.
+        performance_mode: bool as Bool = false,
+        /// Pause polling while the DTU uploads to the vendor's cloud, every five minutes.
+        /// "protobuf" only.
+        avoid_cloud_upload: bool as Bool = false,
+        /// Poll interval of this DTU; by default that of `[poll]`. A "protobuf" DTU is polled at
+        /// most once every 35 seconds.
+        interval: Option<Duration> as Option<Interval> = None,
+        /// Serial numbers of inverters to leave out.
+        exclude: Vec<String> as List<Serial> = Vec::new(),
+    }
 }
 
 impl DtuConfig {
     /// A DTU with the defaults of its protocol.
     pub fn new(name: &str, protocol: Protocol, host: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            protocol,
-            host: host.to_owned(),
-            port: None,
-            unit_id: default_unit_id(),
-            timeout: default_timeout(),
-            retries: default_retries(),
-            request_gap: None,
-            records_per_read: default_records_per_read(),
-            performance_mode: false,
-            avoid_cloud_upload: false,
-            interval: None,
-            exclude: Vec::new(),
-        }
+        Self { name: name.to_owned(), protocol, host: host.to_owned(), ..Self::default() }
     }
 
     /// From the start of one poll to the start of the next, where `usual` is that of `[poll]`.
     ///
-    /// A DTU on its own protocol reads its inverters every 30 s or so. Who asks it sooner gets the
-    /// old values, begins that wait anew and keeps it from reaching its maker's cloud, so that the
-    /// values freeze for everybody.
+    /// A DTU on its own protocol reads its inverters about every 30 s. A request before that
+    /// returns the old values, restarts the DTU's wait and keeps it from its vendor's cloud, so
+    /// that the values freeze for everybody.
     pub fn interval_or(&self, usual: Duration) -> Duration {
         let wanted = self.interval.unwrap_or(usual);
         match self.protocol {
@@ -91,7 +77,7 @@ impl DtuConfig {
         }
     }
 
-    /// The port that is dialled.
+    /// The port to connect to.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(match self.protocol {
             Protocol::Modbus | Protocol::Simulated => 502,
@@ -100,9 +86,8 @@ impl DtuConfig {
     }
 }
 
-/// Which language a DTU speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// Which protocol a DTU speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Modbus-TCP: DTU-Pro and DTU-Pro-S on their Ethernet port.
     Modbus,
@@ -112,28 +97,36 @@ pub enum Protocol {
     Simulated,
 }
 
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Modbus => "modbus",
-            Self::Protobuf => "protobuf",
-            Self::Simulated => "simulated",
-        })
+impl Kind for Protocol {
+    type Value = Self;
+    const IS_REQUIRED: bool = true;
+
+    fn expected() -> Cow<'static, str> {
+        "\"modbus\", \"protobuf\" or \"simulated\"".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let all = [Self::Modbus, Self::Protobuf, Self::Simulated];
+        parse_word::<Self, 3>(text, all.map(|protocol| (protocol.as_str(), protocol)))
+    }
+
+    fn show(value: &Self) -> String {
+        format!("{:?}", value.as_str())
     }
 }
 
-const fn default_unit_id() -> u8 {
-    1
+impl Protocol {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Modbus => "modbus",
+            Self::Protobuf => "protobuf",
+            Self::Simulated => "simulated",
+        }
+    }
 }
 
-const fn default_timeout() -> Duration {
-    Duration::from_secs(3)
-}
-
-const fn default_retries() -> u32 {
-    3
-}
-
-const fn default_records_per_read() -> u8 {
-    1
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }

@@ -5,72 +5,45 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::Deserialize;
 
-use super::duration;
+use super::section::{List, section};
+use super::types::{Address, AllowEntry, Bool, ClientTimeout, FilePath, Number, Token};
 
-/// The HTTP server.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct HttpConfig {
-    /// Where it listens.
-    pub listen: SocketAddr,
-    /// If set, `/api` needs `Authorization: Bearer <token>`.
-    pub token: Option<SecretString>,
-    /// A file that holds the token.
-    pub token_file: Option<PathBuf>,
-    /// How many connections are open at once.
-    pub max_connections: usize,
-    /// How long a client may take to send its request's header.
-    #[serde(deserialize_with = "duration::deserialize")]
-    pub header_timeout: Duration,
-    /// How many bytes such a header may have.
-    pub max_header_bytes: usize,
-    /// How many lines such a header may have.
-    pub max_headers: usize,
-    /// How long a client may take to send its request's body.
-    #[serde(deserialize_with = "duration::deserialize")]
-    pub body_timeout: Duration,
-    /// How long a client may take nothing of an answer.
-    #[serde(deserialize_with = "duration::deserialize")]
-    pub write_timeout: Duration,
-    /// Who may register targets.
-    pub registration: RegistrationConfig,
-}
-
-impl Default for HttpConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
-            token: None,
-            token_file: None,
-            max_connections: 256,
-            header_timeout: Duration::from_secs(10),
-            max_header_bytes: 64 << 10,
-            max_headers: 100,
-            // The longest body over the slowest of home networks.
-            body_timeout: Duration::from_secs(10),
-            // Who takes nothing for so long is not reading any more.
-            write_timeout: Duration::from_secs(30),
-            registration: RegistrationConfig::default(),
-        }
+section! {
+    /// The HTTP server.
+    pub struct HttpConfig {
+        /// Address and port. "[::]:8080" for IPv6 as well, "127.0.0.1:8080" for this machine only.
+        listen: SocketAddr as Address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
+        /// If set, `/api` needs the header `Authorization: Bearer <token>`.
+        token: Option<SecretString> as Option<Token> = None,
+        /// A file that holds the token.
+        token_file: Option<PathBuf> as Option<FilePath> = None,
+        /// Maximum number of open connections.
+        max_connections: usize as Number<usize, 1, 65_535> = 256,
+        /// Limit for receiving a request's header.
+        header_timeout: Duration as ClientTimeout = Duration::from_secs(10),
+        /// Largest header of a request, in bytes.
+        max_header_bytes: usize as Number<usize, 8_192, 1_048_576> = 64 << 10,
+        /// Largest number of header lines of a request.
+        max_headers: usize as Number<usize, 16, 1_000> = 100,
+        /// Limit for receiving a request's body.
+        body_timeout: Duration as ClientTimeout = Duration::from_secs(10),
+        /// A client that reads nothing of its response for this long is disconnected.
+        write_timeout: Duration as ClientTimeout = Duration::from_secs(30),
+        /// Who may register targets.
+        registration: RegistrationConfig as RegistrationConfig = RegistrationConfig::default(),
     }
 }
 
-/// Who may register targets.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RegistrationConfig {
-    /// Whether `POST /api/websocket/register` is answered at all.
-    pub enabled: bool,
-    /// Where targets may be: `private`, `any`, CIDR blocks, host names.
-    pub allow: Vec<String>,
-    /// How many registered targets are kept at most.
-    pub max_targets: usize,
-}
-
-impl Default for RegistrationConfig {
-    fn default() -> Self {
-        Self { enabled: true, allow: vec!["private".to_owned()], max_targets: 16 }
+section! {
+    /// Who may register targets.
+    pub struct RegistrationConfig {
+        /// Whether `POST /api/websocket/register` is available. Home Assistant needs it.
+        enabled: bool as Bool = true,
+        /// Where registered targets may be: "private" (every address of a home network), "any",
+        /// networks, IP addresses, host names.
+        allow: Vec<String> as List<AllowEntry> = vec!["private".to_owned()],
+        /// Maximum number of registered targets.
+        max_targets: usize as Number<usize, 1, 1_000> = 16,
     }
 }

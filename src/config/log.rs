@@ -1,41 +1,54 @@
-//! `[log]`: how much is logged, and in which form.
+//! `[log]`: how much is logged, and in which format.
 
-use serde::Deserialize;
+use std::borrow::Cow;
+
 use tracing_subscriber::EnvFilter;
 
-/// How much is logged, and in which form.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LogConfig {
-    /// `error`, `warn`, `info`, `debug`, `trace`, or a tracing filter.
-    pub level: String,
-    /// Text for people or JSON for machines.
-    pub format: LogFormat,
-}
+use super::section::{Kind, section};
+use super::types::{Level, parse_word};
 
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { level: "info".to_owned(), format: LogFormat::Text }
+section! {
+    /// How much is logged, and in which format.
+    pub struct LogConfig {
+        /// "error", "warn", "info", "debug", "trace", or a filter such as
+        /// `info,hoymiles_bridge::push=debug`.
+        level: String as Level = "info".to_owned(),
+        /// "text" for people, "json" for machines.
+        format: LogFormat as LogFormat = LogFormat::Text,
     }
 }
 
-/// The form of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// The format of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What a level looks like, for messages.
-pub const EXPECTED_LEVEL: &str =
-    "error, warn, info, debug, trace or a filter like \"info,hoymiles_bridge::push=debug\"";
+impl Kind for LogFormat {
+    type Value = Self;
 
-/// The filter that `level` writes down.
+    fn expected() -> Cow<'static, str> {
+        "\"text\" or \"json\"".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        parse_word::<Self, 2>(text, [("text", Self::Text), ("json", Self::Json)])
+    }
+
+    fn show(value: &Self) -> String {
+        match value {
+            Self::Text => "\"text\"".to_owned(),
+            Self::Json => "\"json\"".to_owned(),
+        }
+    }
+}
+
+/// The filter that `level` describes.
 ///
-/// A bare word that is no level is refused: a filter would take it for the name of a module, so
+/// A bare word that is not a level is refused: a filter would take it for the name of a module, so
 /// that `level = "verbose"` would silence the log.
 pub fn parse_level(level: &str) -> Result<EnvFilter, String> {
     let directives: Vec<&str> = level.split(',').map(str::trim).collect();
@@ -45,6 +58,11 @@ pub fn parse_level(level: &str) -> Result<EnvFilter, String> {
         return Err(format!("{wrong:?} is not a level"));
     }
     EnvFilter::builder().parse(directives.join(",")).map_err(|error| error.to_string())
+}
+
+/// What a level looks like, for messages.
+pub fn expected_level() -> Cow<'static, str> {
+    Level::expected()
 }
 
 fn is_level(word: &str) -> bool {
@@ -58,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_level_is_a_word_of_five_or_a_filter() {
+    fn a_level_is_a_word_or_a_filter() {
         for level in
             ["info", "DEBUG", "off", "info, hoymiles_bridge::push=debug", "warn,[poll]=trace"]
         {

@@ -1,84 +1,84 @@
-//! The configuration as one struct: a section of the file each, defaults included.
+//! The configuration as one struct: a section of the file each, with defaults and checks.
 
-pub mod duration;
-
+mod addon;
+mod describe;
 pub mod dtu;
-
+mod files;
 pub mod http;
-
-pub mod log;
-
-pub mod mqtt;
-
-pub mod target;
-
-pub mod name;
-
-pub mod websocket_url;
-
 pub mod load;
+pub mod log;
+pub mod mqtt;
+mod section;
+pub mod target;
+mod types;
+mod validate;
+mod warnings;
+pub mod websocket_url;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
-
+pub use self::addon::{OfferedBroker, Supervisor};
+pub use self::describe::describe;
 pub use self::dtu::{DtuConfig, Protocol};
 pub use self::http::{HttpConfig, RegistrationConfig};
 pub use self::log::{LogConfig, LogFormat};
 pub use self::mqtt::MqttConfig;
+pub use self::section::Key;
+use self::section::{Setting, section};
 pub use self::target::TargetConfig;
+use self::types::{FilePath, Interval, ZoneName};
+pub use self::types::{NameError, check_name};
 
-/// Everything that a user can set.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// IANA name of the zone in which a day begins.
-    pub timezone: String,
-    /// Where what must survive a restart is kept.
-    pub state_dir: PathBuf,
-    /// How often DTUs are asked.
-    pub poll: PollConfig,
-    /// The DTUs.
-    #[serde(rename = "dtu")]
-    pub dtus: Vec<DtuConfig>,
-    /// The WebSocket endpoints that receive updates.
-    #[serde(rename = "target")]
-    pub targets: Vec<TargetConfig>,
-    /// The MQTT broker; none unless there is such a section.
-    pub mqtt: Option<MqttConfig>,
-    /// The HTTP server.
-    pub http: HttpConfig,
-    /// The log.
-    pub log: LogConfig,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            timezone: "UTC".to_owned(),
-            state_dir: PathBuf::from("data"),
-            poll: PollConfig::default(),
-            dtus: Vec::new(),
-            targets: Vec::new(),
-            mqtt: None,
-            http: HttpConfig::default(),
-            log: LogConfig::default(),
-        }
+section! {
+    /// Everything that a user can set.
+    pub struct Config {
+        /// IANA name of your time zone. "Today" starts at midnight here.
+        timezone: String as ZoneName = "UTC".to_owned(),
+        /// Folder for everything that must survive a restart: energy counters, last values,
+        /// registered targets. The container image sets it to `/data`.
+        state_dir: PathBuf as FilePath = PathBuf::from("data"),
+        /// How often DTUs are polled.
+        poll: PollConfig as PollConfig = PollConfig::default(),
+        /// The DTUs.
+        dtus("dtu"): Vec<DtuConfig> as Vec<DtuConfig> = Vec::new(),
+        /// The WebSocket endpoints that receive updates.
+        targets("target"): Vec<TargetConfig> as Vec<TargetConfig> = Vec::new(),
+        /// The MQTT broker; `None` without such a section.
+        mqtt: Option<MqttConfig> as Option<MqttConfig> = None,
+        /// The HTTP server.
+        http: HttpConfig as HttpConfig = HttpConfig::default(),
+        /// The log.
+        log: LogConfig as LogConfig = LogConfig::default(),
     }
 }
 
-/// How often DTUs are asked.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PollConfig {
-    /// From the start of one poll to the start of the next; 5 s at least.
-    #[serde(deserialize_with = "duration::deserialize")]
-    pub interval: Duration,
-}
-
-impl Default for PollConfig {
-    fn default() -> Self {
-        Self { interval: Duration::from_secs(60) }
+section! {
+    /// How often DTUs are polled.
+    pub struct PollConfig {
+        /// From the start of one poll to the start of the next. Several DTU models become
+        /// unreliable when they are polled more often than every 30 seconds.
+        interval: Duration as Interval = Duration::from_secs(60),
     }
 }
+
+impl Config {
+    /// Every key there is, in the order of the example file.
+    pub fn keys() -> Vec<Key> {
+        let root = Key {
+            path: String::new(),
+            expected: "".into(),
+            default: None,
+            description: "",
+            is_required: false,
+            is_secret: false,
+            is_in_list: false,
+        };
+        let mut keys = Vec::new();
+        Self::list(root, &mut keys);
+        keys
+    }
+}
+
+#[cfg(test)]
+mod tests;

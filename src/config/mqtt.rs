@@ -1,72 +1,51 @@
-//! `[mqtt]`: the broker that Home Assistant finds the plant at. Without the section, MQTT is off.
+//! `[mqtt]`: the broker where Home Assistant discovers the plant. Without the section, MQTT is off.
 
 use std::path::PathBuf;
 
 use secrecy::SecretString;
-use serde::Deserialize;
 
-/// A broker, and what is published there under which names.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct MqttConfig {
-    /// Name or address; required.
-    pub host: String,
-    /// TCP port; by default 1883, or 8883 with TLS.
-    pub port: Option<u16>,
-    /// Name to log in with.
-    pub username: Option<String>,
-    /// Password to log in with.
-    pub password: Option<SecretString>,
-    /// A file that holds the password.
-    pub password_file: Option<PathBuf>,
-    /// Whether to speak TLS.
-    pub tls: bool,
-    /// An extra trust root.
-    pub ca_file: Option<PathBuf>,
-    /// A certificate that names us to the broker.
-    pub client_cert: Option<PathBuf>,
-    /// Its private key.
-    pub client_key: Option<PathBuf>,
-    /// Where Home Assistant looks for devices.
-    pub discovery_prefix: String,
-    /// Where Home Assistant says that it has started; by default `status` below
-    /// `discovery_prefix`.
-    pub birth_topic: Option<String>,
-    /// Whether ports are devices of their own below their inverter, for which Home Assistant
-    /// before 2026.9 refuses the whole inverter.
-    pub child_devices: bool,
-    /// What all other topics begin with. Two bridges at one broker need two of them.
-    pub topic_prefix: String,
-    /// MQTT's quality of service for all that is published, 0 to 2.
-    pub qos: u8,
-    /// Our name for the broker; by default made from `topic_prefix`, so that it never changes.
-    pub client_id: Option<String>,
-}
+use super::section::section;
+use super::types::{Bool, BrokerHost, FilePath, Login, Number, Password, Port, Topic};
 
-impl Default for MqttConfig {
-    fn default() -> Self {
-        Self {
-            host: String::new(),
-            port: None,
-            username: None,
-            password: None,
-            password_file: None,
-            tls: false,
-            ca_file: None,
-            client_cert: None,
-            client_key: None,
-            discovery_prefix: "homeassistant".to_owned(),
-            birth_topic: None,
-            child_devices: false,
-            topic_prefix: "hoymiles".to_owned(),
-            qos: 1,
-            client_id: None,
-        }
+section! {
+    /// A broker, and what is published there under which names.
+    pub struct MqttConfig {
+        /// Name or IP address. Required.
+        host: String as BrokerHost = String::new(),
+        /// TCP port; by default 1883, or 8883 with TLS.
+        port: Option<u16> as Option<Port> = None,
+        /// User name, if the broker needs a login.
+        username: Option<String> as Option<Login> = None,
+        /// Password of that user.
+        password: Option<SecretString> as Option<Password> = None,
+        /// A file that holds the password.
+        password_file: Option<PathBuf> as Option<FilePath> = None,
+        /// Whether to use TLS.
+        tls: bool as Bool = false,
+        /// An extra root certificate (PEM).
+        ca_file: Option<PathBuf> as Option<FilePath> = None,
+        /// A client certificate (PEM).
+        client_cert: Option<PathBuf> as Option<FilePath> = None,
+        /// The key of the client certificate.
+        client_key: Option<PathBuf> as Option<FilePath> = None,
+        /// Topic prefix that Home Assistant uses for discovery.
+        discovery_prefix: String as Topic = "homeassistant".to_owned(),
+        /// Topic of Home Assistant's birth message; by default `status` below `discovery_prefix`.
+        birth_topic: Option<String> as Option<Topic> = None,
+        /// Whether each port is a device of its own below its inverter. Needs Home Assistant
+        /// 2026.9; older versions then refuse the inverters.
+        child_devices: bool as Bool = false,
+        /// Prefix of all other topics. Two bridges at one broker need different ones.
+        topic_prefix: String as Topic = "hoymiles".to_owned(),
+        /// MQTT quality of service.
+        qos: u8 as Number<u8, 0, 2> = 1,
+        /// Client identifier; by default derived from `topic_prefix`.
+        client_id: Option<String> as Option<Login> = None,
     }
 }
 
 impl MqttConfig {
-    /// The port that is dialled.
+    /// The port to connect to.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(if self.tls { 8883 } else { 1883 })
     }
@@ -81,12 +60,12 @@ impl MqttConfig {
         }
     }
 
-    /// Our name for the broker.
+    /// The client identifier at the broker.
     pub fn client_id(&self) -> String {
         self.client_id.clone().unwrap_or_else(|| format!("{}-bridge", self.topic_prefix))
     }
 
-    /// Where Home Assistant says that it has started.
+    /// Where Home Assistant announces that it has started.
     pub fn birth_topic(&self) -> String {
         self.birth_topic.clone().unwrap_or_else(|| format!("{}/status", self.discovery_prefix))
     }

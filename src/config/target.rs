@@ -4,49 +4,43 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::Deserialize;
 
-use super::duration;
+use super::section::section;
+use super::types::{ConnectTimeout, FilePath, Heartbeat, Name, Number, Token, WsUrl};
 
-/// One WebSocket endpoint that receives updates.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TargetConfig {
-    /// Names it in the log and in the API; unique.
-    pub name: String,
-    /// `ws://` or `wss://`; may carry the token in its query, so it is as secret as the token.
-    pub url: SecretString,
-    /// Goes into the URL's `token` query parameter.
-    #[serde(default)]
-    pub token: Option<SecretString>,
-    /// A file that holds the token.
-    #[serde(default)]
-    pub token_file: Option<PathBuf>,
-    /// Name look-up, TCP, TLS and upgrade together.
-    #[serde(default = "default_connect_timeout", deserialize_with = "duration::deserialize")]
-    pub connect_timeout: Duration,
-    /// Between two protocol pings; a target silent for two of them is reconnected.
-    #[serde(default = "default_heartbeat", deserialize_with = "duration::deserialize")]
-    pub heartbeat: Duration,
-    /// A larger message of the target ends the connection.
-    #[serde(default = "default_max_message_bytes")]
-    pub max_message_bytes: usize,
-    /// An extra trust root for `wss://`.
-    #[serde(default)]
-    pub ca_file: Option<PathBuf>,
+section! {
+    /// One WebSocket endpoint that receives updates.
+    pub struct TargetConfig {
+        /// Your name for it in the log and the API. Unique.
+        name: String as Name = String::new(),
+        /// `ws://` or `wss://`. Never logged beyond host and port.
+        url: SecretString as WsUrl = SecretString::default(),
+        /// Added to the URL as `?token=...`.
+        token: Option<SecretString> as Option<Token> = None,
+        /// A file that holds the token.
+        token_file: Option<PathBuf> as Option<FilePath> = None,
+        /// Limit for name look-up, TCP, TLS and WebSocket upgrade together.
+        connect_timeout: Duration as ConnectTimeout = default_connect_timeout(),
+        /// Time between two pings. A target that is silent for two of them is reconnected.
+        heartbeat: Duration as Heartbeat = default_heartbeat(),
+        /// A larger message from the target closes the connection.
+        max_message_bytes: usize as Number<usize, 1_024, 67_108_864> = default_max_message_bytes(),
+        /// An extra root certificate (PEM) for `wss://`.
+        ca_file: Option<PathBuf> as Option<FilePath> = None,
+    }
 }
 
-/// Time for name look-up, TCP, TLS and upgrade together, unless configured.
+/// Limit for name look-up, TCP, TLS and upgrade together, unless configured.
 pub const fn default_connect_timeout() -> Duration {
     Duration::from_secs(10)
 }
 
-/// Time between two protocol pings, unless configured.
+/// Time between two pings, unless configured.
 pub const fn default_heartbeat() -> Duration {
     Duration::from_secs(30)
 }
 
-/// Size of the largest message that a target may send, unless configured: it has little to say.
+/// Size of the largest message that a target may send, unless configured.
 pub const fn default_max_message_bytes() -> usize {
     1 << 20
 }

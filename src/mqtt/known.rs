@@ -1,7 +1,7 @@
 //! The broker as far as it is known: where it is, how to log in, who said so, and its figures.
 
 use super::failure::{Failure, Source};
-use crate::addon::Adviser;
+use crate::addon::SupervisorClient;
 use crate::config::MqttConfig;
 use crate::telemetry::metrics::BrokerMetrics;
 
@@ -10,7 +10,7 @@ use crate::telemetry::metrics::BrokerMetrics;
 pub(super) struct KnownBroker {
     config: MqttConfig,
     /// Who told it, if not the owner: its password may be another one by now.
-    adviser: Option<Adviser>,
+    adviser: Option<SupervisorClient>,
     has_failed: bool,
     figures: BrokerMetrics,
 }
@@ -18,7 +18,7 @@ pub(super) struct KnownBroker {
 impl KnownBroker {
     pub(super) const fn new(
         config: MqttConfig,
-        adviser: Option<Adviser>,
+        adviser: Option<SupervisorClient>,
         figures: BrokerMetrics,
     ) -> Self {
         Self { config, adviser, has_failed: false, figures }
@@ -28,7 +28,7 @@ impl KnownBroker {
     /// stays as it is.
     pub(super) async fn look_for_news(&mut self) {
         let Some(adviser) = self.adviser.as_mut().filter(|_| self.has_failed) else { return };
-        let Some(config) = adviser.news(&self.config).await else { return };
+        let Some(config) = adviser.changed(&self.config).await else { return };
         if config.place() != self.config.place() {
             self.figures = self.figures.at(config.place());
         }

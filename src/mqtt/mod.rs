@@ -43,7 +43,7 @@ pub use self::failure::{Failure, Reason, Source, Stage};
 use self::known::KnownBroker;
 use self::peer::BrokerPeer;
 use self::topics::Topics;
-use crate::addon::Adviser;
+use crate::addon::SupervisorClient;
 use crate::config::{DtuConfig, MqttConfig};
 use crate::net::reconnect::keep_connected;
 use crate::snapshot::SnapshotReader;
@@ -68,7 +68,7 @@ pub struct Announcer {
 
 impl Announcer {
     /// Starts to keep this broker informed, until `tasks` end; `adviser` is who told it.
-    pub fn start(self, tasks: &Tasks, config: &MqttConfig, adviser: Option<Adviser>) {
+    pub fn start(self, tasks: &Tasks, config: &MqttConfig, adviser: Option<SupervisorClient>) {
         let Self { dtus, announced, snapshots, metrics, store } = self;
         info!("[MQTT] Publishing to {} below {}/", config.place(), config.topic_prefix);
         let figures = metrics.broker(config.place());

@@ -10,7 +10,7 @@ use super::allow::Allow;
 use super::endpoint::Endpoint;
 use super::target::{Origin, Settings, Target};
 use super::{Directory, free_name, saved};
-use crate::config::{RegistrationConfig, name};
+use crate::config::{RegistrationConfig, check_name};
 use crate::net::dial::Attempt;
 
 /// The kind of a store without a file.
@@ -156,6 +156,6 @@ fn checked_name(name: &str, endpoint: &Endpoint) -> Result<String, RegisterError
         return Ok(endpoint.host());
     }
     let name = name.trim();
-    name::check(name).map_err(|wrong| RegisterError::Malformed(format!("name: {wrong}")))?;
+    check_name(name).map_err(|wrong| RegisterError::Malformed(format!("name: {wrong}")))?;
     Ok(name.to_owned())
 }

@@ -1,8 +1,8 @@
 //! What the bridge reports about itself: its log, and metrics for Prometheus.
 
-pub mod metrics;
-
 pub mod logging;
+
+pub mod metrics;
 
 #[cfg(test)]
 pub(crate) mod heard;

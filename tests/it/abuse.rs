@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hoymiles_bridge::cli::open_files;
+use hoymiles_bridge::cli::process;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
@@ -93,7 +93,7 @@ async fn thousands_of_idle_connections_do_not_lock_others_out() {
     let (_home, bridge, address) = bridge().await;
     let before = memory(&bridge, "VmRSS");
     // The other tests of this process need file descriptors, too.
-    let allowed = usize::try_from(open_files::raise_limit().unwrap_or(u64::MAX)).unwrap();
+    let allowed = usize::try_from(process::raise_file_limit().unwrap_or(u64::MAX)).unwrap();
     let most = allowed.saturating_sub(1_000).min(10_000);
     let (mut crowd, began) = (Vec::new(), Instant::now());
     // A slow machine cannot open ten thousand within the time of a test.

@@ -68,7 +68,7 @@ async fn answer(listener: &TcpListener, status: u16, body: &Value) {
 }
 
 #[tokio::test]
-async fn it_is_ready_and_keeps_its_state_beside_the_options() {
+async fn the_add_on_keeps_its_state_beside_its_options() {
     let data = data(&json!({"enabled": false}));
     let bridge = Bridge::start(run(&data, "http://127.0.0.1:1")).await;
     let inverters = bridge.inverters_when(|all| all.get(0).is_some()).await;
@@ -84,7 +84,7 @@ async fn it_is_ready_and_keeps_its_state_beside_the_options() {
 }
 
 #[tokio::test]
-async fn it_takes_the_broker_that_the_supervisor_tells_as_soon_as_there_is_one() {
+async fn the_broker_of_the_supervisor_is_used_once_it_exists() {
     if is_missing() {
         return;
     }
@@ -97,7 +97,7 @@ async fn it_takes_the_broker_that_the_supervisor_tells_as_soon_as_there_is_one()
     answer(&listener, 400, &refusal).await;
     let line = bridge.logged("[MQTT] No broker: ").await;
     assert!(line.contains("Mosquitto") && line.contains("Service not enabled"), "{line}");
-    answer(&listener, 200, &told(broker.port, PASSWORD)).await;
+    answer(&listener, 200, &service(broker.port, PASSWORD)).await;
     bridge.logged("[MQTT] ✓ Announced ").await;
     let (status, log) = bridge.stop().await;
     assert_eq!(status.code(), Some(0), "{log:#?}");
@@ -107,46 +107,46 @@ async fn it_takes_the_broker_that_the_supervisor_tells_as_soon_as_there_is_one()
 }
 
 #[tokio::test]
-async fn a_place_or_login_that_has_changed_is_asked_for_again() {
+async fn a_changed_broker_or_login_is_fetched_again() {
     if is_missing() {
         return;
     }
     let lines = "allow_anonymous false\npassword_file FOLDER/passwords\n";
     let broker = Broker::start_with(lines, &[("passwords", PASSWORDS)]).await;
     let (listener, url) = supervisor().await;
-    // It keeps the port from everybody else and listens to nobody.
+    // It occupies the port without listening.
     let nobody = TcpSocket::new_v4().unwrap();
     nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let gone = nobody.local_addr().unwrap().port();
     let data = data(&json!({"enabled": true}));
     let bridge = Bridge::start(run(&data, &url)).await;
-    answer(&listener, 200, &told(gone, PASSWORD)).await;
+    answer(&listener, 200, &service(gone, PASSWORD)).await;
     let refused = bridge.logged("connection refused by 127.0.0.1:").await;
-    // Without an answer the bridge goes on with what it knows.
+    // Without an answer the bridge keeps what it knows.
     answer(&listener, 500, &json!({})).await;
-    bridge.logged("[MQTT] No news of the broker: the Supervisor answers HTTP 500; ").await;
+    bridge.logged("[MQTT] Cannot get broker details from the Supervisor: the Supervisor answers HTTP 500; ").await;
     bridge.logged_times("connection refused by 127.0.0.1:", 2).await;
-    answer(&listener, 200, &told(broker.port, "another")).await;
+    answer(&listener, 200, &service(broker.port, "another")).await;
     let wrong = bridge.logged("the broker refused the user name or password; ").await;
     for line in [refused, wrong] {
         assert!(line.contains("Mosquitto broker") && !line.contains("mqtt."), "{line}");
     }
-    answer(&listener, 200, &told(broker.port, PASSWORD)).await;
+    answer(&listener, 200, &service(broker.port, PASSWORD)).await;
     bridge.logged("[MQTT] ✓ Announced ").await;
     let (status, log) = bridge.stop().await;
     assert_eq!(status.code(), Some(0), "{log:#?}");
     assert!(!log.iter().any(|line| line.contains(PASSWORD)));
 }
 
-/// What the Supervisor says of a broker.
-fn told(port: u16, password: &str) -> Value {
-    let told = json!({"host": "127.0.0.1", "port": port, "ssl": false, "protocol": "3.1.1",
+/// The Supervisor's answer about a broker.
+fn service(port: u16, password: &str) -> Value {
+    let service = json!({"host": "127.0.0.1", "port": port, "ssl": false, "protocol": "3.1.1",
                       "username": "hoymiles", "password": password});
-    json!({"result": "ok", "data": told})
+    json!({"result": "ok", "data": service})
 }
 
 #[tokio::test]
-async fn a_supervisor_that_does_not_answer_holds_up_neither_start_nor_end() {
+async fn a_silent_supervisor_delays_neither_start_nor_shutdown() {
     let (listener, url) = supervisor().await;
     let data = data(&json!({"enabled": true}));
     let bridge = Bridge::start(run(&data, &url)).await;
@@ -155,21 +155,21 @@ async fn a_supervisor_that_does_not_answer_holds_up_neither_start_nor_end() {
     assert_eq!(bridge.get("/ready").await.0, 200);
     let (status, log) = bridge.stop().await;
     assert_eq!(status.code(), Some(0), "{log:#?}");
-    assert!(!log.iter().any(|line| line.contains("not every task ended")), "{log:#?}");
+    assert!(!log.iter().any(|line| line.contains("some tasks did not stop")), "{log:#?}");
 }
 
 #[tokio::test]
-async fn options_that_cannot_be_used_end_it_with_2_and_their_name() {
+async fn faulty_options_exit_with_2_and_their_name() {
     let data = data(&json!({"enabled": true, "username": "me", "password": PASSWORD}));
     let output = within_guard("end", run(&data, "http://127.0.0.1:1").output()).await.unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{message}");
-    assert!(message.contains("options.json: mqtt.password: is given without `host`"), "{message}");
+    assert!(message.contains("options.json: mqtt.username: is given without `host`"), "{message}");
     assert!(!message.contains(PASSWORD), "{message}");
 }
 
 #[tokio::test]
-async fn the_doctor_asks_the_supervisor_too() {
+async fn doctor_asks_the_supervisor_too() {
     let (listener, url) = supervisor().await;
     let data = data(&json!({"enabled": true}));
     let mut doctor = as_add_on("doctor", &data, &url);
@@ -178,7 +178,7 @@ async fn the_doctor_asks_the_supervisor_too() {
     let output = within_guard("end", both).await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("✗ supervisor  the Supervisor knows of none"), "{text}");
+    assert!(text.contains("✗ supervisor  the Supervisor has no MQTT service"), "{text}");
     assert!(text.contains("try: install and start the add-on \"Mosquitto broker\""), "{text}");
     assert!(!text.contains(TOKEN), "{text}");
 }

@@ -8,7 +8,7 @@ use crate::support::bridge::{Bridge, Home, command, output};
 use crate::support::plant::Plant;
 
 #[tokio::test]
-async fn demo_shows_a_plant_without_a_configuration() {
+async fn demo_needs_no_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let mut demo = command(&["demo"]);
     demo.current_dir(folder.path()).env("HOYMILES__HTTP__LISTEN", "127.0.0.1:0");
@@ -20,7 +20,7 @@ async fn demo_shows_a_plant_without_a_configuration() {
     let (status, _) = bridge.stop().await;
     assert_eq!(status.code(), Some(0));
     let left = std::fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(left, 0, "a demonstration leaves nothing behind");
+    assert_eq!(left, 0, "the demo leaves no files");
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn read_prints_a_table_or_json_and_says_which_dtu_failed() {
 }
 
 #[tokio::test]
-async fn read_of_an_empty_list_says_what_to_look_at() {
+async fn read_of_an_empty_list_has_a_remedy() {
     let plant = Plant::start(&["--fault", "empty-list"]).await;
     let port = plant.address.port().to_string();
     let (code, table, message) =
@@ -66,7 +66,7 @@ async fn read_of_an_empty_list_says_what_to_look_at() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_seen_is_printed_escaped() {
+async fn invisible_characters_are_printed_escaped() {
     let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
     let turned = home.folder.path().join("a\u{202e}b.toml");
     std::fs::copy(home.config(), &turned).unwrap();
@@ -85,7 +85,7 @@ async fn what_cannot_be_seen_is_printed_escaped() {
 }
 
 #[tokio::test]
-async fn healthcheck_asks_the_running_daemon() {
+async fn healthcheck_follows_the_running_daemon() {
     let folder = tempfile::tempdir().unwrap();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap().to_string();
@@ -110,7 +110,7 @@ async fn healthcheck_asks_the_running_daemon() {
 }
 
 #[tokio::test]
-async fn healthcheck_asks_the_daemon_that_runs_and_not_the_one_that_its_file_now_describes() {
+async fn healthcheck_finds_the_running_daemon_after_its_file_changed() {
     let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
     let bridge = home.run().await;
     bridge.inverters_when(|inverters| !inverters.as_array().unwrap().is_empty()).await;
@@ -128,10 +128,16 @@ async fn healthcheck_asks_the_daemon_that_runs_and_not_the_one_that_its_file_now
     ];
     for text in &changed {
         std::fs::write(&file, text).unwrap();
-        let (code, _, message) = output(&arguments, None).await;
-        assert_eq!(code, 0, "{message} with\n{text}");
+        let mut healthcheck = command(&arguments);
+        if text.contains("no TOML") {
+            // The state directory of a file that is not TOML is unknown; in the container it is the
+            // default.
+            healthcheck.env("HOYMILES__STATE_DIR", home.folder.path().join("data"));
+        }
+        let output = healthcheck.output().await.unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?} with\n{text}");
     }
-    // Without what the daemon left, the environment still tells.
+    // Without the daemon's own file, the environment is enough.
     let left = home.folder.path().join("data/hoymiles-bridge.listen");
     std::fs::remove_file(&left).unwrap();
     std::fs::write(&file, &changed[1]).unwrap();
@@ -144,7 +150,7 @@ async fn healthcheck_asks_the_daemon_that_runs_and_not_the_one_that_its_file_now
     let bridge = home.run().await;
     assert!(left.exists());
     bridge.stop().await;
-    assert!(!left.exists(), "a clean end leaves nothing behind");
+    assert!(!left.exists(), "a clean shutdown removes the file");
     for (text, said) in [(&changed[3], &elsewhere[..]), (&changed[1], "is not TOML")] {
         std::fs::write(&file, text).unwrap();
         let (code, _, message) = output(&arguments, None).await;

@@ -1,4 +1,4 @@
-//! A bad configuration ends the start with exit status 2 and one message that names the place.
+//! A faulty configuration: exit status 2 and one message that names file and key.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -25,7 +25,7 @@ async fn check(toml: &str, expected: &[&str]) {
 const DTU: &str = "[[dtu]]\nname = \"DTU\"\nprotocol = \"modbus\"\nhost = \"127.0.0.1\"\n";
 
 #[tokio::test]
-async fn an_unknown_key() {
+async fn an_unknown_key_is_refused() {
     check("tmezone = \"UTC\"", &["tmezone", "timezone"]).await;
     check(
         "[[dtu]]\nname = \"DTU\"\nprotocol = \"modbus\"\nhost = \"127.0.0.1\"\nprot = 502\n",
@@ -35,13 +35,13 @@ async fn an_unknown_key() {
 }
 
 #[tokio::test]
-async fn a_duration_of_the_wrong_form() {
+async fn a_malformed_duration_is_refused() {
     check("[poll]\ninterval = \"60\"\n", &["poll.interval", "10s"]).await;
     check("[poll]\ninterval = \"4s\"\n", &["poll.interval", "5"]).await;
 }
 
 #[tokio::test]
-async fn two_dtus_of_one_name() {
+async fn two_dtus_of_one_name_are_refused() {
     check(
         "[[dtu]]\nname = \"A\"\nprotocol = \"modbus\"\nhost = \"127.0.0.1\"\n\
          [[dtu]]\nname = \"A\"\nprotocol = \"modbus\"\nhost = \"127.0.0.2\"\n",
@@ -51,7 +51,7 @@ async fn two_dtus_of_one_name() {
 }
 
 #[tokio::test]
-async fn a_port_out_of_range() {
+async fn a_port_out_of_range_is_refused() {
     check(
         "[[dtu]]\nname = \"A\"\nprotocol = \"modbus\"\nhost = \"127.0.0.1\"\nport = 70000\n",
         &["dtu[0].port", "65535"],
@@ -60,7 +60,7 @@ async fn a_port_out_of_range() {
 }
 
 #[tokio::test]
-async fn a_target_that_could_not_be_registered_either() {
+async fn a_target_with_an_impossible_url_is_refused() {
     let target = |name: &str, url: &str| {
         format!("{DTU}[[target]]\nname = \"{name}\"\nurl = \"{url}?token=s3cret\"\n")
     };
@@ -71,18 +71,21 @@ async fn a_target_that_could_not_be_registered_either() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_missing() {
+async fn a_missing_file_is_refused() {
     let (code, _, message) = output(&["check", "--config", "/nowhere/bridge.toml"], None).await;
     assert_eq!(code, 2);
     assert!(message.contains("/nowhere/bridge.toml"), "{message}");
     let empty = tempfile::tempdir().unwrap();
-    let (code, _, message) = output(&["check"], Some(empty.path())).await;
-    assert_eq!(code, 2);
-    assert!(message.contains("config/hoymiles-bridge.toml"), "{message}");
+    for command in ["check", "run"] {
+        let (code, _, message) = output(&[command], Some(empty.path())).await;
+        assert_eq!(code, 2);
+        let copy = "copy config/hoymiles-bridge.example.toml to config/hoymiles-bridge.toml";
+        assert!(message.contains(copy), "{message}");
+    }
 }
 
 #[tokio::test]
-async fn a_key_of_the_environment_that_does_not_exist() {
+async fn an_unknown_variable_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bridge.toml");
     std::fs::write(&file, DTU).unwrap();
@@ -95,7 +98,7 @@ async fn a_key_of_the_environment_that_does_not_exist() {
 }
 
 #[tokio::test]
-async fn a_variable_that_is_not_text() {
+async fn a_variable_that_is_not_text_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bridge.toml");
     std::fs::write(&file, DTU).unwrap();
@@ -108,7 +111,7 @@ async fn a_variable_that_is_not_text() {
 }
 
 #[tokio::test]
-async fn a_file_that_has_no_end() {
+async fn an_endless_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe.toml");
     let made = tokio::process::Command::new("mkfifo").arg(&pipe).status().await.unwrap();
@@ -121,7 +124,7 @@ async fn a_file_that_has_no_end() {
 }
 
 #[tokio::test]
-async fn a_good_one_is_described_and_the_environment_goes_before_the_file() {
+async fn check_describes_a_good_configuration_and_the_environment_wins() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bridge.toml");
     let target = "[[target]]\nname = \"Home Assistant\"\nurl = \"ws://127.0.0.1:8123/ws\"\n\

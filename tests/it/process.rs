@@ -161,7 +161,7 @@ async fn a_disk_that_is_read_only_after_a_power_cut_costs_neither_targets_nor_en
 }
 
 #[tokio::test]
-async fn a_later_signal_ends_it_at_once_with_1() {
+async fn a_second_signal_exits_at_once_with_1() {
     // Accepts the bridge, and does not take part in saying good-bye.
     let stubborn = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let home = Home::new(&format!(

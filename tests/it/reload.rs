@@ -1,4 +1,4 @@
-//! SIGHUP: the configuration is read again, and what is the same notices nothing.
+//! SIGHUP: the configuration is reloaded, and what is unchanged is not interrupted.
 
 use serde_json::{Value, json};
 
@@ -16,14 +16,14 @@ async fn names(bridge: &Bridge, path: &str, key: &str) -> Vec<String> {
     list.as_array().unwrap().iter().map(name).collect()
 }
 
-/// Has the bridge read its configuration again, and waits until it tells this of it.
-async fn reload(bridge: &Bridge, told: &str) {
+/// Has the bridge reload its configuration and waits for this summary.
+async fn reload(bridge: &Bridge, summary: &str) {
     bridge.signal("HUP").await;
-    bridge.logged(&format!("the new configuration is in effect: {told}")).await;
+    bridge.logged(&format!("the new configuration is in effect: {summary}")).await;
 }
 
 #[tokio::test]
-async fn targets_that_are_the_same_stay_connected_and_the_others_come_and_go() {
+async fn unchanged_targets_stay_connected_on_reload() {
     let plant = Plant::start(&["--inverters", "1"]).await;
     let (stays, goes, comes, registers) = (
         Target::start("a").await,
@@ -45,11 +45,11 @@ async fn targets_that_are_the_same_stay_connected_and_the_others_come_and_go() {
     home.configure(&with("Comes", &comes.url("c")));
     reload(
         &bridge,
-        "DTUs 1 as before, 0 started, 0 stopped; targets 2 as before, 1 started, 1 stopped",
+        "DTUs 1 unchanged, 0 started, 0 stopped; targets 2 unchanged, 1 started, 1 stopped",
     )
     .await;
     bridge.logged("[WebSocket] ✓ Connected to: Comes").await;
-    let gone = goes.received("good-bye", |received| !received.close_codes.is_empty()).await;
+    let gone = goes.received("close frame", |received| !received.close_codes.is_empty()).await;
     assert_eq!(gone.close_codes, [1000]);
     bridge.logged("[WebSocket] Removed from the configuration: Goes").await;
     let ended = |name: &str, why: &str| format!("[WebSocket] Disconnected from {name}: {why}");
@@ -60,13 +60,13 @@ async fn targets_that_are_the_same_stay_connected_and_the_others_come_and_go() {
         assert_eq!(
             (received.paths.len(), received.close_codes.len()),
             (1, 0),
-            "it noticed nothing"
+            "it was not interrupted"
         );
     }
 
-    // Another token, as a change of anything else, is another target at the same place.
+    // A changed setting makes a new target of the same URL.
     home.configure(&with("Comes", &comes.url("new")));
-    reload(&bridge, "DTUs 1 as before, 0 started, 0 stopped; targets 2 as before, 1 started").await;
+    reload(&bridge, "DTUs 1 unchanged, 0 started, 0 stopped; targets 2 unchanged, 1 started").await;
     bridge.logged("[WebSocket] Changed in the configuration: Comes").await;
     bridge.logged(&ended("Comes", "the configuration of the target changed")).await;
     bridge.logged("[WebSocket] Connection failed for Comes: the target refused").await;
@@ -80,7 +80,7 @@ async fn targets_that_are_the_same_stay_connected_and_the_others_come_and_go() {
 }
 
 #[tokio::test]
-async fn dtus_come_change_and_go_and_none_sees_two_clients() {
+async fn a_reloaded_dtu_never_sees_two_clients() {
     let strict = ["--fault", "refuse-second-client", "--inverters"];
     let roof = Plant::start(&[&strict[..], &["2"]].concat()).await;
     let barn = Plant::start(&[&strict[..], &["1", "--seed", "7"]].concat()).await;
@@ -90,12 +90,12 @@ async fn dtus_come_change_and_go_and_none_sees_two_clients() {
 
     let both = [roof.dtu("Roof"), barn.dtu("Barn")].concat();
     home.configure(&both);
-    reload(&bridge, "DTUs 1 as before, 1 started, 0 stopped").await;
+    reload(&bridge, "DTUs 1 unchanged, 1 started, 0 stopped").await;
     bridge.inverters_when(|all| all.as_array().unwrap().len() == 3).await;
 
     // Another interval: a new connection, once the old one is closed.
     home.configure(&both.replacen("interval = \"5s\"", "interval = \"6s\"", 1));
-    reload(&bridge, "DTUs 1 as before, 1 started, 1 stopped").await;
+    reload(&bridge, "DTUs 1 unchanged, 1 started, 1 stopped").await;
     bridge.logged_times("Roof: 8 ports of 2 inverters", 2).await;
     let (_, health) = bridge.get("/health").await;
     for dtu in ["Roof", "Barn"] {
@@ -105,7 +105,7 @@ async fn dtus_come_change_and_go_and_none_sees_two_clients() {
 
     // One that is gone takes its inverters with it.
     home.configure(&barn.dtu("Barn"));
-    reload(&bridge, "DTUs 1 as before, 0 started, 1 stopped").await;
+    reload(&bridge, "DTUs 1 unchanged, 0 started, 1 stopped").await;
     assert_eq!(names(&bridge, "/api/inverters", "dtu_name").await, ["Barn"]);
     let (_, health) = bridge.get("/health").await;
     assert!(health["dtus"].get("Roof").is_none(), "{health}");
@@ -115,7 +115,7 @@ async fn dtus_come_change_and_go_and_none_sees_two_clients() {
 }
 
 #[tokio::test]
-async fn a_dtu_is_not_asked_more_often_because_its_configuration_changes() {
+async fn reloading_does_not_poll_a_dtu_more_often() {
     let plant = Plant::start_protobuf(&["--inverters", "2"]).await;
     let dtu = |host: &str, exclude: &str| {
         let port = plant.address.port();
@@ -130,22 +130,23 @@ async fn a_dtu_is_not_asked_more_often_because_its_configuration_changes() {
     let excluded = &all[0]["serial_number"];
 
     home.configure(&dtu("127.0.0.1", &excluded.to_string()));
-    reload(&bridge, "DTUs 0 as before, 1 started, 1 stopped").await;
-    bridge.logged("Roof: the DTU of before, asked at the pace of before").await;
+    reload(&bridge, "DTUs 0 unchanged, 1 started, 1 stopped").await;
+    bridge.logged("Roof: same device as before; keeping its request pacing").await;
     assert_eq!(names(&bridge, "/api/inverters", "dtu_name").await, ["Roof"]);
 
-    // Another address is another device, as far as anybody knows.
+    // Another address counts as another device.
     home.configure(&dtu("localhost", ""));
     bridge.signal("HUP").await;
     bridge.logged_times("Roof: 8 ports of 2 inverters", 2).await;
-    let told = bridge.log().iter().filter(|line| line.contains("at the pace of before")).count();
-    assert_eq!(told, 1);
+    let kept =
+        bridge.log().iter().filter(|line| line.contains("keeping its request pacing")).count();
+    assert_eq!(kept, 1);
     bridge.stop().await;
     plant.stop().await;
 }
 
 #[tokio::test]
-async fn a_bad_configuration_is_refused_and_one_that_needs_a_restart_says_so() {
+async fn an_invalid_configuration_is_refused_and_restart_only_settings_are_named() {
     let plant = Plant::start(&["--inverters", "1"]).await;
     let target = Target::start("a").await;
     let good = [plant.dtu("DTU"), section("Stays", &target.url("a"))].concat();
@@ -155,31 +156,35 @@ async fn a_bad_configuration_is_refused_and_one_that_needs_a_restart_says_so() {
 
     home.configure(&good.replace("protocol = \"modbus\"", "protocol = \"smoke\""));
     bridge.signal("HUP").await;
-    bridge.logged("the bridge goes on with the one before").await;
+    bridge.logged("keeping the previous one").await;
     bridge.logged("dtu[0].protocol").await;
     assert_eq!(names(&bridge, "/api/targets", "state").await, ["connected"]);
 
-    // A file of a secret that has become a pipe holds nobody up.
+    // A certificate's file that has become a pipe blocks nothing.
     let pipe = home.folder.path().join("token");
     let made = tokio::process::Command::new("mkfifo").arg(&pipe).status().await.unwrap();
     assert!(made.success());
-    home.configure(&format!("{good}token_file = {:?}\n", pipe.to_str().unwrap()));
+    home.configure(&format!("{good}ca_file = {:?}\n", pipe.to_str().unwrap()));
     bridge.signal("HUP").await;
-    bridge.logged("target[0].token_file: ").await;
-    bridge.logged_times("the bridge goes on with the one before", 2).await;
+    bridge.logged("target[0].ca_file: ").await;
+    bridge.logged_times("keeping the previous one", 2).await;
 
     home.configure(&format!("timezone = \"Europe/Berlin\"\n{good}"));
-    reload(&bridge, "DTUs 1 as before, 0 started, 0 stopped; targets 1 as before").await;
-    bridge.logged("timezone has changed, which has no effect before the bridge is restarted").await;
+    reload(&bridge, "DTUs 1 unchanged, 0 started, 0 stopped; targets 1 unchanged").await;
+    bridge.logged("timezone has changed, which has no effect until the bridge is restarted").await;
 
-    // Who may register is in effect at once.
+    // The rules for registration change at once.
     home.configure(&format!("{good}[http.registration]\nenabled = false\n"));
     bridge.signal("HUP").await;
     bridge.logged_times("the new configuration is in effect", 2).await;
     let body = json!({"websocket_url": target.url("a"), "name": "Late"});
     assert_eq!(bridge.post("/api/websocket/register", &body).await.0, 403);
     let received = target.received("first connection", |_| true).await;
-    assert_eq!((received.paths.len(), received.close_codes.len()), (1, 0), "it noticed nothing");
+    assert_eq!(
+        (received.paths.len(), received.close_codes.len()),
+        (1, 0),
+        "it was not interrupted"
+    );
     let (status, _) = bridge.stop().await;
     assert_eq!(status.code(), Some(0));
     target.stop().await;

@@ -59,7 +59,7 @@ async fn what_makes_no_sense_in_the_database_is_told_and_not_served() {
     drop(database);
 
     let bridge = home.run().await;
-    let told = bridge.logged("energies in the database make no sense").await;
+    let told = bridge.logged("the database has impossible energies").await;
     assert!(told.contains("WARN") && told.contains("backup of state_dir"), "{told}");
     assert!(told.contains(before[0]["serial_number"].as_str().unwrap()), "{told}");
     let told = bridge.logged("inverter records in the database are damaged").await;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::report::{Kind, Step, Subject};
 use crate::addon;
 use crate::config::MqttConfig;
-use crate::config::load::OfferedBroker;
+use crate::config::OfferedBroker;
 use crate::mqtt::{Failure, Source, Stage, try_out};
 
 /// All steps up to the one that fails.
@@ -43,8 +43,10 @@ pub(super) async fn look_up(offered: &OfferedBroker) -> Subject {
             subject.steps.insert(0, told);
             subject
         }
-        Err(refusal) => {
-            let steps = vec![Step::wrong("supervisor", refusal.cause(), refusal.cure())];
+        Err(error) => {
+            let problem = error.problem();
+            let steps =
+                vec![Step::wrong("supervisor", problem.cause, problem.remedy.unwrap_or_default())];
             Subject { subject: "MQTT".to_owned(), kind: Kind::Broker, steps }
         }
     }

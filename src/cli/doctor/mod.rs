@@ -22,8 +22,8 @@ use futures_util::stream::FuturesOrdered;
 use self::daemon::AtPort;
 use self::dtu::Means;
 use self::report::{Kind, Step, Subject};
-use super::{Global, demo, exit, run};
-use crate::app::{Memory, doorplate};
+use super::{Global, exit, run};
+use crate::app::{Memory, listen_address_file};
 use crate::clock::WallClock;
 use crate::config::LogFormat;
 use crate::config::load::{ConfigError, Loaded, file_exists};
@@ -50,7 +50,7 @@ pub(super) async fn doctor(global: &Global, arguments: Arguments) -> ExitCode {
     };
     let level = global.log_level.as_deref().unwrap_or("error");
     if let Err(error) = logging::init_stderr(level, LogFormat::Text) {
-        return exit::failed(&error);
+        return exit::failed(&error.into());
     }
     let tasks = Tasks::new();
     let subjects = look(&scene, &arguments, &tasks).await;
@@ -75,7 +75,7 @@ struct Scene {
 async fn scene(global: &Global) -> Result<Scene, ConfigError> {
     let loaded = run::loaded(global);
     if let (Err(error), None, false) = (&loaded, &global.config, file_exists()) {
-        let loaded = demo::loaded()?;
+        let loaded = run::loaded_demo()?;
         let at_port = at_port_of(&loaded).await;
         return match at_port {
             AtPort::Bridge(_) => Ok(Scene { loaded, at_port, memory: Memory::Forgotten }),
@@ -92,7 +92,7 @@ async fn scene(global: &Global) -> Result<Scene, ConfigError> {
 async fn at_port_of(loaded: &Loaded) -> AtPort {
     let (http, state_dir) = (&loaded.config.http, &loaded.config.state_dir);
     let at_port = daemon::ask(http.listen, http.token.as_ref()).await;
-    let left = doorplate::address(state_dir).filter(|left| *left != http.listen);
+    let left = listen_address_file::read(state_dir).filter(|left| *left != http.listen);
     let (AtPort::Nobody | AtPort::Stranger(_) | AtPort::Silent, Some(left)) = (&at_port, left)
     else {
         return at_port;

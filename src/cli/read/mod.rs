@@ -68,7 +68,7 @@ pub(super) async fn read(global: &Global, arguments: Arguments) -> ExitCode {
     // Only what is wrong belongs on the screen beside the table.
     let level = global.log_level.as_deref().unwrap_or("warn");
     if let Err(error) = logging::init_stderr(level, LogFormat::Text) {
-        return exit::failed(&error);
+        return exit::failed(&error.into());
     }
     let tasks = Tasks::new();
     let clock = WallClock::system();

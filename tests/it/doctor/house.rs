@@ -40,7 +40,7 @@ async fn without_a_configuration_nothing_is_made_up() {
     let output = within_guard("end of doctor", doctor.output()).await.unwrap();
     assert_eq!(output.status.code(), Some(2));
     let message = String::from_utf8(output.stderr).unwrap();
-    assert!(message.contains("there is no such file"), "{message}");
+    assert!(message.contains("no configuration file at "), "{message}");
 }
 
 #[tokio::test]

@@ -1,0 +1,91 @@
+//! Restores what the previous run knew of DTUs and plant.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::tz::TimeZone;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::Memory;
+use crate::clock::WallClock;
+use crate::config::DtuConfig;
+use crate::plant::ledger::PortLedger;
+use crate::poller::book::Book;
+use crate::poller::restore;
+use crate::snapshot::state::{DtuState, InverterState};
+use crate::store::{Store, StoredDtu, StoredPlant};
+
+/// A DTU that has not answered for this long, or for three intervals, is not healthy.
+const SILENCE_LIMIT: Duration = Duration::from_secs(300);
+
+/// Opens the state; `None` if the bridge is stopped meanwhile.
+///
+/// It waits for a previous bridge that has not quite ended, which must not delay a signal.
+pub(super) async fn store(
+    memory: Memory,
+    state_dir: PathBuf,
+    clock: WallClock,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<Store>> {
+    match memory {
+        Memory::Kept => {
+            let opening = tokio::task::spawn_blocking(move || Store::open(&state_dir, clock));
+            stop.run_until_cancelled(opening).await.transpose().context("cannot open the store")
+        }
+        Memory::Forgotten => Ok(Some(Store::in_memory())),
+    }
+}
+
+/// The state of a DTU before its first poll.
+pub(super) fn dtu_state(config: &DtuConfig, interval: Duration, stored: &StoredPlant) -> DtuState {
+    let interval = config.interval_or(interval);
+    let silence_limit = SILENCE_LIMIT.max(interval.saturating_mul(3));
+    DtuState {
+        last_success: stored.dtus.get(&config.name).map(|dtu: &StoredDtu| dtu.last_success),
+        ..DtuState::unknown(&config.name, config.protocol, silence_limit)
+    }
+}
+
+/// The plant as it was before the restart, without what the configuration now leaves out.
+pub(super) fn book(
+    dtus: &[DtuConfig],
+    interval: Duration,
+    stored: StoredPlant,
+    zone: TimeZone,
+) -> Book {
+    let states = dtus.iter().map(|dtu| dtu_state(dtu, interval, &stored)).collect();
+    warn_of_unsound_energies(&stored);
+    let StoredPlant { ledgers, inverters, meters, dtus: _ } = stored;
+    let known = restore::inverters(inverters).into_iter();
+    let known = known.filter(|inverter| is_wanted(inverter, dtus));
+    let mut meters = restore::meters(meters);
+    meters.retain(|meter| dtus.iter().any(|dtu| *dtu.name == *meter.dtu_name));
+    let ledgers = ledgers.into_iter().map(|(key, record)| (key, PortLedger::from_record(record)));
+    Book::new(zone, states, known, ledgers).with_meters(meters)
+}
+
+/// One line about impossible energies, however many there are.
+fn warn_of_unsound_energies(stored: &StoredPlant) {
+    let unsound = stored.ledgers.iter().filter(|(_, record)| !record.is_sound());
+    let ports: Vec<String> =
+        unsound.map(|((serial, port), _)| format!("{serial} port {port}")).collect();
+    let Some((first, others)) = ports.split_first() else { return };
+    let others =
+        if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+    warn!(
+        "the database has impossible energies for {first}{others}; ignoring them, so that these totals \
+         may start over from the devices' own counters. To get them back, stop the bridge, restore a \
+         backup of state_dir, and check the disk or SD card"
+    );
+}
+
+/// Whether the configuration has the inverter's DTU, and does not leave the inverter out.
+pub(super) fn is_wanted(inverter: &InverterState, dtus: &[DtuConfig]) -> bool {
+    let serial = inverter.serial.to_string();
+    dtus.iter().any(|dtu| {
+        *dtu.name == *inverter.dtu_name
+            && !dtu.exclude.iter().any(|excluded| excluded.eq_ignore_ascii_case(&serial))
+    })
+}

@@ -1,0 +1,157 @@
+//! The rules that concern several keys at once. Pure.
+
+use std::collections::BTreeMap;
+
+use secrecy::ExposeSecret as _;
+
+use super::load::Fault;
+use super::section::quoted;
+use super::{Config, DtuConfig, MqttConfig, Protocol, TargetConfig, websocket_url};
+
+/// The first rule that is broken. `is_addon` says whether the user fills in a form instead of a
+/// file.
+pub(super) fn check(config: &Config, is_addon: bool) -> Result<(), Fault> {
+    check_dtus(&config.dtus, is_addon)?;
+    check_targets(&config.targets)?;
+    if let Some(mqtt) = &config.mqtt {
+        check_mqtt(mqtt)?;
+    }
+    let http = &config.http;
+    one_of_two("http", "token", http.token.is_some(), http.token_file.is_some())
+}
+
+fn check_dtus(dtus: &[DtuConfig], is_addon: bool) -> Result<(), Fault> {
+    if dtus.is_empty() {
+        let example = if is_addon {
+            "at least one, with `name`, `protocol` and `host`"
+        } else {
+            "at least one section like\n\n[[dtu]]\nname = \"DTU\"\nprotocol = \"modbus\"\n\
+             host = \"192.168.1.191\"\n"
+        };
+        return Err(Fault::new("dtu", format!("there is no DTU; expected {example}")));
+    }
+    unique_names("dtu", dtus.iter().map(|dtu| dtu.name.as_str()))?;
+    for (index, dtu) in dtus.iter().enumerate() {
+        if dtu.protocol != Protocol::Simulated && dtu.host.is_empty() {
+            let wrong = "is missing; expected the DTU's IP address or host name";
+            return Err(Fault::new(format!("dtu[{index}].host"), wrong));
+        }
+    }
+    Ok(())
+}
+
+fn unique_names<'a>(list: &str, names: impl Iterator<Item = &'a str>) -> Result<(), Fault> {
+    let mut seen = BTreeMap::new();
+    for (index, name) in names.enumerate() {
+        if let Some(first) = seen.insert(name, index) {
+            let wrong = format!(
+                "{} is also the name of {list}[{first}]; expected a unique name for each [[{list}]]",
+                quoted(name)
+            );
+            return Err(Fault::new(format!("{list}[{index}].name"), wrong));
+        }
+    }
+    Ok(())
+}
+
+/// A URL may carry a token, so none is ever shown.
+fn check_targets(targets: &[TargetConfig]) -> Result<(), Fault> {
+    unique_names("target", targets.iter().map(|target| target.name.as_str()))?;
+    let mut seen = BTreeMap::new();
+    for (index, target) in targets.iter().enumerate() {
+        let section = format!("target[{index}]");
+        one_of_two(&section, "token", target.token.is_some(), target.token_file.is_some())?;
+        let path = format!("{section}.url");
+        let mut url = websocket_url::parse(target.url.expose_secret())
+            .map_err(|wrong| Fault::new(&path, wrong.to_string()))?;
+        let has_token = target.token.is_some() || target.token_file.is_some();
+        if has_token && url.query_pairs().any(|(name, _)| name == "token") {
+            let wrong = "has a token in its query, and token or token_file gives one too; expected \
+                         only one of them";
+            return Err(Fault::new(path, wrong));
+        }
+        url.set_query(None);
+        if let Some(first) = seen.insert(url, index) {
+            let wrong = format!(
+                "is also the URL of target[{first}], apart from the query; expected each endpoint \
+                 once"
+            );
+            return Err(Fault::new(path, wrong));
+        }
+    }
+    Ok(())
+}
+
+/// A token or password is given by itself or as a file, not both.
+fn one_of_two(section: &str, key: &str, has_text: bool, has_file: bool) -> Result<(), Fault> {
+    if has_text && has_file {
+        let wrong = format!("{section}.{key} is given too; expected only one of the two");
+        return Err(Fault::new(format!("{section}.{key}_file"), wrong));
+    }
+    Ok(())
+}
+
+fn check_mqtt(mqtt: &MqttConfig) -> Result<(), Fault> {
+    let wrong = |key: &str, text: String| Err(Fault::new(format!("mqtt.{key}"), text));
+    if mqtt.host.is_empty() {
+        let expected = "the broker's name or IP address like \"192.168.1.23\"";
+        return wrong("host", format!("is missing; expected {expected}"));
+    }
+    let (has_password, has_file) = (mqtt.password.is_some(), mqtt.password_file.is_some());
+    one_of_two("mqtt", "password", has_password, has_file)?;
+    if mqtt.username.is_none() && (has_password || has_file) {
+        let expected = "the name that the password belongs to";
+        return wrong("username", format!("is missing; expected {expected}"));
+    }
+    let files = [
+        ("ca_file", &mqtt.ca_file),
+        ("client_cert", &mqtt.client_cert),
+        ("client_key", &mqtt.client_key),
+    ];
+    for (key, file) in files {
+        if file.is_some() && !mqtt.tls {
+            return wrong(key, "is given, but `tls` is not true; expected both or none".to_owned());
+        }
+    }
+    let missing = match (&mqtt.client_cert, &mqtt.client_key) {
+        (Some(_), None) => Some("client_key"),
+        (None, Some(_)) => Some("client_cert"),
+        (Some(_), Some(_)) | (None, None) => None,
+    };
+    if let Some(key) = missing {
+        let expected = "a client certificate and its key, or neither";
+        return wrong(key, format!("is missing; expected {expected}"));
+    }
+    if let Some(birth) = mqtt.birth_topic.as_ref().filter(|topic| is_published(topic, mqtt)) {
+        let text = format!(
+            "{} is a topic that the bridge itself writes to; expected the one of Home Assistant's \
+             birth message, by default \"{}/status\"",
+            quoted(birth),
+            mqtt.discovery_prefix
+        );
+        return wrong("birth_topic", text);
+    }
+    if format!("{}/", mqtt.topic_prefix).starts_with(&format!("{}/", mqtt.discovery_prefix)) {
+        let text = format!(
+            "{} lies within discovery_prefix, where Home Assistant would take states for devices; \
+             expected another prefix like \"hoymiles\"",
+            quoted(&mqtt.topic_prefix)
+        );
+        return wrong("topic_prefix", text);
+    }
+    Ok(())
+}
+
+/// Whether the bridge may publish there.
+fn is_published(topic: &str, mqtt: &MqttConfig) -> bool {
+    let below = |prefix: &str| -> Vec<&str> {
+        let rest = topic.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
+        rest.into_iter().flat_map(|rest| rest.split('/')).collect()
+    };
+    let is_value = matches!(
+        *below(&mqtt.topic_prefix),
+        ["bridge", "state" | "availability"]
+            | ["dtu" | "inverter" | "meter", _, "state" | "availability"]
+    );
+    is_value || matches!(*below(&mqtt.discovery_prefix), ["device", _, "config"])
+}
