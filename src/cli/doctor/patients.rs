@@ -68,7 +68,10 @@ pub(super) fn gather(
 }
 
 /// From the bridge if it runs, else from its database.
-fn known(config: &Config, at_port: &AtPort) -> (Vec<TargetStatus>, Vec<StoredTarget>, Option<Step>) {
+fn known(
+    config: &Config,
+    at_port: &AtPort,
+) -> (Vec<TargetStatus>, Vec<StoredTarget>, Option<Step>) {
     if let AtPort::Bridge(daemon) = at_port {
         return match &daemon.targets {
             Ok(targets) => (targets.clone(), Vec::new(), None),
