@@ -1,4 +1,4 @@
-//! A whole poll of a DTU whose answers need mending, or are beyond it.
+//! A whole poll of a DTU whose answers need repair, or are beyond it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

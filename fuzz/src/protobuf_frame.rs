@@ -72,7 +72,7 @@ fn answer(script: &mut Script, request: &[u8]) -> Vec<u8> {
     if kind % 8 == 0 {
         return piece.to_vec();
     }
-    // What was asked for, in a sound frame, though perhaps of another number.
+    // The requested message in a valid frame, perhaps with another number.
     let sequence = u16::from_be_bytes([*s0, *s1]).wrapping_add(u16::from(kind % 8 == 1));
     let command = Command(u16::from_be_bytes([*c0, *c1])).reply();
     let tag = (kind & 0x40 != 0).then_some([0; 16]);
