@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
+from yarl import URL
 
 from .address import bridge_url
 from .const import CONF_ACCESS_TOKEN
@@ -23,6 +25,12 @@ class BridgeError(Exception):
 
 class BridgeUnreachableError(BridgeError):
     """No bridge answers at the address."""
+
+    def __init__(self, message: str, key: str, url: URL, reason: str = "") -> None:
+        """Keep the translation key of the message, and its placeholders, beside the message."""
+        super().__init__(message)
+        self.key = key
+        self.placeholders = {"url": str(url), "reason": reason}
 
 
 class BridgeRefusedError(BridgeError):
@@ -134,25 +142,26 @@ class BridgeClient:
                 async with request() as response:
                     return await self._read(response, also)
         except TimeoutError as error:
-            raise BridgeUnreachableError(f"{self._base} did not answer in time") from error
+            message = f"{self._base} did not answer in time"
+            raise BridgeUnreachableError(message, "timeout", self._base) from error
         except aiohttp.ClientConnectorCertificateError as error:
-            raise BridgeUnreachableError(
-                f"the certificate of {self._base} is not trusted: {error.certificate_error}"
-            ) from error
+            reason = str(error.certificate_error)
+            message = f"the certificate of {self._base} is not trusted: {reason}"
+            raise BridgeUnreachableError(message, "certificate", self._base, reason) from error
         except aiohttp.ClientConnectorError as error:
-            reason = error.os_error.strerror or str(error.os_error)
-            raise BridgeUnreachableError(f"{self._base} cannot be reached: {reason}") from error
+            raise self._unreachable(_os_reason(error.os_error)) from error
         except aiohttp.ClientConnectionError as error:
-            raise BridgeUnreachableError(
-                f"{self._base} cannot be reached: the connection was closed"
-            ) from error
+            raise self._unreachable("Connection closed") from error
         except (aiohttp.ClientError, asyncio.IncompleteReadError, ValueError) as error:
             raise self._not_a_bridge(str(error)) from error
 
+    def _unreachable(self, reason: str) -> BridgeUnreachableError:
+        message = f"{self._base} cannot be reached: {reason}"
+        return BridgeUnreachableError(message, "cannot_connect", self._base, reason)
+
     def _not_a_bridge(self, reason: str) -> BridgeUnreachableError:
-        return BridgeUnreachableError(
-            f"{self._base} answers, but not like a Hoymiles bridge: {reason}"
-        )
+        message = f"{self._base} answers, but not like a Hoymiles bridge: {reason}"
+        return BridgeUnreachableError(message, "not_a_bridge", self._base, reason)
 
     async def _read(self, response: aiohttp.ClientResponse, also: HTTPStatus | None) -> Any:
         if response.status == HTTPStatus.NO_CONTENT:
@@ -163,6 +172,13 @@ class BridgeClient:
         if response.status == HTTPStatus.UNAUTHORIZED:
             raise BridgeAuthError(response.status, message)
         raise BridgeRefusedError(response.status, message)
+
+
+def _os_reason(error: OSError) -> str:
+    """Return the reason without the address that asyncio adds."""
+    if error.errno and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 async def _error_message(response: aiohttp.ClientResponse) -> str:

@@ -29,7 +29,13 @@ from homeassistant.helpers.selector import (
 from yarl import URL
 
 from .address import InvalidAddressError, parse_address, short_address, shown_host
-from .api import BridgeAuthError, BridgeClient, BridgeError, BridgeRefusedError
+from .api import (
+    BridgeAuthError,
+    BridgeClient,
+    BridgeError,
+    BridgeRefusedError,
+    BridgeUnreachableError,
+)
 from .const import (
     CONF_ACCESS_TOKEN,
     CONF_ADDRESSES,
@@ -69,7 +75,7 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
         self._unique_id = ""
         self._inverters: list[Any] = []
         self._errors: dict[str, str] = {}
-        self._placeholders = {"reason": ""}
+        self._placeholders = {"reason": "", "url": ""}
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> FlowResult:
         """Ask for the address of a new bridge."""
@@ -202,13 +208,14 @@ class HoymilesConfigFlow(ConfigFlow, domain=DOMAIN):
             client = self._client()
             health = await client.health()
             self._inverters = await client.inverters()
-        except BridgeError as error:
+        except BridgeUnreachableError as error:
+            self._placeholders |= error.placeholders
+            self._errors = {"base": error.key}
+            return False
+        except BridgeRefusedError as error:
             self._placeholders["reason"] = str(error)
-            self._errors = {"base": "cannot_connect"}
-            if isinstance(error, BridgeRefusedError):
-                self._errors = {"base": "refused"}
-            if isinstance(error, BridgeAuthError):
-                self._errors = {"base": "invalid_auth"}
+            is_token = isinstance(error, BridgeAuthError)
+            self._errors = {"base": "invalid_auth" if is_token else "refused"}
             return False
         self._unique_id = identity(health, self._data)
         return True

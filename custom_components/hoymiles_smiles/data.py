@@ -120,6 +120,11 @@ def last_error(found: Object) -> str | None:
     return error
 
 
+def dtu_label(name: str) -> str:
+    """Return how a DTU is called where its name alone would not say that it is one."""
+    return name if name.casefold().startswith("dtu") else f"DTU {name}"
+
+
 def value_at(found: Object, pointer: str) -> Any:
     """Follow a JSON pointer; None if it leads nowhere."""
     value: Any = found

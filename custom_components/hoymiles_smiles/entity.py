@@ -19,7 +19,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from .address import short_address
 from .const import DOMAIN, MANUFACTURER, PRODUCT
 from .coordinator import HoymilesCoordinator, coordinator_of
-from .data import BRIDGE, Object, Ref, Snapshot, Subject, value_at
+from .data import BRIDGE, Object, Ref, Snapshot, Subject, dtu_label, value_at
 from .identity import default_title
 from .table import BY_SUBJECT, Flag, Row, Value
 
@@ -138,7 +138,7 @@ def _bridge_name(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, Any]:
 
 
 def _dtu_name(hass: HomeAssistant, entry: ConfigEntry, name: str) -> str:
-    name = name if name.casefold().startswith("dtu") else f"DTU {name}"
+    name = dtu_label(name)
     if not _are_several(hass):
         return name
     return f"{name} ({entry.title if _is_named_by_owner(entry) else short_address(entry.data)})"

@@ -32,7 +32,7 @@ from .const import (
     REPORT_DTU_AFTER,
 )
 from .coordinator import HoymilesCoordinator
-from .data import Snapshot, Subject, is_number, last_error
+from .data import Snapshot, Subject, dtu_label, is_number, last_error
 from .identity import WrongBridgeError
 
 CHECK_EVERY: Final = timedelta(minutes=1)
@@ -204,8 +204,8 @@ class Issues:
             is_long = not is_number(silence) or silence >= REPORT_DTU_AFTER.total_seconds()
             if dtu.get("status") == "error" and is_long:
                 reason = last_error(dtu) or "-"
-                alias = self._alias(ref.name)
-                yield f"dtu_silent_{alias}", "dtu_silent", {"dtu": ref.name, "reason": reason}
+                alias, label = self._alias(ref.name), dtu_label(ref.name)
+                yield f"dtu_silent_{alias}", "dtu_silent", {"dtu": label, "reason": reason}
 
     def _alias(self, name: str) -> str:
         """Replace the name of a DTU, which may be its address: diagnostics contain issue ids.

@@ -40,9 +40,10 @@ class HoymilesSensor(HoymilesEntity, SensorEntity):
             case Number() as number:
                 self._attr_native_unit_of_measurement = number.unit
                 self._attr_suggested_display_precision = number.precision
+                if number.shown_precision is not None:
+                    self._attr_suggested_display_precision = number.shown_precision
                 if number.shown_unit:
                     self._attr_suggested_unit_of_measurement = number.shown_unit
-                    self._attr_suggested_display_precision = number.shown_precision
                 if number.device_class:
                     self._attr_device_class = SensorDeviceClass(number.device_class)
                 if number.state_class:

@@ -156,7 +156,7 @@ ALARMS: Final[Mapping[str, str]] = {"0": "none"} | {str(code): f"alarm_{code}" f
 
 POWER: Final = Number("power", "W", "measurement", 1)
 TODAY: Final = Number("energy", "Wh", "total", 0, shown_unit="kWh", shown_precision=2)
-ENERGY: Final = Number("energy", "kWh", "total_increasing", 3, divisor=1000)
+ENERGY: Final = Number("energy", "kWh", "total_increasing", 3, divisor=1000, shown_precision=1)
 VOLTAGE: Final = Number("voltage", "V", "measurement", 1)
 CURRENT: Final = Number("current", "A", "measurement", 2)
 FREQUENCY: Final = Number("frequency", "Hz", "measurement", 2)

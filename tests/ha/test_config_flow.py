@@ -90,7 +90,7 @@ async def test_creates_a_different_push_token_for_every_entry(
 @pytest.mark.parametrize(
     ("path", "answer", "error", "reason"),
     [
-        ("/health", (200, {}), "cannot_connect", "not like a Hoymiles bridge"),
+        ("/health", (200, {}), "not_a_bridge", "/health is not a health object"),
         ("/health", (404, "no"), "refused", "HTTP status 404"),
         ("/api/inverters", (401, {"error": "say Bearer"}), "invalid_auth", "say Bearer"),
         ("/api/inverters", (500, {"error": "it burns"}), "refused", "it burns"),
@@ -125,7 +125,8 @@ async def test_reports_that_no_bridge_answers(hass: HomeAssistant, bridge: FakeB
     await bridge.stop()
     form = await _submit(hass, {"host": bridge.host, "port": bridge.port})
     assert form["errors"] == {"base": "cannot_connect"}
-    assert form["description_placeholders"]["reason"]
+    shown = {"url": f"http://127.0.0.1:{bridge.port}", "reason": "Connection refused"}
+    assert form["description_placeholders"] == shown
 
 
 @pytest.mark.parametrize("source", [SOURCE_USER, "reconfigure"])

@@ -65,6 +65,9 @@ def test_shows_values_with_units_and_classes(hass: HomeAssistant) -> None:
         assert found is not None, entity_id
         assert found.state == value, entity_id
         assert attributes.items() <= found.attributes.items(), (entity_id, found.attributes)
+    for entity_id, decimals in [("energy_today", 2), ("energy_total", 1), ("grid_voltage", 1)]:
+        entity = er.async_get(hass).async_get(f"sensor.inverter_{TWO}_{entity_id}")
+        assert entity.options["sensor"]["suggested_display_precision"] == decimals
 
 
 async def test_diagnostic_entities_can_be_enabled(

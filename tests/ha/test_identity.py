@@ -411,9 +411,10 @@ async def test_reports_an_untrusted_certificate(
     hass.loop.set_exception_handler(lambda _loop, _context: None)
     given = {"host": f"https://{tls_bridge.host}", "port": tls_bridge.port}
     form = await add(hass, given)
-    assert form["errors"] == {"base": "cannot_connect"}
-    reason = form["description_placeholders"]["reason"]
-    assert f"the certificate of https://127.0.0.1:{tls_bridge.port} is not trusted" in reason
+    assert form["errors"] == {"base": "certificate"}
+    shown = form["description_placeholders"]
+    assert shown["url"] == f"https://127.0.0.1:{tls_bridge.port}"
+    assert "certificate" in shown["reason"]
 
 
 async def test_reads_a_bridge_over_https(

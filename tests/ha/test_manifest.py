@@ -65,6 +65,7 @@ def test_imports_only_packages_of_home_assistant() -> None:
         "http",
         "ipaddress",
         "logging",
+        "os",
         "re",
         "secrets",
         "typing",
@@ -93,7 +94,12 @@ def test_entry_versions_agree() -> None:
 def test_flow_has_a_text_for_every_step_field_error_and_abort() -> None:
     flow = SOURCES["config_flow.py"]
     for kind, found in (
-        ("error", set(re.findall(r'\{"(?:base|host)": "(\w+)"\}', flow))),
+        (
+            "error",
+            set(re.findall(r'"(?:base|host)": "(\w+)"', flow))
+            | set(re.findall(r' else "(refused)"', flow))
+            | set(re.findall(r'Error\(message, "(\w+)", self._base', SOURCES["api.py"])),
+        ),
         (
             "abort",
             set(re.findall(r'(?:reason=|AbortFlow\(|_move\([^")]*)"(\w+)"', flow))

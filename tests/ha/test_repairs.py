@@ -260,7 +260,7 @@ async def test_issue_ids_do_not_contain_names_of_dtus(
         for issue in ir.async_get(hass).issues.values()
         if issue.translation_key == "dtu_silent"
     }
-    assert sorted(found.values()) == names
+    assert sorted(found.values()) == [f"DTU {name}" for name in names]
     assert not [issue_id for issue_id in found for name in names if name in issue_id]
 
 

@@ -12,7 +12,7 @@ from pushed import BACK_WITHIN, OURS, all_right, entry_id, pushes, registry, sho
 def test_adds_the_bridge_and_receives_a_push_at_once(home: Home, bridge: Bridge) -> None:
     refused = home.add(OURS, host="127.0.0.1", port=9)
     assert refused["errors"] == {"base": "cannot_connect"}
-    assert "cannot be reached" in refused["description_placeholders"]["reason"]
+    assert refused["description_placeholders"]["reason"] == "Connection refused"
     result = home.add(OURS, host="127.0.0.1", port=bridge.port)
     assert result["type"] == "create_entry", result
     wait_for("the first push", lambda: pushes(home) > 0, BACK_WITHIN)
