@@ -15,7 +15,7 @@ use hoymiles_bridge::http::{Api, Limits, serve};
 use hoymiles_bridge::plant::reading::{InverterValues, PortReading};
 use hoymiles_bridge::plant::serial::InverterSerial;
 use hoymiles_bridge::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
-use hoymiles_bridge::snapshot::rendered::shared;
+use hoymiles_bridge::snapshot::json::shared;
 use hoymiles_bridge::snapshot::state::{Energy, InverterState, PortState};
 use hoymiles_bridge::snapshot::{self, Contents, Snapshot};
 use hoymiles_bridge::store::Store;

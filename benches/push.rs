@@ -18,8 +18,8 @@ use hoymiles_bridge::dtu::modbus::ModbusDtu;
 use hoymiles_bridge::dtu::{Dtu, PollError};
 use hoymiles_bridge::plant::reading::DtuReading;
 use hoymiles_bridge::poller::Poller;
-use hoymiles_bridge::poller::book::Book;
-use hoymiles_bridge::poller::keeper::Keeper;
+use hoymiles_bridge::poller::plant::PlantState;
+use hoymiles_bridge::poller::publish::SnapshotPublisher;
 use hoymiles_bridge::push;
 use hoymiles_bridge::sim::Simulation;
 use hoymiles_bridge::sim::faults::ActiveFaults;
@@ -163,8 +163,8 @@ impl House {
             .iter()
             .map(|dtu| DtuState::unknown(&dtu.name, dtu.protocol, Duration::from_secs(300)))
             .collect();
-        let book = Book::new(TimeZone::UTC, states, [], []);
-        let (keeper, snapshots) = Keeper::new(book, store.clone(), clock.now());
+        let plant = PlantState::new(TimeZone::UTC, states, [], []);
+        let (publisher, snapshots) = SnapshotPublisher::new(plant, store.clone(), clock.now());
         let targets = Targets::start(&tasks).await?;
         push::start(&tasks, directory(&targets, 1, store)?, snapshots.clone(), clock.clone());
         let mut turns = Vec::new();
@@ -177,7 +177,7 @@ impl House {
                 name: Arc::from(config.name.as_str()),
                 dtu: InTurn { dtu: ModbusDtu::new(&config), turns: its_turns },
                 interval: Duration::from_millis(1),
-                keeper: keeper.clone(),
+                publisher: publisher.clone(),
                 metrics: Metrics::new(),
                 clock: clock.clone(),
             };

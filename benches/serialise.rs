@@ -11,9 +11,9 @@ use bytes::Bytes;
 use hoymiles_bridge::plant::reading::{InverterValues, PortReading};
 use hoymiles_bridge::plant::serial::InverterSerial;
 use hoymiles_bridge::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
-use hoymiles_bridge::snapshot::rendered::shared;
+use hoymiles_bridge::snapshot::json::shared;
 use hoymiles_bridge::snapshot::state::{Energy, InverterState, PortState};
-use hoymiles_bridge::snapshot::{Contents, Snapshot, SnapshotReader, channel, wire};
+use hoymiles_bridge::snapshot::{Contents, Snapshot, SnapshotReader, channel};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
@@ -25,15 +25,16 @@ const READERS: usize = 100;
 const ROUNDS: usize = 200;
 /// With all readers, in multiples of the time with one.
 const MOST_FOR_READERS: f64 = 1.1;
-/// From the state to the messages, in multiples of what `serde_json` takes for the same values in
-/// structs that are there already. What is above 1 are the times in the local zone, the texts of
+/// From the state to the messages, in multiples of what `serde_json` takes for the same values as
+/// `Value`s. What is above 1 are the times in the local zone, the texts of
 /// the codes and the sums.
 const MOST_FOR_STATE: f64 = 3.0;
 
 fn main() {
     let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC);
     let inverters: Vec<InverterState> = (0..INVERTERS).map(inverter).collect();
-    let objects: Vec<_> = inverters.iter().map(|state| wire::Inverter::of(state, &zone)).collect();
+    let json = snapshot(&inverters, &zone).inverters_json();
+    let objects: serde_json::Value = serde_json::from_slice(&json).unwrap_or_default();
 
     let (writer, reader) = channel(snapshot(&inverters, &zone));
     let mut readers: Vec<SnapshotReader> = vec![reader; READERS];
@@ -57,7 +58,7 @@ fn main() {
 
     let size = messages.first().map_or(0, Bytes::len);
     println!("{INVERTERS} inverters of {PORTS} ports: an update of {size} bytes");
-    println!("serde_json alone, of ready structs: {plain:.2?}");
+    println!("serde_json alone, of ready values: {plain:.2?}");
     let ratio = |time: Duration, of: Duration| time.as_secs_f64() / of.as_secs_f64();
     let for_state = ratio(alone, plain);
     println!("from the state to 1 reader: {alone:.2?}, {for_state:.2} x; limit {MOST_FOR_STATE}");

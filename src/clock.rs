@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// Tells what time it is. Cheap to clone.
+/// What time it is. Cheap to clone.
 #[derive(Clone)]
 pub struct WallClock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
@@ -18,7 +18,7 @@ impl WallClock {
         Self(Arc::new(Timestamp::now))
     }
 
-    /// A clock that tells what `now` says: for simulations and tests.
+    /// A clock that shows what `now` returns: for simulations and tests.
     pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
@@ -44,7 +44,7 @@ pub fn is_set(now: Timestamp) -> bool {
     now >= NO_EARLIER
 }
 
-/// A clock that is off by less is left alone: who is told a time again compares it with the last.
+/// A clock that is off by less is left alone: readers compare a start time with the last one they saw.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
 
 /// When something began, although the wall clock may have been set since: a Raspberry Pi starts in
@@ -52,13 +52,13 @@ const TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
 #[derive(Clone, Copy, Debug)]
 pub struct Start {
     began: Instant,
-    told: Timestamp,
+    shown: Timestamp,
 }
 
 impl Start {
     /// Begins now, which the wall clock calls so.
     pub fn at(now: Timestamp) -> Self {
-        Self { began: Instant::now(), told: now }
+        Self { began: Instant::now(), shown: now }
     }
 
     /// How long ago it was, whatever the wall clock says.
@@ -70,20 +70,20 @@ impl Start {
     /// clock was set.
     pub fn time(&self, now: Timestamp) -> Timestamp {
         let uptime = SignedDuration::try_from(self.uptime()).unwrap_or(SignedDuration::MAX);
-        let derived = now.checked_sub(uptime).unwrap_or(self.told);
-        let error = derived.duration_since(self.told);
-        if error.abs() > TOLERANCE { derived } else { self.told }
+        let derived = now.checked_sub(uptime).unwrap_or(self.shown);
+        let error = derived.duration_since(self.shown);
+        if error.abs() > TOLERANCE { derived } else { self.shown }
     }
 
     /// As of a wall clock that now says `now`.
     #[must_use]
     pub fn corrected(self, now: Timestamp) -> Self {
-        Self { told: self.time(now), ..self }
+        Self { shown: self.time(now), ..self }
     }
 
     /// The wall time that was last found right.
     pub fn last_told(&self) -> Timestamp {
-        self.told
+        self.shown
     }
 }
 

@@ -8,8 +8,8 @@ use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::HttpConfig;
 use hoymiles_bridge::config::http::RegistrationConfig;
 use hoymiles_bridge::http::{self, Api, Limits};
-use hoymiles_bridge::poller::book::Book;
-use hoymiles_bridge::poller::keeper::Keeper;
+use hoymiles_bridge::poller::plant::PlantState;
+use hoymiles_bridge::poller::publish::SnapshotPublisher;
 use hoymiles_bridge::store::Store;
 use hoymiles_bridge::targets::Directory;
 use hoymiles_bridge::targets::allow::Allow;
@@ -87,8 +87,8 @@ impl Server {
             let config = HttpConfig { registration: closed, ..HttpConfig::default() };
             let clock = WallClock::from_fn(|| Timestamp::UNIX_EPOCH);
             let store = Store::in_memory();
-            let book = Book::new(TimeZone::UTC, Vec::new(), [], []);
-            let (_, snapshot) = Keeper::new(book, store.clone(), Timestamp::UNIX_EPOCH);
+            let plant = PlantState::new(TimeZone::UTC, Vec::new(), [], []);
+            let (_, snapshot) = SnapshotPublisher::new(plant, store.clone(), Timestamp::UNIX_EPOCH);
             let targets =
                 Directory::new(&[], Vec::new(), &config.registration, store, clock.clone());
             let api = Api {

@@ -26,7 +26,7 @@ use crate::config::{Config, DtuConfig, MqttConfig, OfferedBroker, Protocol};
 use crate::http::{self, Api, Limits};
 use crate::mqtt::Announcer;
 use crate::poller;
-use crate::poller::keeper::Keeper;
+use crate::poller::publish::SnapshotPublisher;
 use crate::push;
 use crate::sim;
 use crate::store::{Store, Stored};
@@ -75,8 +75,8 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
         return Ok(true);
     };
     let Stored { targets: registered, plant, announced } = store.load();
-    let book = restore::book(&dtus, poll.interval, plant, zone.clone());
-    let (keeper, snapshot) = Keeper::new(book, store.clone(), clock.now());
+    let plant_state = restore::plant(&dtus, poll.interval, plant, zone.clone());
+    let (publisher, snapshot) = SnapshotPublisher::new(plant_state, store.clone(), clock.now());
     let tasks = Tasks::new();
     let metrics = Metrics::new();
     let directory =
@@ -103,11 +103,11 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     start_mqtt(mqtt, offered, &tasks, announcer);
     let _listen_address_file = announce_address(memory, &state_dir, &listener)?;
     tasks.spawn("http", http::serve(listener, Arc::new(api), limits, tasks.stop()));
-    let turn_days = poller::turn_days(keeper.clone(), clock.clone(), zone.clone(), tasks.stop());
+    let turn_days = poller::turn_days(publisher.clone(), clock.clone(), zone.clone(), tasks.stop());
     tasks.spawn("midnight", turn_days);
     stop_with_store(&tasks, store.clone());
     let mut pollers =
-        Pollers::new(tasks.clone(), Shared { keeper: keeper.clone(), metrics, clock, zone });
+        Pollers::new(tasks.clone(), Shared { publisher: publisher.clone(), metrics, clock, zone });
     for dtu in dtus {
         pollers.start(dtu, poll.interval).await?;
     }
@@ -121,17 +121,17 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
         never = reloader.run(orders.configurations) => match never {},
     };
 
-    shut_down(tasks, &keeper, &store).await;
+    shut_down(tasks, &publisher, &store).await;
     Ok(was_stopped)
 }
 
 /// Stops all tasks and writes what they left to the disk.
-async fn shut_down(tasks: Tasks, keeper: &Keeper, store: &Store) {
+async fn shut_down(tasks: Tasks, publisher: &SnapshotPublisher, store: &Store) {
     info!("stopping");
     if !tasks.shut_down(GRACE).await {
         warn!("some tasks did not stop within {GRACE:?}");
     }
-    keeper.save();
+    publisher.save();
     store.flush().await;
     info!("stopped");
 }

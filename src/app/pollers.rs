@@ -13,7 +13,7 @@ use crate::clock::WallClock;
 use crate::config::DtuConfig;
 use crate::dtu::AnyDtu;
 use crate::poller::Poller;
-use crate::poller::keeper::Keeper;
+use crate::poller::publish::SnapshotPublisher;
 use crate::store::StoredPlant;
 use crate::targets::Changes;
 use crate::tasks::Tasks;
@@ -24,7 +24,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// What pollers share.
 pub(super) struct Shared {
-    pub(super) keeper: Keeper,
+    pub(super) publisher: SnapshotPublisher,
     pub(super) metrics: Metrics,
     pub(super) clock: WallClock,
     pub(super) zone: TimeZone,
@@ -95,8 +95,8 @@ impl Pollers {
     fn publish_dtus(&self, dtus: &[DtuConfig], interval: Duration) {
         let nothing = StoredPlant::default();
         let states = dtus.iter().map(|dtu| restore::dtu_state(dtu, interval, &nothing)).collect();
-        let Shared { keeper, clock, .. } = &self.shared;
-        keeper.reconfigure(states, |inverter| restore::is_wanted(inverter, dtus), clock.now());
+        let Shared { publisher, clock, .. } = &self.shared;
+        publisher.reconfigure(states, |inverter| restore::is_wanted(inverter, dtus), clock.now());
     }
 
     /// Starts the poller of one DTU, and the DTU itself if it is simulated.
@@ -105,7 +105,7 @@ impl Pollers {
         config: DtuConfig,
         interval: Duration,
     ) -> anyhow::Result<()> {
-        let Shared { keeper, metrics, clock, zone } = &self.shared;
+        let Shared { publisher, metrics, clock, zone } = &self.shared;
         let tasks = self.tasks.group();
         let effective = with_simulated_plant(&tasks, config.clone()).await;
         let effective = effective.context("cannot simulate a plant")?;
@@ -119,10 +119,10 @@ impl Pollers {
             None => AnyDtu::new(&effective, clock.clone(), zone.clone()),
         };
         let name = Arc::from(effective.name.as_str());
-        let (keeper, metrics, clock) = (keeper.clone(), metrics.clone(), clock.clone());
+        let (publisher, metrics, clock) = (publisher.clone(), metrics.clone(), clock.clone());
         let (stop, (give_back, returned)) = (tasks.stop(), oneshot::channel());
         tasks.spawn("poller", async move {
-            let poller = Poller { name, interval, dtu: &mut dtu, keeper, metrics, clock };
+            let poller = Poller { name, interval, dtu: &mut dtu, publisher, metrics, clock };
             poller.run(stop).await;
             // Nobody waits for it when the whole daemon stops.
             drop(give_back.send(dtu));

@@ -12,13 +12,11 @@ use super::Memory;
 use crate::clock::WallClock;
 use crate::config::DtuConfig;
 use crate::plant::ledger::PortLedger;
-use crate::poller::book::Book;
+use crate::poller::plant::PlantState;
 use crate::poller::restore;
+use crate::snapshot::health::silence_limit;
 use crate::snapshot::state::{DtuState, InverterState};
 use crate::store::{Store, StoredDtu, StoredPlant};
-
-/// A DTU that has not answered for this long, or for three intervals, is not healthy.
-const SILENCE_LIMIT: Duration = Duration::from_secs(300);
 
 /// Opens the state; `None` if the bridge is stopped meanwhile.
 ///
@@ -41,7 +39,7 @@ pub(super) async fn store(
 /// The state of a DTU before its first poll.
 pub(super) fn dtu_state(config: &DtuConfig, interval: Duration, stored: &StoredPlant) -> DtuState {
     let interval = config.interval_or(interval);
-    let silence_limit = SILENCE_LIMIT.max(interval.saturating_mul(3));
+    let silence_limit = silence_limit(interval);
     DtuState {
         last_success: stored.dtus.get(&config.name).map(|dtu: &StoredDtu| dtu.last_success),
         ..DtuState::unknown(&config.name, config.protocol, silence_limit)
@@ -49,12 +47,12 @@ pub(super) fn dtu_state(config: &DtuConfig, interval: Duration, stored: &StoredP
 }
 
 /// The plant as it was before the restart, without what the configuration now leaves out.
-pub(super) fn book(
+pub(super) fn plant(
     dtus: &[DtuConfig],
     interval: Duration,
     stored: StoredPlant,
     zone: TimeZone,
-) -> Book {
+) -> PlantState {
     let states = dtus.iter().map(|dtu| dtu_state(dtu, interval, &stored)).collect();
     warn_of_unsound_energies(&stored);
     let StoredPlant { ledgers, inverters, meters, dtus: _ } = stored;
@@ -63,7 +61,7 @@ pub(super) fn book(
     let mut meters = restore::meters(meters);
     meters.retain(|meter| dtus.iter().any(|dtu| *dtu.name == *meter.dtu_name));
     let ledgers = ledgers.into_iter().map(|(key, record)| (key, PortLedger::from_record(record)));
-    Book::new(zone, states, known, ledgers).with_meters(meters)
+    PlantState::new(zone, states, known, ledgers).with_meters(meters)
 }
 
 /// One line about impossible energies, however many there are.

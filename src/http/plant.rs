@@ -8,13 +8,13 @@ use super::respond::{self, Response};
 use crate::plant::serial::InverterSerial;
 use crate::plant::units::WattHours;
 use crate::snapshot::Snapshot;
+use crate::snapshot::json::{self, Json};
 use crate::snapshot::state::InverterState;
-use crate::snapshot::wire::{self, Inverter};
 
 /// `GET /api/plant`.
 pub(super) fn whole(context: &Context) -> Response {
     let snapshot = context.api.snapshot.latest();
-    respond::object(StatusCode::OK, &wire::Plant::of(&snapshot.totals(), &context.api.zone))
+    respond::object(StatusCode::OK, &Json(&snapshot.totals(), &context.api.zone))
 }
 
 /// `GET /api/inverters`: serialised once per snapshot.
@@ -30,7 +30,7 @@ pub(super) fn meters(context: &Context) -> Response {
 /// `GET /api/inverters/{serial}`.
 pub(super) fn inverter(context: &Context) -> Response {
     match find(&context.api.snapshot.latest(), &context.parameter) {
-        Ok(state) => respond::object(StatusCode::OK, &Inverter::of(state, &context.api.zone)),
+        Ok(state) => respond::object(StatusCode::OK, &Json(state, &context.api.zone)),
         Err(message) => respond::problem(StatusCode::NOT_FOUND, &message),
     }
 }
@@ -38,7 +38,10 @@ pub(super) fn inverter(context: &Context) -> Response {
 /// `GET /api/inverters/{serial}/ports`.
 pub(super) fn inverter_ports(context: &Context) -> Response {
     match find(&context.api.snapshot.latest(), &context.parameter) {
-        Ok(state) => respond::object(StatusCode::OK, &wire::ports(state, &context.api.zone)),
+        Ok(state) => {
+            let ports: Vec<_> = json::ports(state, &context.api.zone).collect();
+            respond::object(StatusCode::OK, &ports)
+        }
         Err(message) => respond::problem(StatusCode::NOT_FOUND, &message),
     }
 }
@@ -47,7 +50,7 @@ pub(super) fn inverter_ports(context: &Context) -> Response {
 pub(super) fn ports(context: &Context) -> Response {
     let snapshot = context.api.snapshot.latest();
     let inverters = snapshot.inverters();
-    let ports: Vec<_> = inverters.flat_map(|state| wire::ports(state, &context.api.zone)).collect();
+    let ports: Vec<_> = inverters.flat_map(|state| json::ports(state, &context.api.zone)).collect();
     respond::object(StatusCode::OK, &ports)
 }
 

@@ -1,4 +1,4 @@
-//! Models by serial number, as far as its first four digits tell: the family, not the power class.
+//! Models by serial number, as far as its first four digits say: the family, not the power class.
 //!
 //! A display text only. Nothing is decided by it: ports are taken from the data, so that a model
 //! nobody has listed yet works as well. Sources: the type tables of hoymiles-wifi, OpenDTU, ahoy
@@ -78,7 +78,7 @@ pub fn family(serial: InverterSerial) -> Option<&'static str> {
 }
 
 /// The model of a DTU. One source for most of it, the type table of hoymiles-wifi; that 10F8 is a
-/// DTU-Pro is captured, what tells 10FD, 4121, 4130 and 4133 apart from their kin is reported.
+/// DTU-Pro is captured, what sets 10FD, 4121, 4130 and 4133 apart is reported by users.
 pub fn dtu_name(serial: DtuSerial) -> Option<&'static str> {
     match serial.prefix() {
         0x10F8 => Some("DTU-Pro"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::book::Book;
+use super::plant::PlantState;
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::reading::{AcReading, InverterValues, PortReading};
 use crate::plant::serial::{InverterSerial, MeterSerial};
@@ -14,18 +14,16 @@ use crate::snapshot::state::{Energy, InverterState, MeterState, PortState};
 use crate::store::{StoredDtu, StoredInverter, StoredMeter, StoredPhase, StoredPlant, StoredPort};
 
 /// The plant as it is stored.
-pub(super) fn to_store(book: &Book) -> StoredPlant {
-    let ledgers = book.ledgers().iter().map(|(key, ledger)| (*key, ledger.to_record()));
-    let inverters = book.inverters();
-    let meters = book.meters();
-    let dtus = book.dtus().iter().filter_map(|dtu| {
+pub(super) fn to_store(plant: &PlantState) -> StoredPlant {
+    let ledgers = plant.ledgers().iter().map(|(key, ledger)| (*key, ledger.to_record()));
+    let dtus = plant.dtus().filter_map(|dtu| {
         let stored = StoredDtu { last_success: dtu.last_success? };
         Some((dtu.name.to_string(), stored))
     });
     StoredPlant {
         ledgers: ledgers.collect(),
-        inverters: inverters.iter().map(|state| (state.serial, stored_inverter(state))).collect(),
-        meters: meters.iter().map(|state| (state.reading.serial, stored_meter(state))).collect(),
+        inverters: plant.inverters().map(|state| (state.serial, stored_inverter(state))).collect(),
+        meters: plant.meters().map(|state| (state.reading.serial, stored_meter(state))).collect(),
         dtus: dtus.collect(),
     }
 }
@@ -101,7 +99,7 @@ fn stored_meter(MeterState { dtu_name, timestamp, reading }: &MeterState) -> Sto
     }
 }
 
-/// The inverters that were stored. Their energies are in the ledgers, from which the book takes them.
+/// The inverters that were stored. Their energies are in the ledgers, from which the plant takes them.
 pub fn inverters(stored: BTreeMap<InverterSerial, StoredInverter>) -> Vec<InverterState> {
     stored.into_iter().map(|(serial, stored)| inverter(serial, stored)).collect()
 }

@@ -1,17 +1,26 @@
-//! Whether the bridge does its job, from the snapshot and the time. Pure.
+//! Whether the bridge works, from the snapshot and the time.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::Snapshot;
+use super::json::time;
 use super::state::{DtuState, DtuStatus};
 use super::warning::Warning;
-use super::wire::time;
 use crate::clock::Start;
 use crate::plant::model;
+use crate::problem::Problem;
+
+/// For how long a DTU that is polled at this interval may not answer before it counts as unhealthy,
+/// and its measurements as unknown.
+pub fn silence_limit(interval: Duration) -> Duration {
+    Duration::from_secs(300).max(interval.saturating_mul(3))
+}
 
 /// Whether some DTU answered within its limit, or is known to be asleep.
 pub fn is_healthy<'a>(dtus: impl IntoIterator<Item = &'a DtuState>, now: Timestamp) -> bool {
@@ -55,7 +64,22 @@ struct DtuHealth {
     inverters: Option<usize>,
     ports: Option<usize>,
     missing_inverters: Vec<String>,
+    /// Each as `cause; remedy`, for the integration; their parts are in `problems`.
     warnings: Vec<String>,
+    problems: Vec<ProblemJson>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct ProblemJson {
+    label: &'static str,
+    cause: String,
+    remedy: Option<Cow<'static, str>>,
+}
+
+impl From<Problem> for ProblemJson {
+    fn from(Problem { label, cause, remedy }: Problem) -> Self {
+        Self { label, cause, remedy }
+    }
 }
 
 impl Health {
@@ -83,6 +107,7 @@ impl Health {
 
 fn dtu_health(dtu: &DtuState, now: Timestamp, zone: &TimeZone) -> DtuHealth {
     let error = dtu.last_error.as_ref();
+    let problems: Vec<_> = Warning::of(dtu, now).iter().map(Warning::problem).collect();
     DtuHealth {
         status: dtu.status.as_str(),
         protocol: dtu.protocol.to_string(),
@@ -103,7 +128,8 @@ fn dtu_health(dtu: &DtuState, now: Timestamp, zone: &TimeZone) -> DtuHealth {
         inverters: dtu.listed.map(|listed| listed.inverters),
         ports: dtu.listed.map(|listed| listed.ports),
         missing_inverters: dtu.missing.iter().map(ToString::to_string).collect(),
-        warnings: Warning::of(dtu, now).iter().map(ToString::to_string).collect(),
+        warnings: problems.iter().map(ToString::to_string).collect(),
+        problems: problems.into_iter().map(ProblemJson::from).collect(),
     }
 }
 

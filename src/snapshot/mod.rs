@@ -1,13 +1,9 @@
-//! The last known state of the plant: one writer, many readers, latest wins, nothing queues.
-
-pub mod state;
-
-pub mod wire;
+//! The last known state of the plant: one writer, many readers; each reader gets the newest, nothing
+//! queues.
 
 pub mod health;
-
-pub mod rendered;
-
+pub mod json;
+pub mod state;
 pub mod warning;
 
 use std::sync::{Arc, OnceLock};
@@ -18,8 +14,8 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use self::health::Health;
-use self::rendered::Rendered;
-use self::state::{DtuState, InverterState, MeterState, PlantTotals};
+use self::json::{Json, Rendered, push_list, to_bytes};
+use self::state::{DtuState, InverterState, MeterState, PlantTotals, Stats};
 use crate::clock::Start;
 
 /// The plant at one instant. Its JSON is made once for all readers.
@@ -41,7 +37,7 @@ pub struct Contents {
     /// In the order of the configuration.
     pub dtus: Vec<Arc<DtuState>>,
     /// The numbers of `GET /stats`.
-    pub stats: wire::Stats,
+    pub stats: Stats,
     /// When the bridge started.
     pub start: Start,
     /// When the snapshot was taken.
@@ -57,7 +53,7 @@ impl Contents {
             inverters: Vec::new(),
             meters: Vec::new(),
             dtus: Vec::new(),
-            stats: wire::Stats::default(),
+            stats: Stats::default(),
             start: Start::at(at),
             at,
             zone: TimeZone::UTC,
@@ -94,13 +90,19 @@ impl Snapshot {
         self.contents.dtus.iter().map(|dtu| &**dtu)
     }
 
+    /// The JSON of each inverter, in the same order.
+    pub fn inverter_objects(&self) -> impl ExactSizeIterator<Item = &Bytes> + Clone {
+        let Contents { inverters, zone, .. } = &self.contents;
+        inverters.iter().map(|inverter| inverter.json(zone))
+    }
+
     /// The plant as a whole.
     pub fn totals(&self) -> PlantTotals {
         PlantTotals::of(self.inverters())
     }
 
     /// The numbers of `GET /stats`.
-    pub const fn stats(&self) -> &wire::Stats {
+    pub const fn stats(&self) -> &Stats {
         &self.contents.stats
     }
 
@@ -151,12 +153,19 @@ impl Snapshot {
         self.messages.get_or_init(|| {
             let Contents { inverters, meters, stats, start, at, zone, .. } = &self.contents;
             let health = Health::new(self.dtus(), start, *at, zone);
-            let plant = wire::Plant::of(&self.totals(), zone);
-            let (update, inverters, meters) = wire::update(
-                (&health, stats, &plant),
-                inverters.iter().map(|inverter| inverter.json(zone)),
-                meters.iter().map(|meter| meter.json(zone)),
-            );
+            let mut update = Vec::with_capacity(4096);
+            update.extend_from_slice(br#"{"type":"update","data":{"health":"#);
+            update.extend_from_slice(&to_bytes(&health));
+            update.extend_from_slice(br#","stats":"#);
+            update.extend_from_slice(&to_bytes(stats));
+            update.extend_from_slice(br#","plant":"#);
+            update.extend_from_slice(&to_bytes(&Json(&self.totals(), zone)));
+            update.extend_from_slice(br#","inverters":"#);
+            let inverters = push_list(&mut update, inverters.iter().map(|one| one.json(zone)));
+            update.extend_from_slice(br#","meters":"#);
+            let meters = push_list(&mut update, meters.iter().map(|one| one.json(zone)));
+            update.extend_from_slice(b"}}");
+            let update = Bytes::from(update);
             Messages { inverters: update.slice(inverters), meters: update.slice(meters), update }
         })
     }
@@ -187,7 +196,7 @@ impl SnapshotWriter {
         present.inverters == new.inverters && present.meters == new.meters
     }
 
-    /// Replaces the snapshot for who asks, and wakes nobody.
+    /// Replaces the snapshot without waking readers.
     pub fn replace_quietly(&self, mut snapshot: Snapshot) {
         self.0.send_if_modified(|current| {
             snapshot.sequence = current.sequence;

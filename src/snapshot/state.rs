@@ -1,10 +1,11 @@
 //! What the snapshot holds of each inverter, port and DTU.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::config::Protocol;
 use crate::plant::meter::MeterReading;
@@ -136,16 +137,16 @@ pub struct MeterState {
     pub reading: MeterReading,
 }
 
-/// One DTU: how asking it went so far.
+/// One DTU: how its polls went so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DtuState {
     /// As the configuration names it.
     pub name: Arc<str>,
-    /// Which language it speaks, on which depends what it can tell.
+    /// Which protocol it speaks; it decides what the DTU can report.
     pub protocol: Protocol,
-    /// Its serial number, once it has told it.
+    /// Its serial number, once known.
     pub serial: Option<DtuSerial>,
-    /// Version of its program, once it has told it.
+    /// Version of its firmware, once known.
     pub firmware: Option<String>,
     /// How it is.
     pub status: DtuStatus,
@@ -172,10 +173,12 @@ pub struct DtuState {
     pub missing: Vec<InverterSerial>,
     /// Whether it has listed no inverter for that long, although it is day.
     pub lists_none: bool,
+    /// Its inverters that another DTU reads as well, and owns.
+    pub shared: Option<SharedInverters>,
 }
 
 impl DtuState {
-    /// A DTU that was not asked yet.
+    /// A DTU that was not polled yet.
     pub fn unknown(name: &str, protocol: Protocol, silence_limit: Duration) -> Self {
         Self {
             name: Arc::from(name),
@@ -194,6 +197,7 @@ impl DtuState {
             listed: None,
             missing: Vec::new(),
             lists_none: false,
+            shared: None,
         }
     }
 
@@ -201,6 +205,28 @@ impl DtuState {
     pub fn is_long_ago(&self, then: Timestamp, now: Timestamp) -> bool {
         let age = now.duration_since(then);
         age.is_positive() && age.unsigned_abs() > self.silence_limit
+    }
+}
+
+/// Inverters that two DTUs read, such as both protocols of one box.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SharedInverters {
+    /// The DTUs whose values of them are used.
+    pub owners: BTreeSet<Arc<str>>,
+    /// Which inverters.
+    pub inverters: Vec<InverterSerial>,
+}
+
+impl SharedInverters {
+    /// Adds an inverter that `owner` owns.
+    pub fn add(&mut self, owner: Arc<str>, inverter: InverterSerial) {
+        self.owners.insert(owner);
+        self.inverters.push(inverter);
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.inverters.is_empty()
     }
 }
 
@@ -227,7 +253,7 @@ pub struct Failing {
 /// How a DTU is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DtuStatus {
-    /// Not asked yet.
+    /// Not polled yet.
     Unknown,
     /// The last poll succeeded.
     Online,
@@ -247,4 +273,23 @@ impl DtuStatus {
             Self::Error => "error",
         }
     }
+}
+
+/// The body of `GET /stats`, and a part of each update. No value is ever null.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Size of the database file.
+    pub database_size_bytes: u64,
+    /// Records in the database.
+    pub total_records: u64,
+    /// Known inverters.
+    pub inverters_count: u64,
+    /// Inverters with values.
+    pub inverter_data_entries: u64,
+    /// Ports with values.
+    pub port_data_entries: u64,
+    /// Ports with an energy ledger.
+    pub production_cache_entries: u64,
+    /// `sqlite`, or `memory` where nothing survives a restart.
+    pub database_type: &'static str,
 }

@@ -1,28 +1,29 @@
-//! What is wrong with a DTU although it answers, with the cure: for log, `/health` and `doctor` alike.
-
-use std::fmt;
+//! What is wrong with a DTU although it answers: for log, `/health` and `doctor` alike.
 
 use jiff::Timestamp;
 
-use super::state::DtuState;
+use super::state::{DtuState, SharedInverters};
 use crate::plant::serial::InverterSerial;
+use crate::problem::Problem;
 
-/// So many serial numbers are told; a whole plant of them would hide the rest.
-const MOST_TOLD: usize = 5;
+/// So many serial numbers are named; a whole plant of them would hide the rest.
+const MOST_NAMED: usize = 5;
 
 /// What to do about a DTU that lists no inverter.
-pub const NONE_LISTED: &str = "after its start it needs some minutes; if that has passed, look in the S-Miles app whether the \
-     inverters belong to this DTU, and at `exclude`";
+pub const NONE_LISTED: &str = "wait some minutes after its start; then check in the S-Miles app \
+    whether the inverters belong to this DTU, and check `exclude`";
 
 /// What is wrong with a DTU that answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
-    /// It repeats itself, for so long that its values are not known any more.
+    /// It repeats its values, for so long that they are not known any more.
     Repeats,
     /// It has listed no inverter for that long.
     ListsNone,
     /// It has not listed these for that long.
     Misses(Vec<InverterSerial>),
+    /// Another DTU reads the same inverters.
+    Shares(SharedInverters),
 }
 
 impl Warning {
@@ -34,43 +35,66 @@ impl Warning {
         } else {
             (!dtu.missing.is_empty()).then(|| Self::Misses(dtu.missing.clone()))
         };
-        repeats.map(|_| Self::Repeats).into_iter().chain(lacks).collect()
+        let shares = dtu.shared.clone().map(Self::Shares);
+        repeats.map(|_| Self::Repeats).into_iter().chain(lacks).chain(shares).collect()
     }
 
-    /// Whether who has heard of this knows of `other`, too.
+    /// Whether a log that has this one needs `other` no more.
     pub fn covers(&self, other: &Self) -> bool {
+        let has = |these: &[InverterSerial], others: &[InverterSerial]| {
+            others.iter().all(|other| these.contains(other))
+        };
         match (self, other) {
-            (Self::Misses(these), Self::Misses(others)) => {
-                others.iter().all(|other| these.contains(other))
-            }
+            (Self::Misses(these), Self::Misses(others)) => has(these, others),
+            (Self::Shares(these), Self::Shares(others)) => has(&these.inverters, &others.inverters),
             _ => self == other,
+        }
+    }
+
+    /// As users see it.
+    pub fn problem(&self) -> Problem {
+        match self {
+            Self::Repeats => Problem::new(
+                "values_repeated",
+                "the DTU answers, but repeats its previous values, so that its measurements are \
+                 outdated",
+                "stop other programs that read it, set a longer `interval`, or restart the DTU",
+            ),
+            Self::ListsNone => {
+                Problem::new("no_inverters", "the DTU answers, but lists no inverter", NONE_LISTED)
+            }
+            Self::Misses(serials) => Problem::new(
+                "inverters_missing",
+                format!("the DTU answers, but does not list {}", named(serials)),
+                "check the inverter, its supply and its distance to the DTU; add one that is gone \
+                 for good to `exclude`",
+            ),
+            Self::Shares(SharedInverters { owners, inverters }) => {
+                let owners = owners.iter().map(|owner| &**owner).collect::<Vec<_>>().join(" and ");
+                let quoted: Vec<_> =
+                    inverters.iter().map(|serial| format!("\"{serial}\"")).collect();
+                Problem::new(
+                    "inverters_shared",
+                    format!(
+                        "{owners} also reads its inverters {}; the values of {owners} are used",
+                        named(inverters)
+                    ),
+                    format!(
+                        "set `exclude = [{}]` in the section of one of the two DTUs, or remove one \
+                         section",
+                        quoted.join(", ")
+                    ),
+                )
+            }
         }
     }
 }
 
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Repeats => f.write_str(
-                "the DTU answers, but repeats what it said before, so that its measurements are too \
-                 old to be known; stop other programs that read it, set a longer `interval`, \
-                 restart the DTU",
-            ),
-            Self::ListsNone => write!(f, "the DTU answers, but lists no inverter; {NONE_LISTED}"),
-            Self::Misses(serials) => {
-                f.write_str("the DTU answers, but does not list ")?;
-                for (place, serial) in serials.iter().take(MOST_TOLD).enumerate() {
-                    write!(f, "{}{serial}", if place == 0 { "" } else { ", " })?;
-                }
-                if serials.len() > MOST_TOLD {
-                    write!(f, " and {} more", serials.len() - MOST_TOLD)?;
-                }
-                f.write_str(
-                    "; look at the inverter, its supply and its way to the DTU; one that is gone for \
-                     good belongs into `exclude`",
-                )
-            }
-        }
+fn named(serials: &[InverterSerial]) -> String {
+    let first: Vec<_> = serials.iter().take(MOST_NAMED).map(ToString::to_string).collect();
+    match serials.len().saturating_sub(MOST_NAMED) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
     }
 }
 
@@ -84,21 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn each_has_a_cure_and_no_list_is_endless() {
-        for warning in [Warning::Repeats, Warning::ListsNone, misses([1]), misses(1..=99)] {
-            let (cause, cure) = {
-                let text = warning.to_string();
-                let (cause, cure) = text.split_once("; ").unwrap();
-                (cause.to_owned(), cure.to_owned())
-            };
-            assert!(cause.len() < 130 && cure.len() > 20, "{warning}");
-        }
-        assert!(misses([1, 2]).to_string().contains("list 114100000001, 114100000002; "));
-        assert!(misses(1..=99).to_string().contains("114100000005 and 94 more; "));
+    fn names_five_inverters_at_most() {
+        let cause = |warning: Warning| warning.problem().cause;
+        assert!(cause(misses([1, 2])).ends_with("list 114100000001, 114100000002"));
+        assert!(cause(misses(1..=99)).ends_with("114100000005 and 94 more"));
     }
 
     #[test]
-    fn who_knows_of_many_knows_of_fewer() {
+    fn a_warning_of_many_inverters_covers_one_of_fewer() {
         assert!(misses([1, 2]).covers(&misses([2])));
         assert!(!misses([1]).covers(&misses([1, 2])));
         assert!(!Warning::ListsNone.covers(&misses([1])));

@@ -18,10 +18,10 @@ use crate::dtu::{AnyDtu, Dtu as _, DtuError, PollError};
 use crate::letters::escaped;
 use crate::net::error::ConnectError;
 use crate::plant::reading::DtuReading;
-use crate::poller::book::Book;
+use crate::poller::plant::PlantState;
+use crate::snapshot::json::Json;
 use crate::snapshot::state::DtuState;
 use crate::snapshot::warning::Warning;
-use crate::snapshot::wire;
 use crate::tasks::Tasks;
 use crate::telemetry::logging;
 
@@ -76,19 +76,18 @@ pub(super) async fn read(global: &Global, arguments: Arguments) -> ExitCode {
     let answers = futures_util::future::join_all(asking).await;
     tasks.shut_down(Duration::from_secs(1)).await;
 
-    let book = book(&answers, &zone, &clock);
+    let plant = plant(&answers, &zone, &clock);
     if arguments.json {
-        let objects: Vec<_> =
-            book.inverters().iter().map(|one| wire::Inverter::of(one, &zone)).collect();
+        let objects: Vec<_> = plant.inverters().map(|one| Json(&***one, &zone)).collect();
         exit::print_json(&serde_json::to_string(&objects).unwrap_or_default());
     } else {
-        exit::print(&table::render(&answers, &book));
+        exit::print(&table::render(&answers, &plant));
     }
     for Answer { dtu, outcome, .. } in &answers {
         match outcome {
             Err(failure) => exit::say(&escaped(&format!("{}: {}", dtu.name, failure.error))),
             Ok(reading) if reading.inverters.is_empty() && reading.meters.is_empty() => {
-                exit::say(&format!("{}: {}", dtu.name, Warning::ListsNone));
+                exit::say(&format!("{}: {}", dtu.name, Warning::ListsNone.problem()));
             }
             Ok(_) => {}
         }
@@ -130,12 +129,12 @@ async fn ask(tasks: &Tasks, dtu: DtuConfig, clock: WallClock, zone: TimeZone) ->
     Answer { dtu, taken: started.elapsed().saturating_sub(pauses), outcome }
 }
 
-/// Enters all answers into a book, so that what is printed is what the bridge would serve.
-fn book(answers: &[Answer], zone: &TimeZone, clock: &WallClock) -> Book {
+/// Enters all answers into a plant, so that what is printed is what the bridge would serve.
+fn plant(answers: &[Answer], zone: &TimeZone, clock: &WallClock) -> PlantState {
     let states = answers
         .iter()
         .map(|answer| DtuState::unknown(&answer.dtu.name, answer.dtu.protocol, Duration::MAX));
-    let mut book = Book::new(zone.clone(), states.collect(), [], []);
+    let mut plant = PlantState::new(zone.clone(), states.collect(), [], []);
     for answer in answers {
         let reading = match &answer.outcome {
             Ok(reading) => reading,
@@ -143,7 +142,7 @@ fn book(answers: &[Answer], zone: &TimeZone, clock: &WallClock) -> Book {
         };
         // Who asks once wants to see old values, too.
         let reading = DtuReading { stale: false, ..reading.clone() };
-        book.succeeded(&answer.dtu.name, &reading, clock.now());
+        plant.succeeded(&answer.dtu.name, &reading, clock.now());
     }
-    book
+    plant
 }

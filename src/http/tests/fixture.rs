@@ -25,9 +25,9 @@ use crate::config::{HttpConfig, Protocol, RegistrationConfig};
 use crate::plant::reading::{InverterValues, PortReading};
 use crate::plant::serial::InverterSerial;
 use crate::plant::units::{Amperes, Hertz, Volts, WattHours, Watts};
-use crate::snapshot::rendered::shared;
-use crate::snapshot::state::{DtuState, DtuStatus, Energy, InverterState, PortState};
-use crate::snapshot::{self, Contents, Snapshot, wire};
+use crate::snapshot::json::shared;
+use crate::snapshot::state::{DtuState, DtuStatus, Energy, InverterState, PortState, Stats};
+use crate::snapshot::{self, Contents, Snapshot};
 use crate::store::Store;
 use crate::targets::Directory;
 use crate::tasks::Tasks;
@@ -89,7 +89,7 @@ pub(super) fn inverter(number: u8, ports: u8) -> InverterState {
 
 pub(super) fn snapshot(inverters: Vec<InverterState>, dtus: Vec<DtuState>) -> Snapshot {
     Snapshot::new(Contents {
-        stats: wire::Stats { inverters_count: 2, ..wire::Stats::default() },
+        stats: Stats { inverters_count: 2, ..Stats::default() },
         inverters: shared(inverters),
         dtus: dtus.into_iter().map(Arc::new).collect(),
         ..Contents::empty(noon())

@@ -12,7 +12,7 @@ use crate::http::Api;
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::serial::MeterSerial;
 use crate::plant::units::{Amperes, MeterVolts, PowerFactor, WattHours, Watts};
-use crate::snapshot::rendered::shared;
+use crate::snapshot::json::shared;
 use crate::snapshot::state::{DtuState, DtuStatus, Listed, MeterState};
 use crate::snapshot::{Contents, Snapshot};
 

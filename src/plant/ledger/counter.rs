@@ -155,7 +155,7 @@ pub(super) fn published(energy: i64) -> WattHours {
 /// What the ledger made of a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The device did not tell its lifetime counter; nothing changes.
+    /// The device did not report its lifetime counter; nothing changes.
     NotGiven,
     /// It counts.
     Accepted,

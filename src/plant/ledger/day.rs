@@ -23,7 +23,7 @@ const KEPT: usize = 8;
 /// What a moment means for the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DayChange {
-    /// It lies in the present day, or tells nothing.
+    /// It lies in the present day, or means nothing.
     Same,
     /// The day gets another name, because the clock was wrong before; nothing begins.
     Renamed(Date),

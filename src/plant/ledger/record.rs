@@ -71,7 +71,7 @@ impl PortLedger {
     }
 
     /// The ledger that was stored. What is missing or cannot be is left out; the total stands
-    /// as long as it is there, or can be told from the device's counter.
+    /// as long as it is there, or follows from the device's counter.
     pub fn from_record(record: LedgerRecord) -> Self {
         let since = time(record.counter_since);
         let segment = |offset: Option<i64>, counter: Option<i64>| {

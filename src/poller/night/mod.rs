@@ -30,11 +30,11 @@ const FADED_PART_OF_PEAK: f64 = 0.05;
 
 /// What is known of the sun from what the plant delivered.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Dusk {
+pub(super) struct NightDetector {
     last: Option<Output>,
     peak: Peak,
     /// When the plant last delivered anything on the day of the last answer, and on an earlier one.
-    lights: Lights,
+    daylight: LastDaylight,
 }
 
 /// The best of one day.
@@ -53,12 +53,12 @@ struct Output {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Lights {
+struct LastDaylight {
     newest: Option<DateTime>,
     of_an_earlier_day: Option<DateTime>,
 }
 
-impl Dusk {
+impl NightDetector {
     /// What is left to know after a restart of the bridge. A power that is not known any more is
     /// that of a DTU that had failed before the restart, and no sign of an evening.
     pub(super) fn restored(
@@ -71,7 +71,7 @@ impl Dusk {
         Self {
             last,
             peak: Peak { day: None, watts: power.unwrap_or_default().as_f64() },
-            lights: Lights::default(),
+            daylight: LastDaylight::default(),
         }
     }
 
@@ -83,12 +83,12 @@ impl Dusk {
         self.peak = Peak { day, watts: watts.max(before) };
         self.last = Some(Output { at: now, watts, ports });
         if watts > 0.0 {
-            self.lights.seen(local);
+            self.daylight.seen(local);
         }
     }
 
     /// The DTU answered, but reaches no inverter. That is night if the plant had faded before, and
-    /// tells nothing otherwise: a DTU that has just restarted reaches none at noon.
+    /// means nothing otherwise: a DTU that has just restarted reaches none at noon.
     pub(super) fn answered_in_the_dark(&mut self, now: Timestamp) {
         let first = Output { at: now, watts: 0.0, ports: 0 };
         let last = self.last.get_or_insert(first);
@@ -116,7 +116,7 @@ impl Dusk {
 
     fn is_day_at(&self, now: &Zoned) -> bool {
         let (dawn, _) = SURELY_DAY;
-        (dawn..self.lights.day_ends(now.date())).contains(&now.time())
+        (dawn..self.daylight.day_ends(now.date())).contains(&now.time())
     }
 
     /// Whether a DTU that does not answer now sleeps.
@@ -133,7 +133,7 @@ impl Dusk {
         if now >= next_dawn(&last_at, dawn) {
             return false;
         }
-        let day_ended = self.lights.day_ends(last_at.date()).saturating_sub(BETWEEN_ANSWERS);
+        let day_ended = self.daylight.day_ends(last_at.date()).saturating_sub(BETWEEN_ANSWERS);
         self.has_faded() && !(dawn..day_ended).contains(&last_at.time())
     }
 }
@@ -148,7 +148,7 @@ fn is_faint(watts: f64, ports: usize) -> bool {
     watts <= FADED_PER_PORT * ports as f64
 }
 
-impl Lights {
+impl LastDaylight {
     fn seen(&mut self, now: DateTime) {
         if let Some(newest) = self.newest.filter(|newest| newest.date() != now.date()) {
             self.of_an_earlier_day = Some(newest);
@@ -156,7 +156,7 @@ impl Lights {
         self.newest = Some(now);
     }
 
-    /// Until when the sun is surely up on that day, as far as the day before tells.
+    /// Until when the sun is surely up on that day, judged by the day before.
     fn day_ends(self, date: Date) -> Time {
         let (_, always) = SURELY_DAY;
         [self.newest, self.of_an_earlier_day]

@@ -15,25 +15,25 @@ fn at(text: &str) -> Timestamp {
 /// What came before: the time, and the watts of all ports; `None` if no inverter was reached.
 type Answer<'a> = (&'a str, Option<i32>);
 
-fn dusk_after(answers: &[Answer<'_>]) -> Dusk {
-    let mut dusk = Dusk::default();
+fn detector_after(answers: &[Answer<'_>]) -> NightDetector {
+    let mut detector = NightDetector::default();
     for (time, watts) in answers {
         match watts {
             Some(watts) => {
-                dusk.answered(Watts::from_tenths(watts * 10), PORTS, at(time), &berlin());
+                detector.answered(Watts::from_tenths(watts * 10), PORTS, at(time), &berlin());
             }
-            None => dusk.answered_in_the_dark(at(time)),
+            None => detector.answered_in_the_dark(at(time)),
         }
     }
-    dusk
+    detector
 }
 
 /// Whether silence at each time is sleep.
 #[track_caller]
 fn check(what: &str, answers: &[Answer<'_>], silent_at: &[(&str, bool)]) {
-    let dusk = dusk_after(answers);
+    let detector = detector_after(answers);
     for (time, expected) in silent_at {
-        assert_eq!(dusk.is_asleep(at(time), &berlin()), *expected, "{what}: silent at {time}");
+        assert_eq!(detector.is_asleep(at(time), &berlin()), *expected, "{what}: silent at {time}");
     }
 }
 
@@ -156,7 +156,7 @@ fn fog_and_snow_do_not_hide_an_outage_at_noon() {
 
 #[test]
 fn a_dtu_that_restarts_and_reaches_nothing_yet_has_not_faded() {
-    let restarted = dusk_after(&[("2022-03-18T15:50", Some(900)), ("2022-03-18T15:57", None)]);
+    let restarted = detector_after(&[("2022-03-18T15:50", Some(900)), ("2022-03-18T15:57", None)]);
     assert!(!restarted.has_faded());
     check(
         "and it goes silent",
@@ -168,20 +168,20 @@ fn a_dtu_that_restarts_and_reaches_nothing_yet_has_not_faded() {
 /// The night rows of a real DTU with twelve ports, to the minute.
 #[test]
 fn captured_evenings_are_evenings() {
-    let dusk = |watts: i32| {
-        let mut dusk = Dusk::default();
-        dusk.answered(Watts::from_tenths(7_010), 12, at("2022-03-15T12:00"), &berlin());
-        dusk.answered(Watts::from_tenths(watts), 12, at("2022-03-15T18:36"), &berlin());
-        dusk
+    let detector = |watts: i32| {
+        let mut detector = NightDetector::default();
+        detector.answered(Watts::from_tenths(7_010), 12, at("2022-03-15T12:00"), &berlin());
+        detector.answered(Watts::from_tenths(watts), 12, at("2022-03-15T18:36"), &berlin());
+        detector
     };
     // At 18:36 the three inverters delivered 6.5, 0 and 0 W; at 18:38 none was reached.
-    let mut evening = dusk(65);
+    let mut evening = detector(65);
     assert!(evening.has_faded());
     evening.answered_in_the_dark(at("2022-03-15T18:38"));
     assert!(evening.has_faded() && evening.is_asleep(at("2022-03-15T18:40"), &berlin()));
     assert!(!evening.is_asleep(at("2022-03-16T10:00"), &berlin()));
     // The first answer ever comes at night, 2022-03-14 20:20: no link, no values.
-    let night = dusk_after(&[("2022-03-14T20:20", None)]);
+    let night = detector_after(&[("2022-03-14T20:20", None)]);
     assert!(night.has_faded() && night.is_asleep(at("2022-03-14T20:25"), &berlin()));
 }
 
@@ -203,8 +203,12 @@ fn a_dtu_never_seen_is_not_known_to_sleep() {
 fn what_was_known_before_a_restart_counts() {
     let check = |tenths: Option<i32>, silent_at: &str, expected: bool| {
         let evening = Some(at("2026-06-10T21:20"));
-        let dusk = Dusk::restored(evening, tenths.map(Watts::from_tenths), PORTS);
-        assert_eq!(dusk.is_asleep(at(silent_at), &berlin()), expected, "{tenths:?}, {silent_at}");
+        let detector = NightDetector::restored(evening, tenths.map(Watts::from_tenths), PORTS);
+        assert_eq!(
+            detector.is_asleep(at(silent_at), &berlin()),
+            expected,
+            "{tenths:?}, {silent_at}"
+        );
     };
     check(Some(0), "2026-06-11T02:00", true);
     check(Some(9_000), "2026-06-11T02:00", false);

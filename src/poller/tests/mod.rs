@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use jiff::Timestamp;
 
-use super::book::Book;
+use super::plant::PlantState;
 use super::*;
 use crate::config::Protocol;
 use crate::dtu::DtuError;
@@ -82,8 +82,8 @@ async fn run_by(
     let started = Instant::now();
     let clock = WallClock::from_fn(move || time(started.elapsed()));
     let state = DtuState::unknown("Roof", Protocol::Protobuf, Duration::from_secs(300));
-    let book = Book::new(TimeZone::UTC, vec![state], [], []);
-    let (keeper, snapshot) = Keeper::new(book, Store::in_memory(), clock.now());
+    let plant = PlantState::new(TimeZone::UTC, vec![state], [], []);
+    let (publisher, snapshot) = SnapshotPublisher::new(plant, Store::in_memory(), clock.now());
     let (asked, stop) = (Arc::<Mutex<Vec<u64>>>::default(), CancellationToken::new());
     let dtu = ScriptedDtu {
         says: says.into(),
@@ -94,7 +94,8 @@ async fn run_by(
         pauses,
     };
     let (name, metrics) = (Arc::from("Roof"), Metrics::new());
-    let poller = Poller { name, dtu, interval: INTERVAL, keeper, metrics: metrics.clone(), clock };
+    let poller =
+        Poller { name, dtu, interval: INTERVAL, publisher, metrics: metrics.clone(), clock };
     poller.run(stop).await;
     let asked = asked.lock().unwrap().clone();
     Outcome { asked, log: log.lines(), snapshot, metrics }
@@ -184,12 +185,12 @@ async fn each_failure_is_told_once_whatever_bytes_came() {
         gone(),
     ])
     .await;
-    let told: Vec<_> = outcome.log.iter().map(|line| line.split(" (").next().unwrap()).collect();
+    let lines: Vec<_> = outcome.log.iter().map(|line| line.split(" (").next().unwrap()).collect();
     let malformed = "WARN Roof: poll failed: the DTU sent a malformed answer: ";
     let timeout = "WARN Roof: poll failed: the DTU accepted the connection but did not answer \
                    within 3s; stop other programs that use the DTU, and check `protocol`";
     assert_eq!(
-        told,
+        lines,
         [
             "INFO Roof: 1 port of 1 inverter in 0.0 s",
             &format!("{malformed}a frame begins with [12, ff]; restart it"),
@@ -250,4 +251,30 @@ async fn a_clock_that_jumps_disturbs_no_schedule() {
     let health =
         crate::snapshot::health::is_healthy(snapshot.dtus(), time(Duration::from_secs(241)));
     assert!(health, "the last answer is recent by any clock");
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn a_poll_longer_than_the_interval_skips_a_start() {
+    let wait = |spent| wait_after_success(seconds(60), seconds(spent));
+    assert_eq!(wait(0), seconds(60));
+    assert_eq!(wait(1), seconds(59));
+    assert_eq!(wait(59), seconds(1));
+    assert_eq!(wait(61), seconds(59), "one start was missed, and only one follows");
+    assert_eq!(wait(200), seconds(40));
+}
+
+#[test]
+fn a_failing_dtu_is_retried_within_its_interval_at_first_and_then_every_five_minutes() {
+    let waits = |interval: u64| {
+        (1..=14)
+            .map(|failures| wait_after_failure(seconds(interval), failures).as_secs())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(waits(60), [5, 10, 20, 40, 60, 60, 60, 60, 60, 60, 120, 240, 300, 300]);
+    assert_eq!(waits(5), [5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 10, 20, 40, 80]);
+    assert_eq!(waits(900), [5, 10, 20, 40, 80, 160, 300, 300, 300, 300, 300, 300, 300, 300]);
 }

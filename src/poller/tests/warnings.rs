@@ -9,9 +9,9 @@ async fn a_dtu_that_repeats_itself_is_told_once() {
     says.extend((0..8).map(|_| stale()).chain([delivers(310)]));
     let log = run(says).await.log;
     assert_eq!(log.len(), 5, "{log:#?}");
-    assert!(log[1].contains("repeats what it said before"), "{log:#?}");
-    assert!(log[2].starts_with("WARN Roof: the DTU answers, but repeats what"), "{log:#?}");
-    assert_eq!(log[4], "INFO Roof: the DTU tells news of all its inverters again");
+    assert!(log[1].contains("repeats its previous values"), "{log:#?}");
+    assert!(log[2].starts_with("WARN Roof: the DTU answers, but repeats its"), "{log:#?}");
+    assert_eq!(log[4], "INFO Roof: the DTU reports all inverters again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,8 +12,8 @@ use hoymiles_bridge::dtu::modbus::ModbusDtu;
 use hoymiles_bridge::dtu::protobuf::{ProtobufDtu, Settings};
 use hoymiles_bridge::http::{self, Api, Limits};
 use hoymiles_bridge::poller::Poller;
-use hoymiles_bridge::poller::book::Book;
-use hoymiles_bridge::poller::keeper::Keeper;
+use hoymiles_bridge::poller::plant::PlantState;
+use hoymiles_bridge::poller::publish::SnapshotPublisher;
 use hoymiles_bridge::push;
 use hoymiles_bridge::snapshot::SnapshotReader;
 use hoymiles_bridge::snapshot::state::DtuState;
@@ -49,7 +49,7 @@ pub(crate) struct House {
 /// What each poller is given.
 #[derive(Clone)]
 struct Helpers {
-    keeper: Keeper,
+    publisher: SnapshotPublisher,
     metrics: Metrics,
     clock: WallClock,
 }
@@ -70,8 +70,8 @@ impl House {
             .iter()
             .map(|(name, dtu)| DtuState::unknown(name, dtu.protocol(), Duration::from_secs(300)))
             .collect();
-        let book = Book::new(zone.clone(), states, [], []);
-        let (keeper, snapshot) = Keeper::new(book, store.clone(), clock.now());
+        let plant = PlantState::new(zone.clone(), states, [], []);
+        let (publisher, snapshot) = SnapshotPublisher::new(plant, store.clone(), clock.now());
         let http = HttpConfig::default();
         let configured: Vec<_> = targets.iter().map(|(name, url)| target(name, url)).collect();
         let directory =
@@ -91,7 +91,7 @@ impl House {
         let serving = http::serve(listener, Arc::new(api), Limits::from(&http), tasks.stop());
         tasks.spawn("http", serving);
         let house = Self { snapshot, log, api: url, tasks, _listening: listening };
-        let helpers = Helpers { keeper, metrics, clock };
+        let helpers = Helpers { publisher, metrics, clock };
         for (name, dtu) in dtus {
             let port = dtu.address.port();
             match dtu.speaks {
@@ -108,9 +108,9 @@ impl House {
     }
 
     fn poll(&self, name: &str, dtu: impl Dtu + 'static, helpers: Helpers) {
-        let Helpers { keeper, metrics, clock } = helpers;
+        let Helpers { publisher, metrics, clock } = helpers;
         let name = Arc::from(name);
-        let poller = Poller { name, dtu, interval: INTERVAL, keeper, metrics, clock };
+        let poller = Poller { name, dtu, interval: INTERVAL, publisher, metrics, clock };
         self.tasks.spawn("poller", poller.run(self.tasks.stop()));
     }
 

@@ -7,8 +7,8 @@ use hoymiles_bridge::plant::reading::{
 };
 use hoymiles_bridge::plant::serial::{InverterSerial, MeterSerial};
 use hoymiles_bridge::plant::units::{Amperes, Volts, WattHours};
-use hoymiles_bridge::poller::book::Book;
-use hoymiles_bridge::poller::keeper::Keeper;
+use hoymiles_bridge::poller::plant::PlantState;
+use hoymiles_bridge::poller::publish::SnapshotPublisher;
 use hoymiles_bridge::store::Store;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -57,9 +57,9 @@ fn reading() -> DtuReading {
 fn every_entity_has_a_place_in_an_update() {
     let dtu = dtu(None);
     let now: Timestamp = super::NOON.parse().unwrap();
-    let book = Book::new(TimeZone::UTC, vec![dtu], [], []);
-    let (keeper, snapshot) = Keeper::new(book, Store::in_memory(), now);
-    keeper.succeeded(DTU, &reading(), now);
+    let plant = PlantState::new(TimeZone::UTC, vec![dtu], [], []);
+    let (publisher, snapshot) = SnapshotPublisher::new(plant, Store::in_memory(), now);
+    publisher.succeeded(DTU, &reading(), now);
     let update: Value = serde_json::from_slice(&snapshot.latest().update_json()).unwrap();
     let data = &update["data"];
     for entity in all() {

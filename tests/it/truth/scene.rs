@@ -11,8 +11,8 @@ use hoymiles_bridge::net::error::ConnectError;
 use hoymiles_bridge::plant::ledger::PortLedger;
 use hoymiles_bridge::plant::reading::{DtuReading, InverterReading};
 use hoymiles_bridge::plant::units::WattHours;
-use hoymiles_bridge::poller::book::Book;
-use hoymiles_bridge::poller::keeper::Keeper;
+use hoymiles_bridge::poller::plant::PlantState;
+use hoymiles_bridge::poller::publish::SnapshotPublisher;
 use hoymiles_bridge::poller::restore;
 use hoymiles_bridge::snapshot::SnapshotReader;
 use hoymiles_bridge::store::Store;
@@ -65,7 +65,7 @@ pub(super) struct Scene {
     began: Timestamp,
     now: Timestamp,
     store: Store,
-    keeper: Keeper,
+    publisher: SnapshotPublisher,
     snapshot: SnapshotReader,
 }
 
@@ -74,9 +74,9 @@ impl Scene {
     pub(super) fn new(time: &str) -> Self {
         let began = time.parse().unwrap();
         let store = Store::in_memory();
-        let book = Book::new(zone(), vec![dtu(None)], [], []);
-        let (keeper, snapshot) = Keeper::new(book, store.clone(), began);
-        Self { began, now: began, store, keeper, snapshot }
+        let plant = PlantState::new(zone(), vec![dtu(None)], [], []);
+        let (publisher, snapshot) = SnapshotPublisher::new(plant, store.clone(), began);
+        Self { began, now: began, store, publisher, snapshot }
     }
 
     /// What happens so many minutes after the beginning.
@@ -106,7 +106,7 @@ impl Scene {
             }
             Reads::NoneReached => self.answers(&[dark(1), dark(2)]),
             Reads::Silence => self.is_silent(),
-            Reads::Midnight => self.keeper.roll(at),
+            Reads::Midnight => self.publisher.roll_over(at),
             Reads::Restart => self.restarts(),
         }
         self
@@ -114,29 +114,30 @@ impl Scene {
 
     fn answers(&self, inverters: &[InverterReading]) {
         let reading = DtuReading { inverters: inverters.to_vec(), ..DtuReading::default() };
-        self.keeper.succeeded(DTU, &reading, self.now);
+        self.publisher.succeeded(DTU, &reading, self.now);
     }
 
     /// As the poller enters it.
     fn is_silent(&self) {
-        if !self.keeper.fell_asleep(DTU, self.now) {
+        if !self.publisher.fell_asleep(DTU, self.now) {
             let error = DtuError::Unreachable {
                 error: ConnectError::Refused(([10, 0, 0, 1], 502).into()),
                 remedy: "is it on?".into(),
             };
-            self.keeper.failed(DTU, &PollError::from(error), self.now);
+            self.publisher.failed(DTU, &PollError::from(error), self.now);
         }
     }
 
     fn restarts(&mut self) {
-        self.keeper.save();
+        self.publisher.save();
         let stored = self.store.load().plant;
         let known = restore::inverters(stored.inverters);
         let ledgers = stored.ledgers.into_iter();
         let ledgers = ledgers.map(|(key, record)| (key, PortLedger::from_record(record)));
         let dtu = dtu(stored.dtus.get(DTU).map(|dtu| dtu.last_success));
-        let book = Book::new(zone(), vec![dtu], known, ledgers);
-        (self.keeper, self.snapshot) = Keeper::new(book, self.store.clone(), self.now);
+        let plant = PlantState::new(zone(), vec![dtu], known, ledgers);
+        (self.publisher, self.snapshot) =
+            SnapshotPublisher::new(plant, self.store.clone(), self.now);
     }
 
     /// How often those who listen were told something.

@@ -7,9 +7,7 @@ use super::super::daemon::{Daemon, DtuTold};
 use super::super::report::{Step, cause_and_cure};
 use super::super::words;
 use crate::config::DtuConfig;
-
-/// An answer within this time, or within three intervals, is a recent one.
-const RECENT: Duration = Duration::from_secs(300);
+use crate::snapshot::health::silence_limit;
 
 /// What the running bridge says of a DTU.
 pub(super) struct Told {
@@ -27,7 +25,7 @@ pub(super) fn of(config: &DtuConfig, daemon: &Daemon, interval: Duration) -> Tol
             "restart the bridge, or have it read its configuration again (SIGHUP)",
         ));
     };
-    let recent = RECENT.max(config.interval_or(interval).saturating_mul(3));
+    let recent = silence_limit(config.interval_or(interval));
     let age = told.seconds_since_last_success;
     let is_recent = age.is_some_and(|age| age.unsigned_abs() <= recent.as_secs());
     match told.status.as_str() {

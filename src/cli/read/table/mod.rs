@@ -13,18 +13,20 @@ use crate::letters::escaped;
 use crate::plant::reading::extent;
 use crate::plant::units::WattHours;
 use crate::plant::{codes, model};
-use crate::poller::book::Book;
+use crate::poller::plant::PlantState;
 use crate::snapshot::state::{DtuState, InverterState, MeterState, PlantTotals};
 
 /// The tables of all DTUs and the totals of the plant.
-pub(super) fn render(answers: &[Answer], book: &Book) -> String {
+pub(super) fn render(answers: &[Answer], plant: &PlantState) -> String {
     let mut text = String::new();
-    let (all, all_meters) = (book.inverters(), book.meters());
+    let all: Vec<&InverterState> = plant.inverters().map(|one| &***one).collect();
+    let all_meters: Vec<&MeterState> = plant.meters().map(|one| &***one).collect();
     for answer in answers {
         let name = answer.dtu.name.as_str();
-        let inverters: Vec<_> = all.iter().filter(|one| &*one.dtu_name == name).collect();
-        let meters: Vec<_> = all_meters.iter().filter(|one| &*one.dtu_name == name).collect();
-        push_title(&mut text, answer, book, &inverters);
+        let inverters: Vec<_> = all.iter().copied().filter(|one| &*one.dtu_name == name).collect();
+        let meters: Vec<_> =
+            all_meters.iter().copied().filter(|one| &*one.dtu_name == name).collect();
+        push_title(&mut text, answer, plant, &inverters);
         text.push_str(&inverters::render(&inverters));
         text.push_str(&meters::render(&meters));
         push_alarms(&mut text, &inverters);
@@ -34,10 +36,14 @@ pub(super) fn render(answers: &[Answer], book: &Book) -> String {
 }
 
 /// Which DTU, and how much it said.
-fn push_title(text: &mut String, answer: &Answer, book: &Book, inverters: &[&InverterState]) {
+fn push_title(
+    text: &mut String,
+    answer: &Answer,
+    plant: &PlantState,
+    inverters: &[&InverterState],
+) {
     let name = answer.dtu.name.as_str();
-    let state = book.dtus().iter().find(|dtu| &*dtu.name == name);
-    let known = state.map(known).unwrap_or_default();
+    let known = plant.dtu(name).map(|dtu| known(dtu)).unwrap_or_default();
     let ports: usize = inverters.iter().map(|state| state.ports.len()).sum();
     let taken = answer.taken.as_secs_f64();
     let outcome = match (&answer.outcome, inverters.is_empty()) {
@@ -73,8 +79,8 @@ fn push_alarms(text: &mut String, inverters: &[&InverterState]) {
     }
 }
 
-fn push_totals(text: &mut String, inverters: &[InverterState], meters: &[MeterState]) {
-    let PlantTotals { pv_power, active_power, energy } = PlantTotals::of(inverters.iter());
+fn push_totals(text: &mut String, inverters: &[&InverterState], meters: &[&MeterState]) {
+    let PlantTotals { pv_power, active_power, energy } = PlantTotals::of(inverters.iter().copied());
     let parts: Vec<String> = [
         pv_power.map(|power| format!("{:.1} W from the panels", power.as_f64())),
         active_power.map(|power| format!("{:.1} W to the mains", power.as_f64())),

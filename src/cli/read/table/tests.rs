@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::cli::read::{Answer, book};
+use crate::cli::read::{Answer, plant};
 use crate::clock::WallClock;
 use crate::config::{DtuConfig, Protocol};
 use crate::dtu::{DtuError, PollError};
@@ -53,7 +53,7 @@ fn answer(name: &str, outcome: Result<DtuReading, PollError>) -> Answer {
 fn check(answers: &[Answer], expected: &[&str]) {
     let noon = Timestamp::from_second(1_750_500_000).unwrap();
     let clock = WallClock::from_fn(move || noon);
-    let text = render(answers, &book(answers, &TimeZone::UTC, &clock));
+    let text = render(answers, &plant(answers, &TimeZone::UTC, &clock));
     assert_eq!(text.lines().collect::<Vec<_>>(), expected, "\n{text}");
 }
 
@@ -180,6 +180,6 @@ fn what_a_dtu_says_of_itself_stays_on_its_line_and_in_its_order() {
         ..DtuReading::default()
     };
     let answers = [answer("DTU", Ok(reading))];
-    let text = render(&answers, &book(&answers, &TimeZone::UTC, &WallClock::system()));
+    let text = render(&answers, &plant(&answers, &TimeZone::UTC, &WallClock::system()));
     assert!(text.contains("(V1\\u{202e}\\n\\u{200b}2)"), "{text}");
 }

@@ -70,7 +70,7 @@ fn an_outage_over_midnight_gives_the_day_what_the_device_says_is_its() {
         ("2026-06-10T16:00", (60_000, 1_000), 1_000),
         ("2026-06-11T12:00", (61_400, 900), 900),
     ]);
-    // The device that told nothing of today: better too little than yesterday's energy.
+    // The device did not report today's energy: better too little than yesterday's energy.
     check(&[("2026-06-10T16:00", (60_000, 1_000), 1_000), ("2026-06-11T12:00", (61_400, 0), 0)]);
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::book::doubt::{Doubt, Subject};
+use super::apply::{RejectedReading, Subject};
 use super::merge::Moment;
 use crate::plant::ledger::{MeterLedger, Verdict};
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::serial::MeterSerial;
 use crate::plant::units::WattHours;
+use crate::snapshot::json::Rendered;
 use crate::snapshot::state::MeterState;
 
 /// All meters that are known.
@@ -19,7 +20,7 @@ pub(super) struct Meters(BTreeMap<MeterSerial, Meter>);
 
 #[derive(Debug)]
 struct Meter {
-    state: MeterState,
+    state: Arc<Rendered<MeterState>>,
     /// The counters of all phases together.
     whole: Counters,
     /// Those of phases A, B and C.
@@ -49,11 +50,12 @@ impl Meters {
         for (ledgers, phase) in phases.iter_mut().zip(&state.reading.phases) {
             *ledgers = counters(Some(phase.exported), Some(phase.imported));
         }
-        self.0.insert(state.reading.serial, Meter { state, whole, phases });
+        let serial = state.reading.serial;
+        self.0.insert(serial, Meter { state: Arc::new(state.into()), whole, phases });
     }
 
     /// Sorted by serial number.
-    pub(super) fn states(&self) -> impl Iterator<Item = &MeterState> {
+    pub(super) fn states(&self) -> impl Iterator<Item = &Arc<Rendered<MeterState>>> {
         self.0.values().map(|meter| &meter.state)
     }
 
@@ -74,19 +76,20 @@ impl Meters {
 
     /// Takes over what the DTU says of a meter; returns which of its counters were not believed. One
     /// that it does not reach keeps its last good values.
-    pub(super) fn enter(
+    pub(super) fn apply(
         &mut self,
         dtu: &str,
         reading: &MeterReading,
         now: Timestamp,
-    ) -> Vec<Doubt> {
+    ) -> Vec<RejectedReading> {
         let meter = self.0.entry(reading.serial).or_insert_with(|| Meter::new(dtu, reading, now));
         if !reading.is_live() {
             return Vec::new();
         }
-        meter.state.dtu_name = Arc::from(dtu);
-        meter.state.timestamp = now;
-        meter.enter(reading, now)
+        let state = Arc::make_mut(&mut meter.state);
+        state.dtu_name = Arc::from(dtu);
+        state.timestamp = now;
+        meter.apply(reading, now)
     }
 
     /// Drops measurements of that DTU's meters which have outlived the hold time.
@@ -116,11 +119,12 @@ impl Meter {
             ..reading.clone()
         };
         let state = MeterState { dtu_name: Arc::from(dtu), timestamp, reading };
+        let state = Arc::new(state.into());
         Self { state, whole: Counters::default(), phases: Default::default() }
     }
 
-    fn enter(&mut self, reading: &MeterReading, now: Timestamp) -> Vec<Doubt> {
-        let mut doubts = Vec::new();
+    fn apply(&mut self, reading: &MeterReading, now: Timestamp) -> Vec<RejectedReading> {
+        let mut rejected = Vec::new();
         let mut record = |counters: &mut Counters, seen: (Option<_>, Option<_>), which: &str| {
             let verdicts = [
                 (counters.exported.record(seen.0, now), "exported"),
@@ -129,7 +133,7 @@ impl Meter {
             for (verdict, direction) in verdicts {
                 if let Verdict::Refused(refusal) = verdict {
                     let reason = format!("{direction}{which}: {refusal}");
-                    doubts.push(Doubt { of: Subject::Meter(reading.serial), reason });
+                    rejected.push(RejectedReading { of: Subject::Meter(reading.serial), reason });
                 }
             }
             let exported = counters.exported.total().or(unbegun(seen.0));
@@ -148,17 +152,18 @@ impl Meter {
             phase.exported = exported.unwrap_or_default();
             phase.imported = imported.unwrap_or_default();
         }
-        self.state.reading = MeterReading { exported, imported, phases, ..reading.clone() };
-        doubts
+        Arc::make_mut(&mut self.state).reading =
+            MeterReading { exported, imported, phases, ..reading.clone() };
+        rejected
     }
 
     /// Drops the measurements; energies and time stand.
     fn forget(&mut self) {
-        let reading = &mut self.state.reading;
-        reading.power = None;
-        reading.power_factor = None;
-        for phase in &mut reading.phases {
-            *phase = counters(*phase);
+        let known = &self.state.reading;
+        let phases = known.phases.iter().copied().map(counters).collect();
+        let forgotten = MeterReading { power: None, power_factor: None, phases, ..known.clone() };
+        if forgotten != *known {
+            Arc::make_mut(&mut self.state).reading = forgotten;
         }
     }
 }

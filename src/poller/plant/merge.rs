@@ -73,6 +73,12 @@ fn merge_port(state: &mut InverterState, reading: &PortReading, moment: Moment) 
     port.reading.total = reading.total.or(before.total);
 }
 
+/// Whether there is anything to [`expire`].
+pub(super) fn is_anything_over(state: &InverterState, moment: Moment) -> bool {
+    moment.is_over(state.timestamp)
+        || state.ports.values().any(|port| moment.is_over(port.timestamp))
+}
+
 /// Drops the measurements of which the DTU has said nothing for longer than the hold time, whether
 /// it does not answer, or leaves the inverter or the port out; energies and times stand.
 pub(super) fn expire(state: &mut InverterState, moment: Moment) {

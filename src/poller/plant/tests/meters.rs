@@ -1,4 +1,4 @@
-//! Meters in the book: what they count, and which of them there are.
+//! Meters in the plant: what they count, and which of them there are.
 
 use super::*;
 use crate::plant::meter::{MeterPhase, MeterReading};
@@ -26,18 +26,18 @@ fn meter(number: u8, watts: i32, exported: u64, phases: usize) -> MeterReading {
     }
 }
 
-fn say(book: &mut Book, meters: Vec<MeterReading>, minute: i64) -> Vec<String> {
+fn say(plant: &mut PlantState, meters: Vec<MeterReading>, minute: i64) -> Vec<String> {
     let reading = DtuReading { meters, ..reading(vec![live(1, &[1], 100)]) };
-    let doubts = book.succeeded("Roof", &reading, at(minute));
-    doubts.iter().map(ToString::to_string).collect()
+    let rejected = plant.succeeded("Roof", &reading, at(minute));
+    rejected.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn a_meters_counters_stand_while_its_values_come_and_go() {
-    let mut book = new_book();
+    let mut plant = new_plant();
     let mut check = |reading: MeterReading, minute: i64, expected: (Option<f64>, Option<u64>)| {
-        assert_eq!(say(&mut book, vec![reading], minute), [""; 0]);
-        let state = book.meters().remove(0);
+        assert_eq!(say(&mut plant, vec![reading], minute), [""; 0]);
+        let state = plant.meters().next().unwrap();
         let whole = state.reading.exported.map(WattHours::get);
         assert_eq!((state.reading.power.map(Watts::as_f64), whole), expected, "{minute}");
         let phases: Vec<_> = state.reading.phases.iter().map(|one| one.exported.get()).collect();
@@ -54,22 +54,22 @@ fn a_meters_counters_stand_while_its_values_come_and_go() {
 
 #[test]
 fn counters_that_fall_or_leap_are_refused_with_a_reason() {
-    let mut book = new_book();
-    say(&mut book, vec![meter(1, 40, 500_000, 1)], 0);
-    let leap = say(&mut book, vec![meter(1, 40, 21_474_836_470, 1)], 1);
+    let mut plant = new_plant();
+    say(&mut plant, vec![meter(1, 40, 500_000, 1)], 0);
+    let leap = say(&mut plant, vec![meter(1, 40, 21_474_836_470, 1)], 1);
     assert_eq!(
         leap,
         [
-            "meter 10c000000001: not believed: exported: lifetime counter of 21474836470 Wh is \
+            "meter 10c000000001: rejected: exported: lifetime counter of 21474836470 Wh is \
              more than there can be",
-            "meter 10c000000001: not believed: exported of phase A: lifetime counter of \
+            "meter 10c000000001: rejected: exported of phase A: lifetime counter of \
              21474836470 Wh is more than there can be",
         ]
     );
-    let fall = say(&mut book, vec![meter(1, 60, 20, 1)], 2);
+    let fall = say(&mut plant, vec![meter(1, 60, 20, 1)], 2);
     assert_eq!(fall.len(), 2, "{fall:?}");
     assert!(fall[0].contains("fell from 500000 Wh to 20 Wh"), "{fall:?}");
-    let state = book.meters().remove(0);
+    let state = plant.meters().next().map(Arc::clone).unwrap();
     assert_eq!(state.reading.exported, Some(WattHours::new(500_000)));
     assert_eq!(state.reading.phases[0].exported, WattHours::new(500_000));
     assert_eq!(state.reading.power, Some(Watts::from_tenths(600)), "its other values are taken");
@@ -77,48 +77,50 @@ fn counters_that_fall_or_leap_are_refused_with_a_reason() {
 
 #[test]
 fn over_a_restart_counters_go_on_from_where_they_stood() {
-    let mut book = new_book();
-    say(&mut book, vec![meter(1, 40, 500_000, 3)], 0);
-    let mut restarted = new_book().with_meters(book.meters());
-    assert_eq!(restarted.meters(), book.meters());
-    let doubts = say(&mut restarted, vec![meter(1, 40, 20, 3)], 10);
+    let mut plant = new_plant();
+    say(&mut plant, vec![meter(1, 40, 500_000, 3)], 0);
+    let stored: Vec<_> = plant.meters().map(|meter| MeterState::clone(meter)).collect();
+    let mut restarted = new_plant().with_meters(stored);
+    assert!(restarted.meters().eq(plant.meters()));
+    let rejected = say(&mut restarted, vec![meter(1, 40, 20, 3)], 10);
     assert_eq!(
-        (doubts.len(), &restarted.meters()[0].reading.exported),
+        (rejected.len(), &restarted.meters().next().unwrap().reading.exported),
         (4, &Some(WattHours::new(500_000)))
     );
     assert_eq!(say(&mut restarted, vec![meter(1, 40, 500_010, 3)], 11), [""; 0]);
-    assert_eq!(restarted.meters()[0].reading.phases[2].exported, WattHours::new(500_010));
+    assert_eq!(
+        restarted.meters().next().unwrap().reading.phases[2].exported,
+        WattHours::new(500_010)
+    );
 }
 
 #[test]
 fn a_meter_named_once_by_garbage_is_no_meter() {
-    let mut book = new_book();
-    say(&mut book, vec![], 0);
-    let doubts = say(&mut book, vec![meter(9, 40, 500, 1)], 1);
+    let mut plant = new_plant();
+    say(&mut plant, vec![], 0);
+    let rejected = say(&mut plant, vec![meter(9, 40, 500, 1)], 1);
     assert_eq!(
-        doubts,
-        [
-            "meter 10c000000009: not believed: named for the first time; believed when the next poll \
-          names it again"
-        ]
+        rejected,
+        ["meter 10c000000009: rejected: named for the first time; believed when the next poll \
+          names it again"]
     );
-    say(&mut book, vec![meter(8, 40, 500, 1)], 2);
-    assert_eq!(book.meters(), []);
+    say(&mut plant, vec![meter(8, 40, 500, 1)], 2);
+    assert_eq!(plant.meters().count(), 0);
     // One that was really added is named again.
-    assert_eq!(say(&mut book, vec![meter(8, 40, 500, 1)], 3), [""; 0]);
-    assert_eq!(book.meters().len(), 1);
+    assert_eq!(say(&mut plant, vec![meter(8, 40, 500, 1)], 3), [""; 0]);
+    assert_eq!(plant.meters().count(), 1);
 }
 
 #[test]
 fn a_dtu_cannot_name_meters_without_bound() {
-    let mut book = new_book();
+    let mut plant = new_plant();
     let many = |first: u8| (first..=250).map(|number| meter(number, 40, 500, 1)).collect();
     for minute in 0..3 {
-        say(&mut book, many(1), minute);
-        assert_eq!(book.meters().len(), 16);
+        say(&mut plant, many(1), minute);
+        assert_eq!(plant.meters().count(), 16);
     }
-    say(&mut book, many(100), 4);
-    let doubts = say(&mut book, many(100), 5);
-    assert_eq!(book.meters().len(), 16);
-    assert!(doubts[0].ends_with("the DTU names more than 16"), "{}", doubts[0]);
+    say(&mut plant, many(100), 4);
+    let rejected = say(&mut plant, many(100), 5);
+    assert_eq!(plant.meters().count(), 16);
+    assert!(rejected[0].ends_with("the DTU names more than 16"), "{}", rejected[0]);
 }

@@ -1,0 +1,112 @@
+//! The log lines of one DTU's polls: a failure that lasts is logged once, not every minute.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use crate::dtu::{DtuError, PollError};
+use crate::plant::reading::DtuReading;
+use crate::snapshot::state::{DtuState, DtuStatus};
+use crate::snapshot::warning::Warning;
+
+/// A failure that lasts is logged again after so many polls.
+const REMIND_AFTER: u64 = 60;
+
+/// What was logged of one DTU.
+#[derive(Debug, Default)]
+pub(super) struct PollLog {
+    /// When the first of the failures in a row was logged.
+    failing_since: Option<Instant>,
+    last_error: Option<DtuError>,
+    is_stale: bool,
+    is_empty: bool,
+    warnings: Vec<Warning>,
+}
+
+impl PollLog {
+    /// A poll reached its end; `before` is the DTU as it was before.
+    pub(super) fn success(&mut self, before: &DtuState, reading: &DtuReading, taken: Duration) {
+        let name = &before.name;
+        self.last_error = None;
+        let failing_since = self.failing_since.take();
+        if let Some(failing) = before.failing {
+            let seconds = failing_since.map_or(0, |since| since.elapsed().as_secs());
+            info!(
+                "{name}: the DTU answers again, after {} failed polls in {seconds} s",
+                failing.polls
+            );
+        } else if before.status == DtuStatus::Asleep {
+            info!("{name}: the DTU is awake again");
+        }
+        let is_empty = reading.inverters.is_empty() && reading.meters.is_empty();
+        let was_stale = std::mem::replace(&mut self.is_stale, reading.stale);
+        let was_empty = std::mem::replace(&mut self.is_empty, is_empty);
+        let (extent, taken) = (reading.extent(), taken.as_secs_f64());
+        if reading.stale && !was_stale {
+            info!(
+                "{name}: {extent} in {taken:.1} s, but the DTU repeats its previous values; they \
+                 keep their times until there are new ones"
+            );
+        } else if reading.stale {
+            debug!("{name}: the DTU repeats its previous values ({taken:.1} s)");
+        } else if is_empty && was_empty {
+            debug!("{name}: {extent} in {taken:.1} s");
+        } else {
+            info!("{name}: {extent} in {taken:.1} s");
+        }
+    }
+
+    /// What is wrong although the DTU answers: once when it begins, once when all is well again.
+    pub(super) fn warnings(&mut self, dtu: &DtuState, now: Timestamp) {
+        let (name, warnings) = (&dtu.name, Warning::of(dtu, now));
+        let is_known = |new: &&Warning| self.warnings.iter().any(|old| old.covers(new));
+        for warning in warnings.iter().filter(|new| !is_known(new)) {
+            warn!("{name}: {}", warning.problem());
+        }
+        if warnings.is_empty() && !self.warnings.is_empty() {
+            info!("{name}: the DTU reports all inverters again");
+        }
+        self.warnings = warnings;
+    }
+
+    /// The DTU did not answer, which may be sleep.
+    pub(super) fn silence(name: &str, failure: &PollError) {
+        debug!("{name}: no answer; trying again before it counts as asleep: {}", failure.error);
+    }
+
+    /// The DTU did not answer, and that is sleep.
+    pub(super) fn sleep(&mut self, before: &DtuState) {
+        if before.status != DtuStatus::Asleep {
+            info!(
+                "{}: the DTU sleeps: its plant had stopped producing before it went silent",
+                before.name
+            );
+        }
+        *self = Self::default();
+    }
+
+    /// The poll of that number in a row failed, and `wait` follows.
+    pub(super) fn failure(&mut self, name: &str, failure: PollError, polls: u64, wait: Duration) {
+        let PollError { error, partial } = failure;
+        let read = match partial.port_count() {
+            0 => String::new(),
+            1 => ", after 1 port was read".to_owned(),
+            ports => format!(", after {ports} ports were read"),
+        };
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        let tries = match polls {
+            0 | 1 => "failure 1".to_owned(),
+            tries => format!("failure {tries} in {} s", since.elapsed().as_secs()),
+        };
+        let problem = error.problem();
+        let is_known = self.last_error.as_ref().is_some_and(|last| last.is_like(&error));
+        if is_known && !polls.is_multiple_of(REMIND_AFTER) {
+            debug!("{name}: poll failed{read}: {problem} ({tries}, next try in {wait:?})");
+        } else {
+            warn!("{name}: poll failed{read}: {problem} ({tries}, next try in {wait:?})");
+        }
+        self.last_error = Some(error);
+    }
+}

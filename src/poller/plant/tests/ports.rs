@@ -1,0 +1,111 @@
+//! Ports in the plant: garbage invents them, and rebuilt plants have new ones.
+
+use super::*;
+
+/// What the plant has counted in all, and how many ports are known.
+fn known(plant: &PlantState) -> (u64, usize) {
+    let totals = plant.inverters().filter_map(|one| one.energy().total);
+    let ports = plant.inverters().map(|inverter| inverter.ports.len()).sum();
+    (totals.map(WattHours::get).sum(), ports)
+}
+
+/// The inverters as a restarted bridge knows them.
+fn stored(plant: &PlantState) -> Vec<InverterState> {
+    plant.inverters().map(|inverter| InverterState::clone(inverter)).collect()
+}
+
+fn say(plant: &mut PlantState, ports: &[u8], minute: i64) -> Vec<String> {
+    let rejected = plant.succeeded("Roof", &reading(vec![live(1, ports, 100)]), at(minute));
+    rejected.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_port_named_once_by_garbage_is_no_port() {
+    let mut plant = new_plant();
+    assert_eq!(say(&mut plant, &[1], 0), [""; 0], "what a new inverter brings along is believed");
+    assert_eq!(
+        say(&mut plant, &[1, 7], 1),
+        ["inverter 114100000001 port 7: rejected: named for the first time; believed when \
+             the next poll names it again"]
+    );
+    say(&mut plant, &[1], 2);
+    say(&mut plant, &[1, 7], 3);
+    say(&mut plant, &[1, 6], 4);
+    assert_eq!(known(&plant), (1000, 1));
+    assert!(!plant.ledgers().contains_key(&(serial(1), 7)), "nothing of it is kept");
+}
+
+#[test]
+fn a_port_that_two_polls_name_is_believed() {
+    let mut plant = new_plant();
+    say(&mut plant, &[1], 0);
+    say(&mut plant, &[1, 2], 1);
+    assert_eq!(say(&mut plant, &[1, 2], 2), [""; 0]);
+    assert_eq!(known(&plant), (2000, 2));
+    say(&mut plant, &[1], 3);
+    assert_eq!(say(&mut plant, &[1, 2], 4), [""; 0], "one that is known may come and go");
+}
+
+#[test]
+fn an_inverter_that_is_confirmed_brings_its_ports_along() {
+    let mut plant = new_plant();
+    say(&mut plant, &[1], 0);
+    let both = reading(vec![live(1, &[1], 100), live(2, &[1, 2], 100)]);
+    plant.succeeded("Roof", &both, at(1));
+    assert_eq!(plant.succeeded("Roof", &both, at(2)), []);
+    assert_eq!(known(&plant), (3000, 3));
+}
+
+#[test]
+fn a_poll_that_brings_nothing_new_neither_confirms_a_port_nor_refutes_it() {
+    let mut plant = new_plant();
+    say(&mut plant, &[1], 0);
+    let new = reading(vec![live(1, &[1, 2], 100)]);
+    plant.succeeded("Roof", &new, at(1));
+    plant.succeeded("Roof", &DtuReading { stale: true, ..new.clone() }, at(2));
+    plant.failed("Roof", problem(), &DtuReading::default(), at(3));
+    assert_eq!(known(&plant), (1000, 1));
+    assert_eq!(plant.succeeded("Roof", &new, at(4)), []);
+    assert_eq!(known(&plant), (2000, 2));
+}
+
+#[test]
+fn ports_that_are_known_from_before_a_restart_need_no_second_poll() {
+    let mut plant = new_plant();
+    say(&mut plant, &[1, 2], 0);
+    let dtu = DtuState::unknown("Roof", Protocol::Protobuf, HOLD);
+    let ledgers = plant.ledgers().clone();
+    let mut stored = stored(&plant);
+    stored[0].ports.remove(&2);
+    let mut plant = PlantState::new(TimeZone::UTC, vec![dtu], stored, ledgers);
+    assert_eq!(say(&mut plant, &[1, 2], 1), [""; 0]);
+    assert_eq!(known(&plant), (2000, 2));
+}
+
+#[test]
+fn a_day_goes_on_in_another_zone_until_its_next_midnight() {
+    // At 18:00 in London.
+    let mut plant = new_plant();
+    say(&mut plant, &[1], 0);
+    say(&mut plant, &[1], 1);
+    let day = |plant: &PlantState| {
+        let port = &plant.inverters().next().unwrap().ports[&1];
+        (port.energy.today.unwrap().get(), port.energy.today_since.unwrap().to_string())
+    };
+    let before = day(&plant);
+    assert_eq!(before, (100, "2023-11-16T00:00:00Z".to_owned()));
+    for (name, midnight, next) in [
+        ("Europe/Berlin", 5 * 60, "2023-11-16T23:00:00Z"),
+        ("America/New_York", 11 * 60, "2023-11-17T05:00:00Z"),
+    ] {
+        let dtu = DtuState::unknown("Roof", Protocol::Protobuf, HOLD);
+        let zone = TimeZone::get(name).unwrap();
+        let mut plant = PlantState::new(zone, vec![dtu], stored(&plant), plant.ledgers().clone());
+        for minute in [2, midnight - 1] {
+            plant.roll_over(at(minute));
+            assert_eq!(day(&plant), before, "{name}");
+        }
+        plant.roll_over(at(midnight));
+        assert_eq!(day(&plant), (0, next.to_owned()), "{name}");
+    }
+}
