@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hoymiles_bridge::config::{Config, Key};
 use hoymiles_bridge::entities::{self, Given, Subject};
 use hoymiles_bridge::problem::Problem;
 use hoymiles_bridge::{dtu, net, push, store};
@@ -17,6 +18,7 @@ fn tables() -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("dtu failures", failures(dtu::error::table())),
         ("entities", entity_tables()),
+        ("configuration keys", key_tables()),
         ("connection failures", failures(net::error::table())),
         ("storage failures", failures(store::table())),
         ("target failures", failures(push::failure::table())),
@@ -52,6 +54,39 @@ fn entity_tables() -> String {
         format!("## {title}\n\n{}", table(["Name", "Key", "Unit", "Meaning"], rows))
     };
     Subject::ALL.map(of_subject).join("\n")
+}
+
+/// One table per section of the configuration file.
+fn key_tables() -> String {
+    let keys = Config::keys();
+    let mut sections: Vec<&str> = keys.iter().map(|key| section_of(key).0).collect();
+    sections.dedup();
+    let of_section = |section: &&str| {
+        let keys = keys.iter().filter(|key| section_of(key).0 == *section);
+        let title = match keys.clone().next() {
+            _ if section.is_empty() => "Top of the file".to_owned(),
+            Some(key) if key.is_in_list => format!("`[[{section}]]`"),
+            _ => format!("`[{section}]`"),
+        };
+        let rows = keys.map(|key| {
+            let default = match &key.default {
+                _ if key.is_required => "required".to_owned(),
+                Some(default) if default != "\"\"" => format!("`{default}`"),
+                _ => "–".to_owned(),
+            };
+            // The form of a duration stands above the tables.
+            let value = key.expected.replace(" like \"500ms\", \"10s\" or \"5m\"", "");
+            let name = format!("`{}`", section_of(key).1);
+            [name, default, value, key.description.to_owned()]
+        });
+        format!("### {title}\n\n{}", table(["Key", "Default", "Value", "Meaning"], rows))
+    };
+    sections.iter().map(of_section).collect::<Vec<_>>().join("\n")
+}
+
+/// The section and the name of a key.
+fn section_of(key: &Key) -> (&str, &str) {
+    key.path.rsplit_once('.').unwrap_or(("", &key.path))
 }
 
 /// One row per kind of failure.

@@ -87,20 +87,6 @@ fn what_the_annotated_file_has_commented_out_is_valid_too() {
 }
 
 #[test]
-fn the_document_names_exactly_the_keys_that_exist() {
-    let text = read("docs/configuration.md");
-    let (_, table) = text.split_once("| key | default | meaning |").unwrap();
-    let (mut section, mut named) = (String::new(), BTreeSet::new());
-    for line in table.lines().skip(1).take_while(|line| line.starts_with('|')) {
-        let cell = line.split('|').nth(1).unwrap().trim();
-        section = opened(cell.trim_matches(['*', '`'])).unwrap_or(section);
-        let words = cell.split('`').skip(1).step_by(2).filter(|word| !word.starts_with('['));
-        named.extend(words.map(|word| format!("{section}{word}")));
-    }
-    assert_eq!(named, known());
-}
-
-#[test]
 fn every_toml_block_of_the_documents_loads() {
     let documents = ["README.md", "docs/configuration.md", "docs/mqtt.md"].map(read).concat();
     for block in documents.split("```toml\n").skip(1) {
