@@ -1,5 +1,5 @@
-//! Wall time as a value: who needs the date is given a clock, and a test gives its own; and a start
-//! that outlives the setting of that clock.
+//! The wall clock as a value, so that tests can replace it; and a start time that stays right when
+//! the clock is set.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,23 +7,23 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// What time it is. Cheap to clone.
+/// A wall clock. Cheap to clone.
 #[derive(Clone)]
 pub struct WallClock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl WallClock {
-    /// The computer's own clock.
+    /// The system's clock.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     pub fn system() -> Self {
         Self(Arc::new(Timestamp::now))
     }
 
-    /// A clock that shows what `now` returns: for simulations and tests.
+    /// A clock that returns `now()`: for simulations and tests.
     pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// The present moment.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         (self.0)()
     }
@@ -44,46 +44,46 @@ pub fn is_set(now: Timestamp) -> bool {
     now >= NO_EARLIER
 }
 
-/// A clock that is off by less is left alone: readers compare a start time with the last one they saw.
+/// Smaller deviations are ignored, so that the reported start time does not change each time.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
 
-/// When something began, although the wall clock may have been set since: a Raspberry Pi starts in
-/// 1970, or with the time at which it was switched off.
+/// When something started, even if the wall clock was set since: a Raspberry Pi boots in 1970, or
+/// with the time at which it was switched off.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {
     began: Instant,
-    shown: Timestamp,
+    reported: Timestamp,
 }
 
 impl Start {
-    /// Begins now, which the wall clock calls so.
+    /// Starts now, at the wall time `now`.
     pub fn at(now: Timestamp) -> Self {
-        Self { began: Instant::now(), shown: now }
+        Self { began: Instant::now(), reported: now }
     }
 
-    /// How long ago it was, whatever the wall clock says.
+    /// How long ago it was, independent of the wall clock.
     pub fn uptime(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// When it was, by a wall clock that now says `now`. The same answer each time, unless the
-    /// clock was set.
+    /// When it was, if the wall clock now shows `now`. The same time at each call, unless the clock
+    /// was set.
     pub fn time(&self, now: Timestamp) -> Timestamp {
         let uptime = SignedDuration::try_from(self.uptime()).unwrap_or(SignedDuration::MAX);
-        let derived = now.checked_sub(uptime).unwrap_or(self.shown);
-        let error = derived.duration_since(self.shown);
-        if error.abs() > TOLERANCE { derived } else { self.shown }
+        let derived = now.checked_sub(uptime).unwrap_or(self.reported);
+        let error = derived.duration_since(self.reported);
+        if error.abs() > TOLERANCE { derived } else { self.reported }
     }
 
-    /// As of a wall clock that now says `now`.
+    /// Corrected for a wall clock that now shows `now`.
     #[must_use]
     pub fn corrected(self, now: Timestamp) -> Self {
-        Self { shown: self.time(now), ..self }
+        Self { reported: self.time(now), ..self }
     }
 
-    /// The wall time that was last found right.
-    pub fn last_told(&self) -> Timestamp {
-        self.shown
+    /// The start time as last corrected.
+    pub fn last_reported(&self) -> Timestamp {
+        self.reported
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_start_is_corrected_when_the_clock_is_set_and_else_stands() {
+    async fn a_start_time_changes_only_when_the_clock_is_set() {
         let at = |text: &str| -> Timestamp { text.parse().unwrap() };
         let mut start = Start::at(at("1970-01-01T00:00:30Z"));
         for (seconds, now, expected) in [
@@ -109,7 +109,7 @@ mod tests {
             tokio::time::advance(Duration::from_secs(seconds)).await;
             assert_eq!(start.time(at(now)), at(expected), "{now}");
             start = start.corrected(at(now));
-            assert_eq!(start.last_told(), at(expected), "{now}");
+            assert_eq!(start.last_reported(), at(expected), "{now}");
             assert_eq!(start.uptime(), before + Duration::from_secs(seconds));
         }
     }

@@ -1,5 +1,5 @@
-//! Small files that the owner names, such as secrets and certificates: never more than a bound, and
-//! never from what may have no end.
+//! Reads small files that the user names, such as secrets and certificates: only regular files, and
+//! only up to a limit.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _};
@@ -8,22 +8,22 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, open};
 use thiserror::Error;
 
-/// The most that a file with a token or a password may have, in bytes.
+/// Largest file with a token or password, in bytes.
 pub const LARGEST_SECRET: u64 = 64 << 10;
-/// The most that a file with certificates or a key may have, in bytes: all authorities of a system
-/// are a quarter of it.
+/// Largest file with certificates or a key, in bytes: all authorities of a system take a quarter
+/// of it.
 pub const LARGEST_PEM: u64 = 1 << 20;
 
-/// Why a file was not read. The texts follow the file's name.
+/// Why a file was not read. The messages follow the file's name.
 #[derive(Debug, Error)]
 pub enum FileError {
     /// A folder.
     #[error("is a folder (Docker makes one when the file to mount does not exist)")]
     Folder,
-    /// It may have no end, or wait for somebody.
-    #[error("is no regular file (a pipe, a socket or a device)")]
+    /// Reading it could block or never end.
+    #[error("is not a regular file (a pipe, a socket or a device)")]
     NotRegular,
-    /// More than the bound, in bytes.
+    /// Larger than the limit, in bytes.
     #[error("is larger than {0} bytes")]
     TooLarge(u64),
     /// It is not there, or not for this user.
@@ -31,19 +31,19 @@ pub enum FileError {
     Unreadable(io::Error),
 }
 
-/// What a regular file holds, or what a link leads to, up to `largest` bytes.
+/// The content of a regular file, or of the one that a link leads to, up to `largest` bytes.
 pub fn read(path: &Path, largest: u64) -> Result<Vec<u8>, FileError> {
-    // Opening alone can do something to a device, and wait for the writer of a pipe.
+    // Merely opening a pipe can block, and opening a device can have effects.
     check(&fs::metadata(path).map_err(FileError::Unreadable)?, largest)?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = open(path, flags, Mode::empty());
     let file = File::from(file.map_err(|error| FileError::Unreadable(error.into()))?);
-    // It may have become another one meanwhile.
+    // It may have been replaced meanwhile.
     check(&file.metadata().map_err(FileError::Unreadable)?, largest)?;
     let mut content = Vec::new();
     let read = file.take(largest + 1).read_to_end(&mut content);
     read.map_err(FileError::Unreadable)?;
-    // Some files of the kernel have no size and yet no end.
+    // Some files of the kernel report no size.
     if u64::try_from(content.len()).is_ok_and(|length| length > largest) {
         return Err(FileError::TooLarge(largest));
     }
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_regular_files_within_the_bound_are_read_and_links_to_them() {
+    fn only_small_regular_files_and_links_to_them_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let inside = |name: &str| folder.path().join(name);
         fs::write(inside("full"), [b'x'; 100]).unwrap();
@@ -94,9 +94,9 @@ mod tests {
         }
         for (name, expected) in [
             ("over", "is larger than 100 bytes"),
-            ("endless", "is no regular file"),
-            ("socket", "is no regular file"),
-            ("pipe", "is no regular file"),
+            ("endless", "is not a regular file"),
+            ("socket", "is not a regular file"),
+            ("pipe", "is not a regular file"),
             (".", "is a folder"),
             ("missing", "cannot be read: No such file"),
         ] {
@@ -104,7 +104,7 @@ mod tests {
             assert!(error.to_string().starts_with(expected), "{name}: {error}");
             assert_eq!(error.is_missing(), name == "missing");
         }
-        // It says that it is empty, and is not.
+        // It reports size 0 but has content.
         assert!(matches!(read(Path::new("/proc/self/maps"), 100), Err(FileError::TooLarge(100))));
     }
 }

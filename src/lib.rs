@@ -1,11 +1,12 @@
 //! A bridge from Hoymiles DTUs to Home Assistant and other WebSocket targets.
 //!
-//! Data flows one way: **DTU → poller → snapshot → push and HTTP**. The modules below stand in
-//! reading order, and each may use only those of lower floors; `tests/tidy.rs` holds the table.
+//! Data flows one way: **DTU → poller → snapshot → push and HTTP**. The modules below are
+//! listed from the lowest layer to the highest, and each may use only lower ones; `tests/tidy.rs`
+//! holds the table.
 
 pub mod files;
-pub mod letters;
 pub mod problem;
+pub mod sanitize;
 
 pub mod clock;
 pub mod config;

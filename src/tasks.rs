@@ -1,4 +1,4 @@
-//! Every long-lived task of the daemon, and the one way to end them.
+//! Every long-lived task of the daemon, and the one way to stop them.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use tracing::{Instrument, info_span};
 pub struct Tasks {
     stop: CancellationToken,
     tracker: TaskTracker,
-    /// Of a group: the whole it is part of.
-    whole: Option<Box<Self>>,
+    /// Of a group: the tasks of the daemon daemon.
+    daemon: Option<Box<Self>>,
 }
 
 impl Tasks {
@@ -21,22 +21,22 @@ impl Tasks {
         Self::default()
     }
 
-    /// Cancelled once the daemon shall end: each task watches it.
+    /// Cancelled when the daemon stops: each task watches it.
     pub fn stop(&self) -> CancellationToken {
         self.stop.clone()
     }
 
-    /// Tasks of this daemon that may end before the others, all together.
+    /// A group of tasks that can be stopped alone.
     #[must_use]
     pub fn group(&self) -> Self {
         let stop = self.stop.child_token();
-        Self { stop, tracker: TaskTracker::new(), whole: Some(Box::new(self.clone())) }
+        Self { stop, tracker: TaskTracker::new(), daemon: Some(Box::new(self.clone())) }
     }
 
     /// Starts `task`, which lasts as long as the daemon, or as its group.
     ///
-    /// If it ends or panics before that, the daemon ends with it: a bridge without its poller is
-    /// worse than one that its supervisor restarts.
+    /// If it ends or panics before that, the daemon stops: a bridge without its poller is worse than one
+    /// that is restarted.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let ends_with_task = self.ends_daemon(name);
         let task = async move {
@@ -46,7 +46,7 @@ impl Tasks {
         self.track(task.instrument(info_span!("task", name)));
     }
 
-    /// Starts `task`, which may end before the daemon does, but not by a panic: one target.
+    /// Starts `task`, which may end before the daemon does, but must not panic: one target.
     pub fn spawn_short(&self, task: impl Future<Output = ()> + Send + 'static) {
         let ends_with_panic = self.ends_daemon("of one connection");
         let task = async move {
@@ -58,18 +58,18 @@ impl Tasks {
     }
 
     fn ends_daemon(&self, name: &'static str) -> EndsDaemon {
-        let daemon = self.whole.as_ref().map_or(&self.stop, |whole| &whole.stop).clone();
+        let daemon = self.daemon.as_ref().map_or(&self.stop, |daemon| &daemon.stop).clone();
         EndsDaemon { name, stop: self.stop.clone(), daemon, is_armed: true }
     }
 
     fn track(&self, task: impl Future<Output = ()> + Send + 'static) {
-        match &self.whole {
-            Some(whole) => drop(self.tracker.spawn(whole.tracker.track_future(task))),
+        match &self.daemon {
+            Some(daemon) => drop(self.tracker.spawn(daemon.tracker.track_future(task))),
             None => drop(self.tracker.spawn(task)),
         }
     }
 
-    /// Tells all tasks to end and waits for them, at most for `grace`; whether all of them did.
+    /// Stops all tasks and waits for them for at most `grace`; whether all of them ended.
     pub async fn shut_down(self, grace: Duration) -> bool {
         self.stop.cancel();
         self.tracker.close();
@@ -77,7 +77,7 @@ impl Tasks {
     }
 }
 
-/// Stops the daemon when its task goes, however it goes, unless the task was told to.
+/// Stops the daemon when its task ends or panics without having been stopped.
 struct EndsDaemon {
     name: &'static str,
     stop: CancellationToken,
@@ -88,7 +88,7 @@ struct EndsDaemon {
 impl Drop for EndsDaemon {
     fn drop(&mut self) {
         if self.is_armed && !self.stop.is_cancelled() {
-            tracing::error!("task {} ended unexpectedly; the bridge stops", self.name);
+            tracing::error!("task {} ended unexpectedly; stopping the bridge", self.name);
             self.daemon.cancel();
         }
     }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_group_ends_alone_but_a_panic_in_it_ends_all() {
+    async fn a_group_stops_alone_but_a_panic_in_it_stops_all() {
         let tasks = Tasks::new();
         let (one, other) = (tasks.group(), tasks.group());
         for group in [&one, &other] {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_does_not_listen_is_left_behind_after_the_grace_period() {
+    async fn a_task_that_ignores_stop_is_abandoned_after_the_grace_period() {
         let tasks = Tasks::new();
         tasks.spawn_short(pending());
         assert!(!tasks.shut_down(Duration::from_secs(1)).await);

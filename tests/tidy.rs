@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The floors, lowest first. A room may use rooms of lower floors only; those of one floor that
 /// may use each other are listed below.
 const FLOORS: [&[&str]; 6] = [
-    &["files", "letters", "problem", "sanitize"],
+    &["files", "problem", "sanitize"],
     &["clock", "config", "net", "plant", "tasks", "telemetry"],
     &["addon", "dtu", "entities", "snapshot", "store", "targets"],
     &["http", "mqtt", "poller", "push", "sim"],

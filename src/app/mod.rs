@@ -246,7 +246,8 @@ mod tests {
         assert!(!was_stopped.unwrap().unwrap(), "nobody stopped it");
 
         let log = trap.0.lock().unwrap().clone();
-        let line = log.lines().find(|line| line.contains("ended unexpectedly; the bridge stops"));
+        let line =
+            log.lines().find(|line| line.contains("ended unexpectedly; stopping the bridge"));
         assert!(
             line.is_some_and(|line| line.contains("ERROR") && line.contains("task poller")),
             "{log}"

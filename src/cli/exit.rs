@@ -1,10 +1,10 @@
-//! What is printed to people, and the exit status that goes with it.
+//! What commands print, and their exit status.
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::config::load::ConfigError;
-use crate::letters::{escaped_json, escaped_lines};
+use crate::sanitize::{escaped_json, escaped_lines};
 
 /// A bad configuration: 2, and the message on standard error.
 pub(super) fn bad_configuration(error: &ConfigError) -> ExitCode {
@@ -23,7 +23,7 @@ pub(super) fn status(fine: bool) -> ExitCode {
     if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Prints the result of a command, with what cannot be seen of it escaped.
+/// Prints the result of a command, with invisible characters escaped.
 pub(super) fn print(text: &str) {
     write(&escaped_lines(text));
 }
@@ -33,7 +33,7 @@ pub(super) fn print_json(json: &str) {
     write(&(escaped_json(json) + "\n"));
 }
 
-/// A reader that has gone away (`| head`) is no error.
+/// A reader that has gone away (`| head`) is not an error.
 fn write(text: &str) {
     let mut out = std::io::stdout().lock();
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_that_nobody_ordered_is_exit_1() {
+    fn an_unexpected_end_is_exit_1() {
         assert_eq!(status(false), ExitCode::from(1));
         assert_eq!(status(true), ExitCode::SUCCESS);
     }

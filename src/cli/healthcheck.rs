@@ -1,31 +1,29 @@
-//! `healthcheck`: asks the running bridge whether it is ready, for containers without curl.
+//! `healthcheck`: asks the running bridge whether it is ready; for containers, which have no curl.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::{anyhow, bail};
 
-use super::neighbour::{self, SMALL};
+use super::bridge_client::{self, SMALL};
 
 /// Whether the bridge that listens on `listen` is ready.
 pub async fn healthcheck(listen: SocketAddr) -> anyhow::Result<bool> {
     if listen.port() == 0 {
         bail!(
-            "no bridge runs: http.listen has port 0, and no running bridge has left its port in \
-             state_dir"
+            "no bridge is running: http.listen has port 0, and state_dir has no address of a running \
+             bridge"
         );
     }
-    let client = neighbour::client()?;
+    let client = bridge_client::client()?;
     let mut refused = anyhow!("cannot ask the bridge on {listen}");
     for address in reachable(listen) {
         match client.get(format!("http://{address}/ready")).send().await {
             Ok(answer) => {
                 return match answer.status().as_u16() {
-                    200 => match neighbour::body(answer, SMALL).await {
+                    200 => match bridge_client::body(answer, SMALL).await {
                         Ok(body) if body == b"OK" => Ok(true),
                         Ok(_) | Err(_) => {
-                            bail!(
-                                "{address} answered with something else than OK: that is not the bridge"
-                            )
+                            bail!("{address} did not answer OK: that is not the bridge")
                         }
                     },
                     503 => Ok(false),
@@ -44,8 +42,8 @@ pub async fn healthcheck(listen: SocketAddr) -> anyhow::Result<bool> {
     Err(refused)
 }
 
-/// Where to connect to one that listens at `listen`: an address of all interfaces is itself none to
-/// connect to. Containers often have no IPv6 loopback, and yet bridges that listen on `[::]`.
+/// Where to connect to a bridge that listens at `listen`, which may mean all interfaces. Containers
+/// often have no IPv6 loopback although their bridge listens on `[::]`.
 pub(super) fn reachable(listen: SocketAddr) -> Vec<SocketAddr> {
     let addresses = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
@@ -66,7 +64,7 @@ mod tests {
 
     use super::*;
 
-    /// What healthcheck says of a server that gives this answer.
+    /// Healthcheck of a server with this answer.
     async fn check(answer: &'static str) -> Result<bool, String> {
         check_at("127.0.0.1", answer).await
     }
@@ -85,13 +83,13 @@ mod tests {
             assert!(request.starts_with(b"GET /ready HTTP/1.1\r\n"));
             stream.write_all(answer.as_bytes()).await.unwrap();
         };
-        // One that is not asked waits for ever.
+        // A server that is not asked waits forever.
         let mut asking = pin!(healthcheck(address));
-        let said = tokio::select! {
-            said = &mut asking => said,
+        let outcome = tokio::select! {
+            outcome = &mut asking => outcome,
             () = server => asking.await,
         };
-        said.map_err(|error| format!("{error:#}"))
+        outcome.map_err(|error| format!("{error:#}"))
     }
 
     #[tokio::test]
@@ -101,7 +99,7 @@ mod tests {
             check("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await,
             Ok(false)
         );
-        // Some answer 200 whatever they are asked.
+        // Some servers answer 200 to everything.
         let other = check("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await.unwrap_err();
         assert!(other.contains("not the bridge"), "{other}");
         let other = check("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await.unwrap_err();
@@ -111,7 +109,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_port_on_which_nobody_listens_is_named() {
+    async fn an_unused_port_is_named() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
@@ -120,21 +118,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_bridge_on_all_interfaces_is_found_where_loopback_is_old() {
+    async fn a_bridge_on_all_interfaces_is_found_over_ipv4_loopback() {
         for ip in ["0.0.0.0", "::"] {
-            let said = check_at(ip, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK").await;
-            assert_eq!(said, Ok(true), "{ip}");
+            let ready = check_at(ip, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK").await;
+            assert_eq!(ready, Ok(true), "{ip}");
         }
     }
 
     #[tokio::test]
-    async fn a_port_that_nobody_knows_is_not_dialled() {
+    async fn port_0_is_not_dialled() {
         let error = healthcheck(SocketAddr::from(([0, 0, 0, 0], 0))).await.unwrap_err();
         assert!(error.to_string().contains("http.listen has port 0"), "{error}");
     }
 
     #[test]
-    fn an_address_of_all_interfaces_is_asked_on_loopback() {
+    fn an_address_of_all_interfaces_becomes_loopback() {
         for (listen, expected) in [
             ("0.0.0.0:8080", "127.0.0.1:8080"),
             ("[::]:8080", "[::1]:8080 127.0.0.1:8080"),

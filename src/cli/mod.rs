@@ -1,10 +1,10 @@
 //! The commands: arguments in, exit status out.
 
+mod bridge_client;
 mod doctor;
 mod exit;
 pub mod healthcheck;
 mod manual;
-mod neighbour;
 pub mod process;
 mod read;
 mod run;

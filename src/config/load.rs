@@ -463,8 +463,8 @@ mod tests {
         assert!(read_file(Some(&inside("link.toml")), &[]).is_ok());
         let _socket = std::os::unix::net::UnixListener::bind(inside("socket")).unwrap();
         for (path, expected) in [
-            (inside("socket"), "no regular file"),
-            (PathBuf::from("/dev/zero"), "no regular file"),
+            (inside("socket"), "not a regular file"),
+            (PathBuf::from("/dev/zero"), "not a regular file"),
             (inside("large.toml"), "larger than 1048576 bytes"),
             (inside("missing.toml"), "no such file"),
             (folder.path().to_owned(), "is a folder"),

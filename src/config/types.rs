@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::section::{Kind, quoted};
 use super::{log, websocket_url};
-use crate::letters::{is_unsafe, is_visible};
+use crate::sanitize::{is_unsafe, is_visible};
 
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;

@@ -6,7 +6,7 @@
 use thiserror::Error;
 use url::{Host, Url};
 
-use crate::letters::is_unsafe;
+use crate::sanitize::is_unsafe;
 
 /// No target has a longer one.
 const LONGEST_URL: usize = 2_048;

@@ -51,7 +51,7 @@ const fn info<T>(name: &'static str, help: &'static str) -> Metric<T> {
 
 const BRIDGE: [Metric<Snapshot>; 3] = [
     gauge("start_time_seconds", about(Bridge, "start_time"), |snapshot| {
-        Some(seconds(snapshot.start().last_told()))
+        Some(seconds(snapshot.start().last_reported()))
     }),
     gauge("database_size_bytes", about(Bridge, "database_size_bytes"), |snapshot| {
         Some(number(snapshot.stats().database_size_bytes))

@@ -118,7 +118,7 @@ mod tests {
         let large = folder.path().join("large.pem");
         std::fs::write(&large, vec![b'#'; (1 << 20) + 1]).unwrap();
         for (file, expected) in [
-            (Path::new("/dev/zero"), "is no regular file"),
+            (Path::new("/dev/zero"), "is not a regular file"),
             (&large, "is larger than 1048576 bytes"),
         ] {
             for error in [certificates(file).unwrap_err(), private_key(file).unwrap_err()] {

@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use super::*;
 use crate::plant::ledger::LedgerRecord;
 use crate::plant::serial::InverterSerial;
-use crate::telemetry::heard::Heard;
+use crate::telemetry::captured::CapturedLog;
 
 /// Enough for the slowest disk.
 const GUARD: Duration = Duration::from_secs(30);
@@ -41,7 +41,7 @@ fn file_in(directory: &Path) -> PathBuf {
 
 /// What `work` logs, and its outcome.
 fn log_of<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
-    let (log, _listening) = Heard::listening();
+    let (log, _listening) = CapturedLog::start();
     let outcome = work();
     (outcome, log.lines())
 }

@@ -23,7 +23,7 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 use crate::clock::WallClock;
 use crate::config::LogFormat;
 use crate::config::log::{expected_level, parse_level};
-use crate::letters::Escaped;
+use crate::sanitize::Escaped;
 
 /// Lines that wait for a reader of standard output that has stalled; more are dropped.
 const MOST_WAITING: usize = 4_096;

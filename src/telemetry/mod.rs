@@ -5,4 +5,4 @@ pub mod logging;
 pub mod metrics;
 
 #[cfg(test)]
-pub(crate) mod heard;
+pub(crate) mod captured;

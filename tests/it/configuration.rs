@@ -119,7 +119,7 @@ async fn an_endless_file_is_refused() {
     for file in [pipe.to_str().unwrap(), "/dev/zero"] {
         let (code, _, message) = output(&["check", "--config", file], None).await;
         assert_eq!(code, 2, "{message}");
-        assert!(message.contains(file) && message.contains("no regular file"), "{message}");
+        assert!(message.contains(file) && message.contains("not a regular file"), "{message}");
     }
 }
 

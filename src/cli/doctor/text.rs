@@ -1,7 +1,7 @@
 //! The report for people.
 
 use super::report::{Kind, Step, Subject};
-use crate::letters::escaped;
+use crate::sanitize::escaped;
 
 /// No list is longer, in lines: the screen shall show more than one of them.
 const MOST: usize = 12;

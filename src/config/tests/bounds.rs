@@ -48,8 +48,8 @@ fn endless_and_large_files_are_refused() {
         fs::write(inside("large"), vec![b'x'; large]).unwrap();
         let too_large = format!("is larger than {largest} bytes");
         for (file, wrong) in [
-            (inside("pipe"), "is no regular file"),
-            ("/dev/zero".into(), "is no regular file"),
+            (inside("pipe"), "is not a regular file"),
+            ("/dev/zero".into(), "is not a regular file"),
             (folder.path().to_owned(), "is a folder"),
             (inside("large"), too_large.as_str()),
         ] {

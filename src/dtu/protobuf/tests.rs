@@ -12,7 +12,7 @@ use super::{ProtobufDtu, Settings};
 use crate::clock::WallClock;
 use crate::dtu::{Dtu, DtuError, PollError};
 use crate::plant::reading::DtuReading;
-use crate::telemetry::heard::Heard;
+use crate::telemetry::captured::CapturedLog;
 
 const ONE: [&str; 1] = ["realdata_new_reply_2port_single_phase"];
 const TWO: [&str; 2] = ["realdata_new_2packet_reply_cp0", "realdata_new_2packet_reply_cp1"];
@@ -324,7 +324,7 @@ async fn limits_the_packets_of_app_info() {
 #[tokio::test(start_paused = true)]
 async fn logs_a_refused_performance_mode_once() {
     for (answer, told) in [((33, 5), 1), ((33, 0), 0), ((1, 5), 0)] {
-        let (heard, _listening) = Heard::listening();
+        let (heard, _listening) = CapturedLog::start();
         let mut pair = Pair::with(&ONE, Settings { performance_mode: true, ..settings() });
         pair.dtu.mode_answer = answer;
         // It repeats its values, so the command is sent again.

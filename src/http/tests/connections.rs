@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::fixture::{Client, GUARD, Server, limits};
 use crate::http::request_log::MOST;
 use crate::http::{Limits, listen};
-use crate::telemetry::heard::Heard;
+use crate::telemetry::captured::CapturedLog;
 
 const SHORT: Duration = Duration::from_millis(50);
 const REGISTER: &str = concat!(
@@ -168,7 +168,7 @@ async fn flood(client: &mut Client, request: &str, count: usize) {
 
 #[tokio::test]
 async fn a_flood_of_requests_does_not_fill_the_log() {
-    let (heard, _listening) = Heard::listening();
+    let (heard, _listening) = CapturedLog::start();
     let server = server(4);
     let mut client = server.client().await;
     flood(&mut client, "GET /api/ports HTTP/1.1\r\nHost: test\r\n\r\n", 1_000).await;

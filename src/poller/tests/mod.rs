@@ -17,7 +17,7 @@ use crate::plant::units::Watts;
 use crate::snapshot::SnapshotReader;
 use crate::snapshot::state::{DtuState, DtuStatus};
 use crate::store::Store;
-use crate::telemetry::heard::Heard;
+use crate::telemetry::captured::CapturedLog;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
@@ -78,7 +78,7 @@ async fn run_by(
     pauses: Duration,
     says: Vec<Result<DtuReading, DtuError>>,
 ) -> Outcome {
-    let (log, _listening) = Heard::listening();
+    let (log, _listening) = CapturedLog::start();
     let started = Instant::now();
     let clock = WallClock::from_fn(move || time(started.elapsed()));
     let state = DtuState::unknown("Roof", Protocol::Protobuf, Duration::from_secs(300));

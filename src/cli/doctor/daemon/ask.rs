@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{AtPort, Daemon, Health, Untold};
+use crate::cli::bridge_client::{self, SMALL};
 use crate::cli::healthcheck::reachable;
-use crate::cli::neighbour::{self, SMALL};
 
 /// A plant of 99 inverters has a quarter of a MiB, in bytes.
 const LARGE: usize = 16 << 20;
@@ -37,7 +37,7 @@ pub(in super::super) async fn ask(listen: SocketAddr, token: Option<&SecretStrin
 }
 
 async fn ask_at(listen: SocketAddr, at: SocketAddr, token: Option<&SecretString>) -> AtPort {
-    let Ok(client) = neighbour::client() else { return AtPort::Silent };
+    let Ok(client) = bridge_client::client() else { return AtPort::Silent };
     let ask = Ask { client, base: format!("http://{at}") };
     let response = match ask.get("/health", None).await {
         Ok(response) => response,
@@ -94,7 +94,7 @@ impl Ask {
 }
 
 async fn json<T: DeserializeOwned>(response: Response, most: usize) -> Result<T, Untold> {
-    let body = neighbour::body(response, most).await.map_err(Untold::reading)?;
+    let body = bridge_client::body(response, most).await.map_err(Untold::reading)?;
     serde_json::from_slice(&body).map_err(|error| Untold::Unread(error.to_string()))
 }
 

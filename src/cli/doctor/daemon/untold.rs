@@ -1,6 +1,6 @@
 //! Why the running bridge did not tell something that it was asked.
 
-use crate::cli::neighbour::{BodyError, LIMIT};
+use crate::cli::bridge_client::{BodyError, LIMIT};
 
 /// Why something was not told.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,11 +9,11 @@ mod meters;
 use std::fmt::Write as _;
 
 use super::Answer;
-use crate::letters::escaped;
 use crate::plant::reading::extent;
 use crate::plant::units::WattHours;
 use crate::plant::{codes, model};
 use crate::poller::plant::PlantState;
+use crate::sanitize::escaped;
 use crate::snapshot::state::{DtuState, InverterState, MeterState, PlantTotals};
 
 /// The tables of all DTUs and the totals of the plant.

@@ -1,9 +1,9 @@
-//! Which characters can be seen, and text from outside made fit for a terminal. Pure.
+//! Makes text from outside safe for a terminal: which characters are visible, and escaping. Pure.
 
 use std::fmt::{self, Write};
 
-/// Whether a character would break the line, move the cursor, show the text in another order than
-/// it has, or not be seen at all. The selectors that make a sign an emoji are none of them.
+/// Whether a character breaks the line, moves the cursor, reverses the order of the text or is
+/// invisible. Emoji selectors are safe.
 pub fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -14,7 +14,7 @@ pub fn is_unsafe(character: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Whether a character leaves ink: no blank, no selector, nothing unsafe.
+/// Whether a character is visible by itself: no blank, no selector, nothing unsafe.
 pub fn is_visible(character: char) -> bool {
     !is_unsafe(character)
         && !character.is_whitespace()
@@ -41,7 +41,7 @@ impl<W: Write> Write for Escaped<W> {
     }
 }
 
-/// The text on one line that shows all there is in it.
+/// The text in one line, with unsafe characters escaped.
 pub fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     // Writing to a string cannot fail.
@@ -49,7 +49,7 @@ pub fn escaped(text: &str) -> String {
     shown
 }
 
-/// Lines of our own with what they quote: the line breaks are ours.
+/// As [`escaped`], but keeping line breaks.
 pub fn escaped_lines(text: &str) -> String {
     text.split_inclusive('\n')
         .map(|line| match line.strip_suffix('\n') {
@@ -59,11 +59,11 @@ pub fn escaped_lines(text: &str) -> String {
         .collect()
 }
 
-/// The same JSON, with what its strings have of unsafe characters in its own escapes.
+/// The same JSON, with unsafe characters in its strings as `\uXXXX`.
 pub fn escaped_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for character in json.chars() {
-        // Beyond strings there is nothing but line breaks, within them none.
+        // JSON has line breaks only outside of strings.
         if character == '\n' || !is_unsafe(character) {
             shown.push(character);
         } else {
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_seen_is_shown_and_what_can_be_is_left() {
+    fn invisible_characters_are_escaped_and_visible_ones_kept() {
         for (text, expected) in [
             (
                 "Dach Süd ☀\u{fe0f} Zoë/u\u{308} 屋顶 بيت",
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_stay_lines_and_json_says_the_same() {
+    fn escaping_keeps_line_breaks_and_the_meaning_of_json() {
         assert_eq!(escaped_lines("a\u{202e}\nb\r\n\nc"), "a\\u{202e}\nb\\r\n\nc");
         let value = serde_json::json!({"a": "x\u{202e}\u{e0041}\u{feff}\ny ü"});
         let shown = escaped_json(&serde_json::to_string_pretty(&value).unwrap());
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_of_all_kinds_leave_no_ink() {
+    fn blanks_of_all_kinds_are_invisible() {
         for blank in " \t\u{a0}\u{2003}\u{3000}\u{2800}\u{3164}\u{200b}\u{fe0f}".chars() {
             assert!(!is_visible(blank), "{blank:?}");
         }

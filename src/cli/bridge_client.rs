@@ -1,4 +1,4 @@
-//! The HTTP client for the bridge of this machine.
+//! The HTTP client for the bridge that runs on this machine.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use reqwest::Client;
 
 pub(super) use crate::net::http::{BodyError, read_body as body};
 
-/// A bridge that takes longer for one answer, its body included, is not well.
+/// Limit for one answer, including its body.
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
 /// `/health` and `/ready` are far smaller, in bytes.
 pub(super) const SMALL: usize = 1 << 20;
 
-/// A client for it.
+/// A new client.
 pub(super) fn client() -> reqwest::Result<Client> {
     crate::net::http::client(LIMIT).build()
 }

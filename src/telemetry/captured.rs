@@ -1,4 +1,4 @@
-//! What is logged while a test listens.
+//! Captures what a test logs.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -9,21 +9,21 @@ use tracing_subscriber::fmt;
 
 /// Everything that this thread logs at info and above, without times.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Heard(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
-/// Ends the listening.
+/// Ends the capture when dropped.
 #[derive(Debug)]
-pub(crate) struct Listening {
+pub(crate) struct Capture {
     _first: DefaultGuard,
     _second: Dispatch,
 }
 
-impl Heard {
-    /// Listens to this thread.
-    pub(crate) fn listening() -> (Self, Listening) {
-        let heard = Self::default();
+impl CapturedLog {
+    /// Captures the log of this thread.
+    pub(crate) fn start() -> (Self, Capture) {
+        let log = Self::default();
         let subscriber = || {
-            let writer = heard.clone();
+            let writer = log.clone();
             fmt()
                 .with_max_level(Level::INFO)
                 .with_ansi(false)
@@ -32,10 +32,10 @@ impl Heard {
                 .with_writer(move || writer.clone())
                 .finish()
         };
-        // If only one listened, threads without any could decide that nobody wants to hear it.
+        // With one subscriber only, threads without one could disable the callsites for all.
         let second = Dispatch::new(subscriber());
-        let listening = Listening { _first: set_default(subscriber()), _second: second };
-        (heard, listening)
+        let capture = Capture { _first: set_default(subscriber()), _second: second };
+        (log, capture)
     }
 
     /// Level and message of each line.
@@ -45,7 +45,7 @@ impl Heard {
     }
 }
 
-impl Write for Heard {
+impl Write for CapturedLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
