@@ -1,17 +1,231 @@
-//! The HTTP client for the bridge that runs on this machine.
+//! Queries the running bridge over its HTTP API, and finds out who else listens at its port.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::header::SERVER;
+use reqwest::{Client, Response};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
 
-pub(super) use crate::net::http::{BodyError, read_body as body};
+use crate::net::http::{self, BodyError};
+use crate::problem::Problem;
+use crate::targets::TargetStatus;
 
-/// Limit for one answer, including its body.
-pub(super) const LIMIT: Duration = Duration::from_secs(5);
-/// `/health` and `/ready` are far smaller, in bytes.
-pub(super) const SMALL: usize = 1 << 20;
+/// One answer, its body included.
+const LIMIT: Duration = Duration::from_secs(5);
+/// The largest body, in bytes; that of 1,000 targets has half a MiB.
+const LARGEST: usize = 4 << 20;
+/// The longest `Server` header that is shown, in characters.
+const LONGEST_NAME: usize = 80;
 
-/// A new client.
+/// Who listens at the bridge's port.
+#[derive(Debug)]
+pub(super) enum PortOwner {
+    Nobody,
+    Bridge(Box<RunningBridge>),
+    /// Another program, described by its answer.
+    Other(String),
+    /// A program that accepts connections and does not answer.
+    Silent,
+}
+
+/// What the running bridge reports.
+#[derive(Debug)]
+pub(super) struct RunningBridge {
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+    pub(super) health: Health,
+    pub(super) targets: Result<Vec<TargetStatus>, QueryError>,
+}
+
+/// `GET /health`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Health {
+    pub(super) healthy: bool,
+    pub(super) uptime_seconds: i64,
+    pub(super) dtus: BTreeMap<String, DtuReport>,
+}
+
+/// One DTU in `GET /health`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DtuReport {
+    pub(super) status: String,
+    pub(super) seconds_since_last_success: Option<i64>,
+    pub(super) query_count: u64,
+    pub(super) error_count: u64,
+    pub(super) last_error: Option<String>,
+    pub(super) last_error_cause: Option<Cow<'static, str>>,
+    pub(super) last_error_remedy: Option<Cow<'static, str>>,
+    pub(super) failing_since: Option<String>,
+    pub(super) failures_in_a_row: u64,
+    pub(super) serial_number: Option<String>,
+    pub(super) firmware_version: Option<String>,
+    pub(super) inverters: Option<usize>,
+    pub(super) ports: Option<usize>,
+    pub(super) problems: Vec<ReportedProblem>,
+}
+
+/// What is wrong with a DTU that answers.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct ReportedProblem {
+    pub(super) label: String,
+    pub(super) cause: String,
+    pub(super) remedy: Option<Cow<'static, str>>,
+}
+
+/// Why the running bridge did not answer a request.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum QueryError {
+    #[error("HTTP {0}")]
+    Status(u16),
+    #[error("no answer within {LIMIT:?}")]
+    TimedOut,
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+impl QueryError {
+    /// As users see it; `what` the running bridge did not report.
+    pub(super) fn problem(&self, what: &str) -> Problem {
+        let (label, remedy) = match self {
+            Self::Status(401) => {
+                ("wrong_token", "set `http.token` to the token with which the bridge was started")
+            }
+            Self::Status(_) => ("http_status", "see the log of the running bridge"),
+            Self::TimedOut => ("timeout", "see the log of the running bridge, and restart it"),
+            Self::Unreadable(_) => {
+                ("unreadable", "restart the bridge, so that it has the version of this command")
+            }
+        };
+        Problem::new(label, format!("the running bridge does not report {what}: {self}"), remedy)
+    }
+}
+
+impl From<reqwest::Error> for QueryError {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_timeout() {
+            Self::TimedOut
+        } else {
+            Self::Unreadable(error.without_url().to_string())
+        }
+    }
+}
+
+/// A client for the bridge.
 pub(super) fn client() -> reqwest::Result<Client> {
-    crate::net::http::client(LIMIT).build()
+    http::client(LIMIT).build()
+}
+
+/// The body of an answer.
+pub(super) async fn body(response: Response) -> Result<Vec<u8>, QueryError> {
+    http::read_body(response, LARGEST).await.map_err(|error| match error {
+        BodyError::Broken(error) => error.into(),
+        long @ BodyError::TooLong(_) => QueryError::Unreadable(long.to_string()),
+    })
+}
+
+/// Where to connect to a bridge that listens on `listen`, which may be all addresses. Containers
+/// often have no IPv6 loopback address although the bridge listens on `[::]`.
+pub(super) fn reachable(listen: SocketAddr) -> Vec<SocketAddr> {
+    let addresses = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        IpAddr::V6(ip) if ip.is_unspecified() => {
+            vec![IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)]
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => return vec![listen],
+    };
+    addresses.into_iter().map(|ip| SocketAddr::new(ip, listen.port())).collect()
+}
+
+/// Who listens on `listen`, and what it reports if it is the bridge. Only a bridge gets the token.
+pub(super) async fn port_owner(listen: SocketAddr, token: Option<&SecretString>) -> PortOwner {
+    if listen.port() == 0 {
+        return PortOwner::Nobody;
+    }
+    for address in reachable(listen) {
+        match owner_at(listen, address, token).await {
+            PortOwner::Nobody => {}
+            owner @ (PortOwner::Bridge(_) | PortOwner::Other(_) | PortOwner::Silent) => {
+                return owner;
+            }
+        }
+    }
+    PortOwner::Nobody
+}
+
+async fn owner_at(
+    listen: SocketAddr,
+    address: SocketAddr,
+    token: Option<&SecretString>,
+) -> PortOwner {
+    let Ok(client) = client() else { return PortOwner::Silent };
+    let response = match client.get(format!("http://{address}/health")).send().await {
+        Ok(response) => response,
+        Err(error) if error.is_connect() => return PortOwner::Nobody,
+        Err(error) if error.is_timeout() => return PortOwner::Silent,
+        Err(_) => return PortOwner::Other("it does not speak HTTP".to_owned()),
+    };
+    let description = describe(&response);
+    let Ok(health) = json(response).await else { return PortOwner::Other(description) };
+    let targets = targets(&client, address, token).await;
+    if targets.as_ref().is_err_and(|error| *error == QueryError::Status(404)) {
+        // Its predecessor has the same /health, and no list of targets.
+        return PortOwner::Other("an older bridge".to_owned());
+    }
+    PortOwner::Bridge(Box::new(RunningBridge { address: listen, health, targets }))
+}
+
+async fn targets(
+    client: &Client,
+    address: SocketAddr,
+    token: Option<&SecretString>,
+) -> Result<Vec<TargetStatus>, QueryError> {
+    let mut request = client.get(format!("http://{address}/api/targets"));
+    if let Some(token) = token {
+        request = request.bearer_auth(token.expose_secret());
+    }
+    let response = request.send().await?;
+    match response.status().as_u16() {
+        200 => json(response).await,
+        status => Err(QueryError::Status(status)),
+    }
+}
+
+async fn json<T: DeserializeOwned>(response: Response) -> Result<T, QueryError> {
+    let body = body(response).await?;
+    serde_json::from_slice(&body).map_err(|error| QueryError::Unreadable(error.to_string()))
+}
+
+fn describe(response: &Response) -> String {
+    let server = response.headers().get(SERVER).and_then(|server| server.to_str().ok());
+    match server {
+        Some(server) => {
+            format!("it calls itself {}", server.chars().take(LONGEST_NAME).collect::<String>())
+        }
+        None => format!("it answers HTTP {}", response.status().as_u16()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reaches_a_bridge_on_all_addresses_over_loopback() {
+        for (listen, expected) in [
+            ("0.0.0.0:8080", "127.0.0.1:8080"),
+            ("[::]:8080", "[::1]:8080 127.0.0.1:8080"),
+            ("192.168.1.5:80", "192.168.1.5:80"),
+        ] {
+            let addresses = reachable(listen.parse().unwrap());
+            let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            assert_eq!(addresses.join(" "), expected);
+        }
+    }
 }

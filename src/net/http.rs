@@ -21,7 +21,6 @@ pub enum BodyError {
 /// A client whose requests take at most `limit`, their bodies included. A proxy of the environment
 /// has no business between neighbours.
 pub fn client(limit: Duration) -> ClientBuilder {
-    super::tls::install_provider();
     Client::builder().no_proxy().redirect(Policy::none()).timeout(limit)
 }
 

@@ -28,12 +28,6 @@ pub struct TlsFiles {
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
-/// Installs the cryptography that libraries use which do not take a TLS configuration from us.
-pub fn install_provider() {
-    // An error means that it is installed already.
-    drop(rustls::crypto::ring::default_provider().install_default());
-}
-
 /// Speaks TLS with `host` over an open connection.
 pub async fn handshake(
     host: &str,

@@ -1,16 +1,14 @@
-//! `doctor`: tests the bridge, every DTU, every target and the MQTT broker step by step, and says what is wrong and
-//! what to try. It looks and does not touch: while a bridge runs, what that bridge does well is
-//! taken from its own words.
+//! `doctor`: tests the bridge, every DTU, every target and the MQTT broker step by step.
+//!
+//! It changes nothing. What a running bridge is connected to is not tested again, since a DTU serves
+//! one client at a time.
 
+mod bridge;
 mod broker;
-mod daemon;
 mod dtu;
-mod house;
-mod patients;
+mod host;
 mod report;
 mod target;
-mod text;
-mod words;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,17 +17,20 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 
-use self::daemon::AtPort;
-use self::dtu::Means;
 use self::report::{Kind, Step, Subject};
+use super::bridge_client::{PortOwner, RunningBridge, port_owner};
 use super::{Global, exit, run};
 use crate::app::{Memory, listen_address_file};
 use crate::clock::WallClock;
 use crate::config::LogFormat;
 use crate::config::load::{ConfigError, Loaded, file_exists};
 use crate::mqtt::Source;
+use crate::problem::Problem;
 use crate::tasks::Tasks;
 use crate::telemetry::logging;
+
+/// Why something that the running bridge does is not tested.
+const CONNECTED: &str = "skipped: the running bridge is already connected (use --force)";
 
 /// Options of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -37,121 +38,131 @@ pub(super) struct Arguments {
     /// Print JSON: a list of subjects with their steps
     #[arg(long)]
     json: bool,
-    /// Ask each DTU and connect to each target even where the running bridge does so with success
+    /// Test each DTU and target even if the running bridge is already connected to it
     #[arg(long)]
     force: bool,
 }
 
-/// Looks at everything; 0 if all is well, 1 if something is wrong, 2 for a bad configuration.
+/// What all tests need.
+#[derive(Debug)]
+struct Context {
+    loaded: Loaded,
+    /// Whether the bridge of this configuration stores its state.
+    memory: Memory,
+    owner: PortOwner,
+    force: bool,
+    clock: WallClock,
+    tasks: Tasks,
+}
+
+impl Context {
+    async fn new(global: &Global, force: bool) -> Result<Self, ConfigError> {
+        let (loaded, memory) = match run::loaded(global) {
+            Ok(loaded) => (loaded, Memory::Kept),
+            // Without a file, the demo may be running.
+            Err(error) if global.config.is_none() && !file_exists() => {
+                let demo = run::loaded_demo()?;
+                return match running_bridge(&demo).await {
+                    owner @ PortOwner::Bridge(_) => {
+                        Ok(Self::with(demo, Memory::Forgotten, owner, force))
+                    }
+                    PortOwner::Nobody | PortOwner::Other(_) | PortOwner::Silent => Err(error),
+                };
+            }
+            Err(error) => return Err(error),
+        };
+        let owner = running_bridge(&loaded).await;
+        Ok(Self::with(loaded, memory, owner, force))
+    }
+
+    fn with(loaded: Loaded, memory: Memory, owner: PortOwner, force: bool) -> Self {
+        let (clock, tasks) = (WallClock::system(), Tasks::new());
+        Self { loaded, memory, owner, force, clock, tasks }
+    }
+
+    /// The bridge, if it is running.
+    fn bridge(&self) -> Option<&RunningBridge> {
+        match &self.owner {
+            PortOwner::Bridge(bridge) => Some(bridge),
+            PortOwner::Nobody | PortOwner::Other(_) | PortOwner::Silent => None,
+        }
+    }
+}
+
+/// Tests everything; 0 if all is well, 1 if something is wrong, 2 for a bad configuration.
 pub(super) async fn doctor(global: &Global, arguments: Arguments) -> ExitCode {
-    let scene = match scene(global).await {
-        Ok(found) => found,
+    let context = match Context::new(global, arguments.force).await {
+        Ok(context) => context,
         Err(error) => return bad_configuration(&error, arguments.json),
     };
     let level = global.log_level.as_deref().unwrap_or("error");
     if let Err(error) = logging::init_stderr(level, LogFormat::Text) {
         return exit::failed(&error.into());
     }
-    let tasks = Tasks::new();
-    let subjects = look(&scene, &arguments, &tasks).await;
-    tasks.shut_down(Duration::from_secs(1)).await;
+    let subjects = test_all(&context, arguments.json).await;
+    context.tasks.shut_down(Duration::from_secs(1)).await;
     if arguments.json {
         print_json(&subjects);
     } else {
-        exit::print(&text::verdict(&subjects));
+        exit::print(&report::summary(&subjects));
     }
-    exit::status(subjects.iter().all(|subject| subject.wrong().next().is_none()))
+    exit::status(subjects.iter().all(|one| one.steps.iter().all(|step| !step.has_failed())))
 }
 
-/// What is looked at.
-struct Scene {
-    loaded: Loaded,
-    at_port: AtPort,
-    /// Where the bridge of this configuration keeps its state.
-    memory: Memory,
-}
-
-/// The configuration, and who is at its port. Without a file, only `demo` can be running.
-async fn scene(global: &Global) -> Result<Scene, ConfigError> {
-    let loaded = run::loaded(global);
-    if let (Err(error), None, false) = (&loaded, &global.config, file_exists()) {
-        let loaded = run::loaded_demo()?;
-        let at_port = at_port_of(&loaded).await;
-        return match at_port {
-            AtPort::Bridge(_) => Ok(Scene { loaded, at_port, memory: Memory::Forgotten }),
-            AtPort::Nobody | AtPort::Stranger(_) | AtPort::Silent => Err(error.clone()),
-        };
-    }
-    let loaded = loaded?;
-    let at_port = at_port_of(&loaded).await;
-    Ok(Scene { loaded, at_port, memory: Memory::Kept })
-}
-
-/// Who is where the configuration has the bridge listen; or the bridge of its state directory, if
-/// that listens elsewhere: the file may have been changed, or leave the port to the system.
-async fn at_port_of(loaded: &Loaded) -> AtPort {
+/// Who listens on the configured address; or the bridge of the state directory if that listens
+/// elsewhere, since the configuration may have been changed, or leave the port to the system.
+async fn running_bridge(loaded: &Loaded) -> PortOwner {
     let (http, state_dir) = (&loaded.config.http, &loaded.config.state_dir);
-    let at_port = daemon::ask(http.listen, http.token.as_ref()).await;
-    let left = listen_address_file::read(state_dir).filter(|left| *left != http.listen);
-    let (AtPort::Nobody | AtPort::Stranger(_) | AtPort::Silent, Some(left)) = (&at_port, left)
-    else {
-        return at_port;
-    };
-    match daemon::ask(left, http.token.as_ref()).await {
-        bridge @ AtPort::Bridge(_) => bridge,
-        AtPort::Nobody | AtPort::Stranger(_) | AtPort::Silent => at_port,
+    let owner = port_owner(http.listen, http.token.as_ref()).await;
+    if !matches!(owner, PortOwner::Bridge(_))
+        && let Some(address) = listen_address_file::read(state_dir)
+        && address != http.listen
+        && let bridge @ PortOwner::Bridge(_) = port_owner(address, http.token.as_ref()).await
+    {
+        return bridge;
     }
+    owner
 }
 
-/// Everything, all at the same time; people see each subject as soon as it is done.
-async fn look(scene: &Scene, arguments: &Arguments, tasks: &Tasks) -> Vec<Subject> {
-    let Scene { loaded, at_port, memory } = scene;
-    let clock = WallClock::system();
-    let daemon = match at_port {
-        AtPort::Bridge(daemon) => Some(&**daemon),
-        AtPort::Nobody | AtPort::Stranger(_) | AtPort::Silent => None,
-    };
-    let config = &loaded.config;
-    let means = Means {
-        daemon,
-        force: arguments.force,
-        interval: config.poll.interval,
-        clock: clock.clone(),
-        zone: loaded.zone.clone(),
-        tasks,
-    };
-    let (patients, of_all) = patients::gather(config, at_port, arguments.force);
-    let mut looking: FuturesOrdered<BoxFuture<'_, Subject>> = FuturesOrdered::new();
-    looking.push_back(Box::pin(async {
-        let mut house = house::look(loaded, at_port, *memory, clock.now());
-        house.steps.extend(of_all);
-        house
+/// All tests at the same time. Each subject is printed as soon as it and those before it are done.
+async fn test_all(context: &Context, is_json: bool) -> Vec<Subject> {
+    let config = &context.loaded.config;
+    let (targets, about_targets) = target::collect(context);
+    let mut tests: FuturesOrdered<BoxFuture<'_, Subject>> = FuturesOrdered::new();
+    tests.push_back(Box::pin(async {
+        let mut bridge = bridge::test(context);
+        bridge.steps.extend(about_targets);
+        bridge
     }));
     for dtu in &config.dtus {
-        looking.push_back(Box::pin(dtu::look(dtu, &means)));
+        tests.push_back(Box::pin(dtu::test(dtu, context)));
     }
-    for patient in &patients {
-        looking.push_back(Box::pin(target::look(patient)));
+    for target in &targets {
+        tests.push_back(Box::pin(target::test(target)));
     }
     if let Some(mqtt) = &config.mqtt {
-        looking.push_back(Box::pin(broker::look(mqtt, Source::Owner)));
-    } else if let Some(offered) = &loaded.offered {
-        looking.push_back(Box::pin(broker::look_up(offered)));
+        tests.push_back(Box::pin(broker::test(mqtt, Source::Owner)));
+    } else if let Some(offered) = &context.loaded.offered {
+        tests.push_back(Box::pin(broker::test_offered(offered)));
     }
     let mut subjects = Vec::new();
-    while let Some(subject) = looking.next().await {
-        if !arguments.json {
-            exit::print(&text::subject(&subject));
+    while let Some(subject) = tests.next().await {
+        if !is_json {
+            exit::print(&report::text(&subject));
         }
         subjects.push(subject);
     }
     subjects
 }
 
-fn bad_configuration(error: &ConfigError, json: bool) -> ExitCode {
-    if json {
-        let cure = "correct the file or the variable; `hoymiles-bridge check` looks at it again";
-        let steps = vec![Step::wrong("configuration", error.to_string(), cure)];
+fn bad_configuration(error: &ConfigError, is_json: bool) -> ExitCode {
+    if is_json {
+        let problem = Problem::new(
+            "configuration",
+            error.to_string(),
+            "correct the file or the variable, then run `hoymiles-bridge check`",
+        );
+        let steps = vec![Step::failed("configuration", problem)];
         print_json(&[Subject { subject: "bridge".to_owned(), kind: Kind::Bridge, steps }]);
     }
     exit::bad_configuration(error)

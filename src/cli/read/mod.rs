@@ -1,13 +1,15 @@
-//! `read`: polls each DTU once and prints what it says.
+//! `read`: polls each DTU once and prints the values.
 
 mod table;
 
+use std::io::IsTerminal as _;
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
+use rustix::termios::tcgetwinsize;
 use tokio::time::Instant;
 
 use super::{Global, exit, run};
@@ -28,12 +30,12 @@ use crate::telemetry::logging;
 /// Options of `read`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Ask this DTU instead of the configured ones
+    /// Read this DTU instead of the configured ones
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
-    /// The DTU's language
-    #[arg(long, value_enum, default_value_t = Language::Modbus, requires = "host")]
-    protocol: Language,
+    /// The DTU's protocol
+    #[arg(long, value_enum, default_value_t = CliProtocol::Modbus, requires = "host")]
+    protocol: CliProtocol,
     /// The DTU's TCP port [default: 502 for modbus, 10081 for protobuf]
     #[arg(long, value_name = "PORT", requires = "host")]
     port: Option<u16>,
@@ -46,34 +48,34 @@ pub(super) struct Arguments {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Language {
+enum CliProtocol {
     Modbus,
     Protobuf,
 }
 
-/// What one DTU said.
+/// What one DTU answered.
 struct Answer {
     dtu: DtuConfig,
-    /// Without the pauses that spare the DTU.
+    /// Without the pauses between requests.
     taken: Duration,
     outcome: Result<DtuReading, PollError>,
 }
 
 /// Polls each DTU once, all at the same time.
 pub(super) async fn read(global: &Global, arguments: Arguments) -> ExitCode {
-    let (dtus, zone) = match which(global, &arguments) {
-        Ok(which) => which,
+    let (dtus, zone) = match dtus_to_read(global, &arguments) {
+        Ok(found) => found,
         Err(code) => return code,
     };
-    // Only what is wrong belongs on the screen beside the table.
+    // Only problems belong on the screen beside the table.
     let level = global.log_level.as_deref().unwrap_or("warn");
     if let Err(error) = logging::init_stderr(level, LogFormat::Text) {
         return exit::failed(&error.into());
     }
     let tasks = Tasks::new();
     let clock = WallClock::system();
-    let asking = dtus.into_iter().map(|dtu| ask(&tasks, dtu, clock.clone(), zone.clone()));
-    let answers = futures_util::future::join_all(asking).await;
+    let polls = dtus.into_iter().map(|dtu| poll(&tasks, dtu, clock.clone(), zone.clone()));
+    let answers = futures_util::future::join_all(polls).await;
     tasks.shut_down(Duration::from_secs(1)).await;
 
     let plant = plant(&answers, &zone, &clock);
@@ -81,7 +83,7 @@ pub(super) async fn read(global: &Global, arguments: Arguments) -> ExitCode {
         let objects: Vec<_> = plant.inverters().map(|one| Json(&***one, &zone)).collect();
         exit::print_json(&serde_json::to_string(&objects).unwrap_or_default());
     } else {
-        exit::print(&table::render(&answers, &plant));
+        exit::print(&table::render(&answers, &plant, terminal_width()));
     }
     for Answer { dtu, outcome, .. } in &answers {
         match outcome {
@@ -95,15 +97,25 @@ pub(super) async fn read(global: &Global, arguments: Arguments) -> ExitCode {
     exit::status(answers.iter().all(|answer| answer.outcome.is_ok()))
 }
 
-/// The DTUs to ask, and the time zone of the output.
-fn which(global: &Global, arguments: &Arguments) -> Result<(Vec<DtuConfig>, TimeZone), ExitCode> {
+/// In characters; without limit if the output is not a terminal.
+fn terminal_width() -> usize {
+    let stdout = std::io::stdout();
+    let size = if stdout.is_terminal() { tcgetwinsize(stdout).ok() } else { None };
+    size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(usize::MAX)
+}
+
+/// The DTUs to read, and the time zone of the output.
+fn dtus_to_read(
+    global: &Global,
+    arguments: &Arguments,
+) -> Result<(Vec<DtuConfig>, TimeZone), ExitCode> {
     let Some(host) = &arguments.host else {
         let loaded = run::loaded(global).map_err(|error| exit::bad_configuration(&error))?;
         return Ok((loaded.config.dtus, loaded.zone));
     };
     let protocol = match arguments.protocol {
-        Language::Modbus => Protocol::Modbus,
-        Language::Protobuf => Protocol::Protobuf,
+        CliProtocol::Modbus => Protocol::Modbus,
+        CliProtocol::Protobuf => Protocol::Protobuf,
     };
     let dtu = DtuConfig {
         port: arguments.port,
@@ -113,7 +125,7 @@ fn which(global: &Global, arguments: &Arguments) -> Result<(Vec<DtuConfig>, Time
     Ok((vec![dtu], TimeZone::system()))
 }
 
-async fn ask(tasks: &Tasks, dtu: DtuConfig, clock: WallClock, zone: TimeZone) -> Answer {
+async fn poll(tasks: &Tasks, dtu: DtuConfig, clock: WallClock, zone: TimeZone) -> Answer {
     let started = Instant::now();
     let (outcome, pauses) = match app::with_simulated_plant(tasks, dtu.clone()).await {
         Ok(dtu) => {
@@ -122,7 +134,10 @@ async fn ask(tasks: &Tasks, dtu: DtuConfig, clock: WallClock, zone: TimeZone) ->
         }
         Err(source) => {
             let error = ConnectError::tcp((Ipv4Addr::LOCALHOST, dtu.port()).into(), &source);
-            let error = DtuError::Unreachable { error, remedy: "is loopback up?".into() };
+            let error = DtuError::Unreachable {
+                error,
+                remedy: "check that the loopback interface is up".into(),
+            };
             (Err(PollError::from(error)), Duration::ZERO)
         }
     };
@@ -140,7 +155,7 @@ fn plant(answers: &[Answer], zone: &TimeZone, clock: &WallClock) -> PlantState {
             Ok(reading) => reading,
             Err(failure) => &failure.partial,
         };
-        // Who asks once wants to see old values, too.
+        // Old values are shown too, in a command that polls once.
         let reading = DtuReading { stale: false, ..reading.clone() };
         plant.succeeded(&answer.dtu.name, &reading, clock.now());
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::net;
 use crate::net::error::{ConnectError, is_end, tls_error};
+use crate::problem::Problem;
 
 /// Name look-up, TCP, TLS and login together.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
@@ -117,6 +118,11 @@ impl Failure {
             Source::Owner => self.cure_of_own(),
             Source::Supervisor => self.cure_of_told(),
         }
+    }
+
+    /// The failure as users see it.
+    pub fn problem(&self, source: Source) -> Problem {
+        Problem { label: self.label(), cause: self.cause(), remedy: self.cure(source) }
     }
 
     /// What happened and what to do about it.

@@ -12,20 +12,21 @@ fn dtu(protocol: &str, port: u16) -> String {
 }
 
 #[tokio::test]
-async fn a_healthy_dtu_is_told_step_by_step() {
+async fn tests_a_healthy_dtu_step_by_step() {
     let plant = Plant::start(&["--inverters", "3", "--ports-per-inverter", "2"]).await;
     let home = Home::new(&dtu("modbus", plant.address.port()));
     let found = doctor(&home, ALONE, &[]).await;
     let expected =
         ["name+", "tcp+", "protocol+", "serial+", "inverters+", "reach+", "age?", "clock?"];
     assert_eq!(found.marks("DTU"), expected, "{:#?}", found.subjects);
+    assert!(found.said("DTU", "protocol").contains("Modbus OK"));
     assert!(found.said("DTU", "inverters").contains("3 inverters with 6 ports"));
     assert_eq!(found.code, 0, "{:#?}", found.subjects);
     plant.stop().await;
 }
 
 #[tokio::test]
-async fn the_own_protocol_tells_encryption_age_and_clock() {
+async fn protobuf_has_encryption_age_and_clock() {
     for (options, encryption, clock) in [
         (&["--encrypted"][..], "on", "differ by 0 s"),
         (&["--fault", "clock-at-zero"][..], "off", "behind ours"),
@@ -52,7 +53,7 @@ async fn the_own_protocol_tells_encryption_age_and_clock() {
 }
 
 #[tokio::test]
-async fn each_fault_of_a_dtu_fails_its_step_with_cause_and_cure() {
+async fn each_fault_of_a_dtu_fails_its_step_with_cause_and_remedy() {
     for (fault, marks, said) in [
         (
             "silence",
@@ -76,7 +77,7 @@ async fn each_fault_of_a_dtu_fails_its_step_with_cause_and_cure() {
 }
 
 #[tokio::test]
-async fn a_dtu_that_is_not_there_fails_before_its_protocol() {
+async fn a_dtu_that_cannot_be_reached_fails_before_its_protocol() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = gone.local_addr().unwrap().port();
     drop(gone);

@@ -2,10 +2,10 @@
 
 mod broker;
 mod dtus;
-mod house;
+mod host;
+mod port_owner;
 mod running;
 mod state;
-mod strangers;
 mod targets;
 
 use serde_json::Value;
@@ -42,13 +42,20 @@ impl Findings {
         found.unwrap_or_else(|| panic!("no {name} in {:#?}", self.subjects))
     }
 
-    /// The detail of a step and what it says to do, as one text.
+    #[track_caller]
+    fn step(&self, subject: &str, step: &str) -> &Value {
+        let steps = self.subject(subject)["steps"].as_array().unwrap();
+        let found = steps.iter().find(|one| one["step"] == step);
+        found.unwrap_or_else(|| panic!("no {step:?} in {steps:#?}"))
+    }
+
+    /// The detail of a step, its remedy and its notes, as one text.
     #[track_caller]
     fn said(&self, subject: &str, step: &str) -> String {
-        let steps = self.subject(subject)["steps"].as_array().unwrap();
-        let step = steps.iter().find(|one| one["step"] == step);
-        let step = step.unwrap_or_else(|| panic!("no {step:?} in {steps:#?}"));
-        format!("{} | {}", step["detail"].as_str().unwrap(), step["cure"].as_str().unwrap_or(""))
+        let step = self.step(subject, step);
+        let notes = step["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap());
+        let parts = [step["detail"].as_str(), step["remedy"].as_str()].into_iter().flatten();
+        parts.chain(notes).collect::<Vec<_>>().join(" | ")
     }
 }
 
@@ -87,8 +94,12 @@ fn assert_keys(subjects: &Value) {
             assert!(step["step"].is_string() && step["detail"].is_string(), "{step}");
             assert!(step["ok"].is_boolean() || step["ok"].is_null(), "{step}");
             assert!(step["millis"].is_u64(), "{step}");
-            let needs_cure = step["ok"] == false;
-            assert!(step["cure"].is_string() || (step["cure"].is_null() && !needs_cure), "{step}");
+            assert!(step["notes"].is_array(), "{step}");
+            let has_failed = step["ok"] == false;
+            for key in ["label", "cause", "remedy"] {
+                let is_there = step[key].as_str().is_some_and(|text| !text.is_empty());
+                assert!(is_there == has_failed && (is_there || step[key].is_null()), "{step}");
+            }
         }
     }
 }

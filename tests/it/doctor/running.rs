@@ -1,18 +1,19 @@
-//! Beside a running bridge: its words come first, and nothing is disturbed.
+//! Beside a running bridge: its reports come first, and its connections are left alone.
 
 use serde_json::json;
 
-use super::{ALONE, doctor};
-use crate::support::bridge::{Bridge, Home};
+use super::{ALONE, doctor, doctor_in};
+use crate::support::bridge::{Bridge, Home, command};
 use crate::support::plant::Plant;
 use crate::support::target::Target;
+use crate::support::within_guard;
 
 fn listen(bridge: &Bridge) -> String {
     bridge.api.trim_start_matches("http://").to_owned()
 }
 
 #[tokio::test]
-async fn a_dtu_that_answers_the_bridge_is_not_asked_and_a_target_not_connected_to_again() {
+async fn leaves_the_connections_of_the_running_bridge_alone() {
     // A second client would be refused, and the first would notice.
     let plant = Plant::start(&["--inverters", "2", "--fault", "refuse-second-client"]).await;
     let target = Target::start("secret").await;
@@ -28,9 +29,13 @@ async fn a_dtu_that_answers_the_bridge_is_not_asked_and_a_target_not_connected_t
     let expected = ["bridge+", "protocol+", "serial+", "inverters+", "age+"];
     assert_eq!(found.marks("DTU"), expected, "{:#?}", found.subject("DTU"));
     assert!(found.said("DTU", "inverters").contains("2 inverters with 8 ports"));
-    assert_eq!(found.marks("HA"), ["bridge+", "name+", "tcp+", "http?", "upgrade?"]);
+    assert_eq!(found.marks("HA"), ["bridge+", "name+", "tcp+", "upgrade?"]);
+    let skipped = "skipped: the running bridge is already connected (use --force)";
+    assert!(found.said("DTU", "bridge").contains(skipped), "{:#?}", found.subject("DTU"));
+    assert!(found.said("HA", "upgrade").contains(skipped), "{:#?}", found.subject("HA"));
+    assert!(found.said("bridge", "configuration").contains("1 configured target"));
     assert!(found.marks("bridge").contains(&"running+".to_owned()));
-    assert!(found.said("bridge", "port").contains("the bridge that runs here"));
+    assert!(found.said("bridge", "port").contains("the running bridge listens on"));
 
     let forced = doctor(&home, &listen(&bridge), &["--force"]).await;
     assert!(forced.marks("DTU").contains(&"protocol-".to_owned()), "{:#?}", forced.subject("DTU"));
@@ -43,7 +48,7 @@ async fn a_dtu_that_answers_the_bridge_is_not_asked_and_a_target_not_connected_t
 }
 
 #[tokio::test]
-async fn what_fails_for_the_bridge_is_told_in_its_words_and_then_tried() {
+async fn repeats_what_the_bridge_reports_and_then_tests_it() {
     let plant = Plant::start(&["--inverters", "2", "--fault", "silence"]).await;
     let target = Target::start("new").await;
     let home = Home::new(&format!(
@@ -73,7 +78,7 @@ async fn what_fails_for_the_bridge_is_told_in_its_words_and_then_tried() {
 }
 
 #[tokio::test]
-async fn a_registered_target_is_reached_for_while_the_bridge_runs_and_tried_whole_when_not() {
+async fn tests_a_registered_target_with_its_token_once_the_bridge_has_stopped() {
     let plant = Plant::start(&["--inverters", "1"]).await;
     let target = Target::start("secret").await;
     let home = Home::new(&plant.dtu("DTU"));
@@ -82,31 +87,34 @@ async fn a_registered_target_is_reached_for_while_the_bridge_runs_and_tried_whol
     assert_eq!(bridge.post("/api/websocket/register", &body).await.0, 200);
     bridge.logged("✓ Successfully sent update to Home Assistant").await;
     let found = doctor(&home, &listen(&bridge), &[]).await;
-    let expected = ["bridge+", "name+", "tcp+", "http?", "upgrade?"];
+    let expected = ["bridge+", "name+", "tcp+", "upgrade?"];
     assert_eq!(found.marks("Home Assistant"), expected, "{:#?}", found.subjects);
     assert_eq!(target.received("one", |_| true).await.paths.len(), 1, "nobody else connected");
 
-    // Its port is another than this configuration says, or any: it has left it in its state.
+    // The configuration says another port, or port 0; state_dir has the right one.
     let listen = listen(&bridge);
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let elsewhere = nobody.local_addr().unwrap().to_string();
     drop(nobody);
-    for (configured, hint) in [(ALONE, ""), (&elsewhere, "before the bridge is restarted")] {
+    for (configured, hint) in [(ALONE, ""), (&elsewhere, "when the bridge is restarted")] {
         let found = doctor(&home, configured, &[]).await;
         let said = found.said("bridge", "port");
-        assert!(said.contains(&format!("runs here has {listen}")) && said.contains(hint), "{said}");
+        assert!(
+            said.contains(&format!("running bridge listens on {listen}")) && said.contains(hint),
+            "{said}"
+        );
         assert_eq!(found.marks("Home Assistant"), expected, "{:#?}", found.subjects);
     }
 
-    // It could not leave it: its database is locked, and left alone.
+    // Without that file the bridge is not found; its database is locked, and left alone.
     std::fs::remove_file(home.folder.path().join("data/hoymiles-bridge.listen")).unwrap();
     let found = doctor(&home, ALONE, &[]).await;
     assert!(found.said("bridge", "targets").contains("in use by another process"));
 
-    // Killed: what it knew is in the log of its database.
+    // Killed, it leaves its targets in the write-ahead log of its database.
     bridge.signal("KILL").await;
     bridge.ended().await;
-    let whole = ["name+", "tcp+", "http?", "upgrade+", "message+", "token+"];
+    let whole = ["name+", "tcp+", "http+", "upgrade+", "message+", "token+"];
     for _ in 0..2 {
         let found = doctor(&home, ALONE, &[]).await;
         assert_eq!(found.marks("Home Assistant"), whole, "{:#?}", found.subjects);
@@ -119,4 +127,45 @@ async fn a_registered_target_is_reached_for_while_the_bridge_runs_and_tried_whol
     assert_eq!(found.marks("Home Assistant"), whole, "{:#?}", found.subjects);
     target.stop().await;
     plant.stop().await;
+}
+
+#[tokio::test]
+async fn counts_a_refused_port_as_one_problem() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let home = Home::new(&format!(
+        "[[dtu]]\nname = \"DTU\"\nprotocol = \"modbus\"\nhost = \"127.0.0.1\"\nport = {port}\n\
+         retries = 0\n"
+    ));
+    let bridge = home.run().await;
+    bridge.logged("DTU: poll failed").await;
+    let config = home.config();
+    let mut doctor = command(&["doctor", "--config", config.to_str().unwrap()]);
+    doctor.env("HOYMILES__HTTP__LISTEN", listen(&bridge));
+    let output = within_guard("end of doctor", doctor.output()).await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("✗ bridge") && text.contains("✗ tcp"), "{text}");
+    assert!(text.ends_with("1 problem: dtu \"DTU\": tcp.\n"), "{text}");
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn works_without_trust_roots() {
+    let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
+    let bridge = home.run().await;
+    bridge.inverters_when(|inverters| !inverters.as_array().unwrap().is_empty()).await;
+    let listen = listen(&bridge);
+    let without_roots = [("SSL_CERT_FILE", "/nonexistent"), ("HOYMILES__HTTP__LISTEN", &*listen)];
+    let found = doctor_in(&without_roots, &home, &[]).await;
+    assert!(found.marks("bridge").contains(&"running+".to_owned()), "{:#?}", found.subjects);
+    assert_eq!(found.code, 0, "{:#?}", found.subjects);
+
+    let config = home.config();
+    let mut healthcheck = command(&["healthcheck", "--config", config.to_str().unwrap()]);
+    healthcheck.env("SSL_CERT_FILE", "/nonexistent");
+    let output = within_guard("end of healthcheck", healthcheck.output()).await.unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    bridge.stop().await;
 }

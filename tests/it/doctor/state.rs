@@ -32,7 +32,7 @@ async fn doctor_apart(home: &Home, unshare: &[&str], before: &str) -> Option<Fin
 }
 
 #[tokio::test]
-async fn state_that_cannot_be_written_or_read_is_told_with_what_keeps_it_so() {
+async fn reports_why_state_dir_cannot_be_written_or_read() {
     let plant = Plant::start(&["--inverters", "1"]).await;
     let target = Target::start("secret").await;
     let home = Home::new(&plant.dtu("DTU"));

@@ -22,9 +22,8 @@ pub(crate) async fn within_guard<T>(what: &str, event: impl Future<Output = T>) 
         .unwrap_or_else(|_| panic!("no {what} within {GUARD:?}"))
 }
 
-/// An HTTP client. `http://` needs no TLS, but the library wants to know how it would be spoken.
+/// An HTTP client.
 pub(crate) fn client() -> reqwest::Client {
-    hoymiles_bridge::net::tls::install_provider();
     reqwest::Client::new()
 }
 

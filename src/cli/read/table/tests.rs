@@ -53,12 +53,12 @@ fn answer(name: &str, outcome: Result<DtuReading, PollError>) -> Answer {
 fn check(answers: &[Answer], expected: &[&str]) {
     let noon = Timestamp::from_second(1_750_500_000).unwrap();
     let clock = WallClock::from_fn(move || noon);
-    let text = render(answers, &plant(answers, &TimeZone::UTC, &clock));
+    let text = render(answers, &plant(answers, &TimeZone::UTC, &clock), usize::MAX);
     assert_eq!(text.lines().collect::<Vec<_>>(), expected, "\n{text}");
 }
 
 #[test]
-fn inverters_have_a_line_each_with_their_ports_below_and_alarms_in_words() {
+fn inverters_have_a_line_each_with_ports_and_alarms_below() {
     let mut shaded = inverter(0x1141, vec![port(1, 20, 1_000), port(2, 200, 1_234_567)]);
     shaded.values.alarm_code = Some(95);
     let mut dark = inverter(0x1121, vec![PortReading::unknown(1)]);
@@ -88,7 +88,7 @@ fn inverters_have_a_line_each_with_their_ports_below_and_alarms_in_words() {
 }
 
 #[test]
-fn a_meter_and_three_phases_are_told_phase_by_phase() {
+fn meters_and_three_phase_inverters_show_each_phase() {
     let mut hmt = inverter(0x1382, vec![port(1, 300, 5_000)]);
     hmt.values.ac = AcReading {
         active_power: Some(Watts::from_tenths(2_850)),
@@ -125,7 +125,7 @@ fn a_meter_and_three_phases_are_told_phase_by_phase() {
         &[answer("House", Ok(reading))],
         &[
             "House (4121A0000001, DTU-Pro-S, V00.02.08): 1 port of 1 inverter in 3.1 s",
-            "  Inverter      Model          Port  PV V  PV A   PV W  Today kWh  Total kWh   AC W             Grid V     Hz    °C  Signal %  Program    Events  Status",
+            "  Inverter      Model          Port  PV V  PV A   PV W  Today kWh  Total kWh   AC W             Grid V     Hz    °C  Signal %  Firmware   Events  Status",
             "  138200000001  HMT-1800/2250     1  35.2  4.51  300.0      0.007      5.000  285.0  230.0/230.2/229.0  49.98  -3.5        94  V01.00.12       2  producing",
             "  Meter         Phase     W       V     A  Power factor  Exported kWh  Imported kWh",
             "  10c000000001         -280                      -0.998       355.490       717.730",
@@ -136,7 +136,7 @@ fn a_meter_and_three_phases_are_told_phase_by_phase() {
 }
 
 #[test]
-fn old_values_are_shown_and_called_so() {
+fn old_values_are_marked() {
     let inverters = vec![inverter(0x1121, vec![port(1, 20, 1_000)])];
     let reading = DtuReading { inverters, stale: true, ..DtuReading::default() };
     check(
@@ -151,7 +151,7 @@ fn old_values_are_shown_and_called_so() {
 }
 
 #[test]
-fn what_did_not_answer_or_not_wholly_is_told() {
+fn missing_and_partial_answers_are_marked() {
     let partial = DtuReading {
         inverters: vec![inverter(0x1121, vec![port(1, 20, 1_000)])],
         ..DtuReading::default()
@@ -173,13 +173,30 @@ fn what_did_not_answer_or_not_wholly_is_told() {
 }
 
 #[test]
-fn what_a_dtu_says_of_itself_stays_on_its_line_and_in_its_order() {
+fn quoted_text_cannot_change_the_layout() {
     let reading = DtuReading {
         dtu_firmware: Some("V1\u{202e}\n\u{200b}2".to_owned()),
         inverters: vec![inverter(0x1121, vec![port(1, 20, 1_000)])],
         ..DtuReading::default()
     };
     let answers = [answer("DTU", Ok(reading))];
-    let text = render(&answers, &plant(&answers, &TimeZone::UTC, &WallClock::system()));
+    let text = render(&answers, &plant(&answers, &TimeZone::UTC, &WallClock::system()), usize::MAX);
     assert!(text.contains("(V1\\u{202e}\\n\\u{200b}2)"), "{text}");
+}
+
+#[test]
+fn a_table_fits_the_terminal() {
+    let inverters = vec![inverter(0x1121, vec![port(1, 20, 1_000)])];
+    let answers = [answer("DTU", Ok(DtuReading { inverters, ..DtuReading::default() }))];
+    let plant = plant(&answers, &TimeZone::UTC, &WallClock::system());
+    for (width, left_out) in
+        [(115, None), (100, Some("Events, Hz")), (80, Some("Events, Hz, PV A, PV V, Grid V"))]
+    {
+        let text = render(&answers, &plant, width);
+        let table: Vec<_> = text.lines().filter(|line| line.starts_with(' ')).collect();
+        assert!(table.iter().all(|line| line.chars().count() <= width), "{text}");
+        let expected = left_out.map(|left_out| format!("  (not enough space for: {left_out})"));
+        let note = table.iter().find(|line| line.contains("not enough space"));
+        assert_eq!(note.map(|line| (*line).to_owned()), expected, "{text}");
+    }
 }

@@ -1,0 +1,90 @@
+//! The bridge itself: its configuration, its port, and whether it runs.
+
+use std::net::SocketAddr;
+
+use super::report::{self, Kind, RUNNING, Step, Subject};
+use super::{Context, host};
+use crate::app::Memory;
+use crate::cli::bridge_client::{PortOwner, RunningBridge};
+use crate::config::load::Loaded;
+use crate::http;
+use crate::problem::Problem;
+
+const PORT: &str = "port";
+
+/// Tests the bridge and the machine that it runs on.
+pub(super) fn test(context: &Context) -> Subject {
+    let Context { loaded, owner, clock, .. } = context;
+    let config = &loaded.config;
+    let mut steps = vec![configuration(loaded), port(config.http.listen, owner)];
+    steps.extend(context.bridge().map(running));
+    steps.push(match context.memory {
+        Memory::Kept => host::state_dir(&config.state_dir),
+        Memory::Forgotten => Step::skipped(host::STATE_DIR, "the demo stores nothing"),
+    });
+    steps.push(host::time_zone(&config.timezone, &loaded.zone, clock.now()));
+    steps.push(host::clock(&config.state_dir, &loaded.zone, clock.now()));
+    Subject { subject: "bridge".to_owned(), kind: Kind::Bridge, steps }
+}
+
+fn configuration(loaded: &Loaded) -> Step {
+    let dtus = report::count(loaded.config.dtus.len(), "DTU");
+    let targets = report::count(loaded.config.targets.len(), "configured target");
+    let step =
+        Step::passed("configuration", format!("{}: {dtus}, {targets}", loaded.file.display()));
+    loaded.warnings.iter().fold(step, Step::note)
+}
+
+fn running(bridge: &RunningBridge) -> Step {
+    let uptime = report::seconds(bridge.health.uptime_seconds);
+    if bridge.health.healthy {
+        return Step::passed(RUNNING, format!("for {uptime}, healthy"));
+    }
+    let problem = Problem::new(
+        "unhealthy",
+        format!("for {uptime}, but no DTU has answered lately"),
+        "follow the advice for the DTUs below",
+    );
+    Step::failed(RUNNING, problem)
+}
+
+/// Who listens on the configured address, or whether it is free.
+fn port(listen: SocketAddr, owner: &PortOwner) -> Step {
+    let runs_at = |address| Step::passed(PORT, format!("the running bridge listens on {address}"));
+    match owner {
+        PortOwner::Bridge(bridge) if bridge.address == listen || listen.port() == 0 => {
+            runs_at(bridge.address)
+        }
+        PortOwner::Bridge(bridge) => match http::listen(listen) {
+            Ok(_) => runs_at(bridge.address).note(format!(
+                "http.listen has been changed to {listen}, which takes effect when the bridge is \
+                 restarted"
+            )),
+            Err(error) => Step::failed(PORT, error.problem),
+        },
+        PortOwner::Other(description) => Step::failed(
+            PORT,
+            Problem::new(
+                "address_in_use",
+                format!("another program uses {listen}: {description}"),
+                "stop that program, or change `http.listen`",
+            ),
+        ),
+        PortOwner::Silent => Step::failed(
+            PORT,
+            Problem::new(
+                "no_answer",
+                format!("a program accepts connections on {listen}, but does not answer"),
+                "restart the bridge if it is the bridge; else stop that program, or change \
+                 `http.listen`",
+            ),
+        ),
+        PortOwner::Nobody => match http::listen(listen) {
+            Ok(_) if listen.port() == 0 => {
+                Step::passed(PORT, "any free one (http.listen has port 0); no bridge is running")
+            }
+            Ok(_) => Step::passed(PORT, format!("{listen} is free; no bridge is running")),
+            Err(error) => Step::failed(PORT, error.problem),
+        },
+    }
+}
