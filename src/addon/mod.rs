@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use crate::config::{MqttConfig, OfferedBroker};
+use crate::config::{MqttConfig, SupervisorBroker};
 use crate::net::http::{self, BodyError};
 use crate::net::reconnect::wait_after;
 use crate::problem::Problem;
@@ -87,13 +87,13 @@ impl SupervisorError {
 /// Asks the Supervisor for the broker, and logs each new reason once why there is none.
 #[derive(Debug)]
 pub struct SupervisorClient {
-    offered: Box<OfferedBroker>,
+    offered: Box<SupervisorBroker>,
     logged: Option<SupervisorError>,
 }
 
 impl SupervisorClient {
     /// A client for this broker.
-    pub const fn new(offered: Box<OfferedBroker>) -> Self {
+    pub const fn new(offered: Box<SupervisorBroker>) -> Self {
         Self { offered, logged: None }
     }
 
@@ -166,7 +166,10 @@ struct Service {
 }
 
 /// Asks once, for at most `limit`.
-pub async fn ask(offered: &OfferedBroker, limit: Duration) -> Result<MqttConfig, SupervisorError> {
+pub async fn ask(
+    offered: &SupervisorBroker,
+    limit: Duration,
+) -> Result<MqttConfig, SupervisorError> {
     let client = http::client(limit).build();
     let url = &offered.supervisor.url;
     let failed = |error: reqwest::Error| {

@@ -8,19 +8,19 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use super::{LIMIT, SupervisorClient, SupervisorError, ask};
-use crate::config::{MqttConfig, OfferedBroker, Supervisor};
+use crate::config::{MqttConfig, Supervisor, SupervisorBroker};
 
 const GUARD: Duration = Duration::from_secs(5);
 const SERVICE: &str = r#"{"result": "ok", "data": {"addon": "core_mosquitto", "host": "core-mosquitto",
     "port": 1883, "ssl": false, "username": "addons", "password": "s3cret", "protocol": "3.1.1"}}"#;
 
-fn offered_at(url: &str) -> OfferedBroker {
+fn offered_at(url: &str) -> SupervisorBroker {
     let supervisor = Supervisor { url: url.to_owned(), token: "t0ken".into() };
-    OfferedBroker { supervisor, rest: MqttConfig { qos: 2, ..MqttConfig::default() } }
+    SupervisorBroker { supervisor, rest: MqttConfig { qos: 2, ..MqttConfig::default() } }
 }
 
 /// A Supervisor that gives these answers, one a connection; `None` is silence.
-async fn supervisor(answers: Vec<Option<String>>) -> (OfferedBroker, impl Future<Output = ()>) {
+async fn supervisor(answers: Vec<Option<String>>) -> (SupervisorBroker, impl Future<Output = ()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let serving = async move {

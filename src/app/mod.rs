@@ -22,7 +22,7 @@ use self::reload::{Reloader, RestartOnlySettings};
 use crate::addon::SupervisorClient;
 use crate::clock::WallClock;
 use crate::config::load::{ConfigError, Loaded};
-use crate::config::{Config, DtuConfig, MqttConfig, OfferedBroker, Protocol};
+use crate::config::{Config, DtuConfig, MqttConfig, Protocol, SupervisorBroker};
 use crate::http::{self, Api, Limits};
 use crate::mqtt::Announcer;
 use crate::poller;
@@ -154,7 +154,7 @@ fn announce_address(
 /// Supervisor provides it.
 fn start_mqtt(
     mqtt: Option<MqttConfig>,
-    offered: Option<Box<OfferedBroker>>,
+    offered: Option<Box<SupervisorBroker>>,
     tasks: &Tasks,
     announcer: Announcer,
 ) {

@@ -30,7 +30,7 @@ const OFFERED: &str = "http.token";
 
 /// A broker whose address and login Home Assistant's Supervisor provides.
 #[derive(Clone, Debug)]
-pub struct OfferedBroker {
+pub struct SupervisorBroker {
     /// Whom to ask.
     pub supervisor: Supervisor,
     /// Everything but address and login.
@@ -159,7 +159,7 @@ impl Broker {
         self,
         config: &mut Config,
         environment: &BTreeMap<String, String>,
-    ) -> Result<Option<Box<OfferedBroker>>, Fault> {
+    ) -> Result<Option<Box<SupervisorBroker>>, Fault> {
         if self == Self::Configured {
             return Ok(None);
         }
@@ -175,6 +175,6 @@ impl Broker {
         let url = variable(SUPERVISOR_VARIABLE).unwrap_or_else(|| SUPERVISOR.to_owned());
         let url = url.trim_end_matches('/').to_owned();
         let supervisor = Supervisor { url, token: token.into() };
-        Ok(Some(Box::new(OfferedBroker { supervisor, rest })))
+        Ok(Some(Box::new(SupervisorBroker { supervisor, rest })))
     }
 }

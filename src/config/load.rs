@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::section::Read;
 use super::types::nearest;
-use super::{Config, Key, OfferedBroker, addon, files, validate, warnings};
+use super::{Config, Key, SupervisorBroker, addon, files, validate, warnings};
 use crate::files::{FileError, read};
 
 /// Where the file is looked for unless it is named: in the container, then in the repository.
@@ -36,7 +36,7 @@ pub struct Loaded {
     /// What is allowed but probably not wanted.
     pub warnings: Vec<String>,
     /// Instead of `mqtt`: the broker whose address and login Home Assistant's Supervisor provides.
-    pub offered: Option<Box<OfferedBroker>>,
+    pub offered: Option<Box<SupervisorBroker>>,
 }
 
 /// Why a configuration cannot be used: `file: key path: what is wrong; expected ...`. Never shows a

@@ -18,7 +18,7 @@ pub mod websocket_url;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use self::addon::{OfferedBroker, Supervisor};
+pub use self::addon::{Supervisor, SupervisorBroker};
 pub use self::describe::describe;
 pub use self::dtu::{DtuConfig, Protocol};
 pub use self::http::{HttpConfig, RegistrationConfig};

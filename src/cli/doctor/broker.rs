@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::report::{Kind, Step, Subject};
 use crate::addon;
-use crate::config::{MqttConfig, OfferedBroker};
+use crate::config::{MqttConfig, SupervisorBroker};
 use crate::mqtt::{Failure, Source, Stage, try_out};
 
 /// Tests a broker, up to the step that fails.
@@ -14,7 +14,7 @@ pub(super) async fn test(config: &MqttConfig, source: Source) -> Subject {
 }
 
 /// The same for a broker that Home Assistant's Supervisor provides.
-pub(super) async fn test_offered(offered: &OfferedBroker) -> Subject {
+pub(super) async fn test_offered(offered: &SupervisorBroker) -> Subject {
     match addon::ask(offered, addon::LIMIT).await {
         Ok(config) => {
             let detail = format!("the broker is {}", config.place());
