@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use hoymiles_bridge::config::{Config, Key};
 use hoymiles_bridge::entities::{self, Given, Subject};
 use hoymiles_bridge::problem::Problem;
-use hoymiles_bridge::{dtu, net, push, store};
+use hoymiles_bridge::{dtu, mqtt, net, push, store};
 
 /// How to rewrite the generated tables.
 const UPDATE: &str = "UPDATE_DOCS=1 cargo test --test docs";
@@ -16,6 +16,7 @@ const UPDATE: &str = "UPDATE_DOCS=1 cargo test --test docs";
 /// Every generated table by the name that its marker has.
 fn tables() -> BTreeMap<&'static str, String> {
     BTreeMap::from([
+        ("broker failures", failures(mqtt::failure::table())),
         ("dtu failures", failures(dtu::error::table())),
         ("entities", entity_tables()),
         ("configuration keys", key_tables()),

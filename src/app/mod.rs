@@ -24,7 +24,7 @@ use crate::clock::WallClock;
 use crate::config::load::{ConfigError, Loaded};
 use crate::config::{Config, DtuConfig, MqttConfig, Protocol, SupervisorBroker};
 use crate::http::{self, Api, Limits};
-use crate::mqtt::Announcer;
+use crate::mqtt::Publisher;
 use crate::poller;
 use crate::poller::publish::SnapshotPublisher;
 use crate::push;
@@ -81,7 +81,7 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     let metrics = Metrics::new();
     let directory =
         Directory::new(&targets, registered, &http.registration, store.clone(), clock.clone())?;
-    let announcer = Announcer {
+    let publisher = Publisher {
         dtus: dtus.clone(),
         announced,
         snapshots: snapshot.clone(),
@@ -100,7 +100,7 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
 
     // Spawn.
     push::start(&tasks, directory.clone(), snapshot, clock.clone());
-    start_mqtt(mqtt, offered, &tasks, announcer);
+    start_mqtt(mqtt, offered, &tasks, publisher);
     let _listen_address_file = announce_address(memory, &state_dir, &listener)?;
     tasks.spawn("http", http::serve(listener, Arc::new(api), limits, tasks.stop()));
     let turn_days = poller::turn_days(publisher.clone(), clock.clone(), zone.clone(), tasks.stop());
@@ -156,16 +156,16 @@ fn start_mqtt(
     mqtt: Option<MqttConfig>,
     offered: Option<Box<SupervisorBroker>>,
     tasks: &Tasks,
-    announcer: Announcer,
+    publisher: Publisher,
 ) {
     if let Some(mqtt) = mqtt {
-        announcer.start(tasks, &mqtt, None);
+        publisher.start(tasks, mqtt, None);
     } else if let Some(offered) = offered {
         let (stop, later) = (tasks.stop(), tasks.clone());
         tasks.spawn_short(async move {
             let mut supervisor = SupervisorClient::new(offered);
             if let Some(mqtt) = stop.run_until_cancelled(supervisor.broker()).await {
-                announcer.start(&later, &mqtt, Some(supervisor));
+                publisher.start(&later, mqtt, Some(supervisor));
             }
         });
     }

@@ -1,111 +1,133 @@
-//! What an entity shows, from the object that its source points into. Pure.
+//! The value of an entity: as it is read from the plant's state, and as Home Assistant shows it.
 
-use serde_json::Value;
+use std::borrow::Cow;
 
-use super::entity::{Choice, Entity, Kind, LONGEST_TEXT, Number, On};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::{Choice, Entity, Kind, Number, On, Read, State};
+use crate::plant::units::{
+    Amperes, Celsius, Hertz, MeterVolts, Percent, PowerFactor, Vars, Volts, WattHours, Watts,
+};
+use crate::snapshot::wire::time;
+
+/// Home Assistant keeps no longer text as a state.
+pub const LONGEST_TEXT: usize = 255;
+
+/// A known value.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Value {
+    Flag(bool),
+    /// Codes, counts, and energies in Wh.
+    Count(u64),
+    Number(f64),
+    Text(Cow<'static, str>),
+    Time(Timestamp),
+}
+
+impl Value {
+    /// As Prometheus counts it: a time in seconds since 1970; `None` for a text.
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, as all of Prometheus")]
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Flag(is_set) => Some(f64::from(u8::from(*is_set))),
+            Self::Count(count) => Some(*count as f64),
+            Self::Number(number) => Some(*number),
+            Self::Time(at) => Some(at.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64()),
+            Self::Text(_) => None,
+        }
+    }
+}
+
+/// Values of these types, by what makes a [`Value`] of them.
+macro_rules! values {
+    ($($type:ty => $value:expr;)*) => {
+        $(impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                $value(value)
+            }
+        })*
+    };
+}
+
+values! {
+    bool => Self::Flag;
+    u8 => |value| Self::Count(u64::from(value));
+    u16 => |value| Self::Count(u64::from(value));
+    u32 => |value| Self::Count(u64::from(value));
+    u64 => Self::Count;
+    WattHours => |value: WattHours| Self::Count(value.get());
+    Amperes => |value: Amperes| Self::Number(value.as_f64());
+    Celsius => |value: Celsius| Self::Number(value.as_f64());
+    Hertz => |value: Hertz| Self::Number(value.as_f64());
+    MeterVolts => |value: MeterVolts| Self::Number(value.as_f64());
+    Percent => |value: Percent| Self::Number(value.as_f64());
+    PowerFactor => |value: PowerFactor| Self::Number(value.as_f64());
+    Vars => |value: Vars| Self::Number(value.as_f64());
+    Volts => |value: Volts| Self::Number(value.as_f64());
+    Watts => |value: Watts| Self::Number(value.as_f64());
+    &'static str => |value| Self::Text(Cow::Borrowed(value));
+    String => |value| Self::Text(Cow::Owned(value));
+    Timestamp => Self::Time;
+}
 
 impl Entity {
-    /// Its value in `object`; `null` for what is not known, which is never 0.
-    pub fn value(&self, object: &Value) -> Value {
-        let source = object.pointer(&self.source()).unwrap_or(&Value::Null);
-        if source.is_null() {
-            return Value::Null;
+    /// Its value as the API has it: codes as numbers, energies in Wh. `None` for what is not known,
+    /// which is never 0, and for the state of another subject.
+    pub fn value(&self, state: State<'_>) -> Option<Value> {
+        match (self.read, state) {
+            (Read::Bridge(read), State::Bridge(snapshot)) => read(snapshot),
+            (Read::Dtu(read), State::Dtu(dtu)) => read(dtu),
+            (Read::Inverter(read), State::Inverter(inverter)) => read(inverter),
+            (Read::Port(read), State::Port(port)) => read(port),
+            (Read::Meter(read), State::Meter(meter)) => read(meter),
+            (_, _) => None,
         }
+    }
+
+    /// Its value as Home Assistant shows it: in its unit, in words, times in `zone`.
+    pub fn shown(&self, state: State<'_>, zone: &TimeZone) -> Option<Value> {
+        let value = self.value(state)?;
         match self.kind {
-            Kind::Number(number) => shown(number, source),
-            Kind::Flag { on, .. } => Value::from(if is_on(on, source) { "on" } else { "off" }),
-            Kind::Choice(choice) => Value::from(word(choice, source)),
-            Kind::Text => Value::from(text(source).chars().take(LONGEST_TEXT).collect::<String>()),
-            Kind::Time => source.clone(),
+            Kind::Number(number) => Some(in_unit(number, value)),
+            Kind::Flag { on, .. } => Some(if is_on(on, &value) { "on" } else { "off" }.into()),
+            Kind::Choice(choice) => word(choice, &value).map(Value::from),
+            Kind::Text | Kind::Time => Some(text(&value, zone).into()),
         }
     }
 }
 
-fn shown(number: Number, source: &Value) -> Value {
-    match source.as_f64() {
-        Some(value) if number.is_kilo => Value::from(value / 1000.0),
-        _ => source.clone(),
+fn in_unit(number: Number, value: Value) -> Value {
+    match value.as_f64() {
+        Some(value) if number.is_kilo => Value::Number(value / 1000.0),
+        _ => value,
     }
 }
 
-fn is_on(on: On, source: &Value) -> bool {
+fn is_on(on: On, value: &Value) -> bool {
     match on {
-        On::True => source.as_bool() == Some(true),
-        On::Is(number) => source.as_u64() == Some(number),
-        On::NotZero => source.as_u64() != Some(0),
-        On::Word(word) => source.as_str() == Some(word),
+        On::True => *value == Value::Flag(true),
+        On::Is(number) => *value == Value::Count(number),
+        On::NotZero => *value != Value::Count(0),
+        On::Word(word) => *value == Value::from(word),
     }
 }
 
-fn word(choice: Choice, source: &Value) -> Option<&'static str> {
-    let said = text(source);
-    let known = choice.words.iter().find(|(source, _)| *source == said);
+fn word(choice: Choice, value: &Value) -> Option<&'static str> {
+    let text = text(value, &TimeZone::UTC);
+    let known = choice.words.iter().find(|(source, _)| *source == text);
     known.map(|&(_, word)| word).or(choice.other)
 }
 
-fn text(source: &Value) -> String {
-    source.as_str().map_or_else(|| source.to_string(), str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::entities::{Subject, of};
-
-    #[track_caller]
-    fn check(subject: Subject, key: &str, object: &Value, expected: &Value) {
-        let entity = of(subject).iter().find(|entity| entity.key == key).unwrap();
-        assert_eq!(&entity.value(object), expected, "{key} of {object}");
-    }
-
-    #[test]
-    fn numbers_are_shown_in_their_unit_and_what_is_missing_is_null() {
-        use Subject::{Bridge, Inverter};
-        check(Inverter, "pv_power", &json!({"pv_power": 412.6}), &json!(412.6));
-        check(Inverter, "pv_power", &json!({"pv_power": 0.0}), &json!(0.0));
-        check(Inverter, "pv_power", &json!({"pv_power": null}), &Value::Null);
-        check(Inverter, "pv_power", &json!({}), &Value::Null);
-        check(Inverter, "today_production", &json!({"today_production": 936}), &json!(936));
-        check(Inverter, "total_production", &json!({"total_production": 912_345}), &json!(912.345));
-        check(Inverter, "phase_b_voltage", &json!({"phase_voltages": [1.0, 2.5]}), &json!(2.5));
-        check(Inverter, "phase_c_voltage", &json!({"phase_voltages": [1.0, 2.5]}), &Value::Null);
-        let data = json!({"plant": {"total_production": 1}});
-        check(Bridge, "total_production", &data, &json!(0.001));
-    }
-
-    #[test]
-    fn codes_become_words_and_states() {
-        use Subject::{Bridge, Dtu, Inverter};
-        for (key, source, code, expected) in [
-            ("reachable", "link_status", 1, "on"),
-            ("reachable", "link_status", 0, "off"),
-            ("problem", "alarm_code", 0, "off"),
-            ("problem", "alarm_code", 121, "on"),
-            ("operating_status", "operating_status", 3, "producing"),
-            ("operating_status", "operating_status", 0, "no_data"),
-            ("operating_status", "operating_status", 7, "other"),
-            ("link_status", "link_status", 263, "other"),
-        ] {
-            check(Inverter, key, &json!({source: code}), &json!(expected));
-            check(Inverter, key, &json!({source: null}), &Value::Null);
-        }
-        check(Dtu, "status", &json!({"status": "asleep"}), &json!("asleep"));
-        check(Dtu, "reachable", &json!({"status": "asleep"}), &json!("off"));
-        check(Dtu, "problem", &json!({"status": "asleep"}), &json!("off"));
-        check(Dtu, "problem", &json!({"status": "error"}), &json!("on"));
-        check(Bridge, "healthy", &json!({"health": {"healthy": false}}), &json!("off"));
-    }
-
-    #[test]
-    fn a_text_is_no_longer_than_a_state_may_be() {
-        let long = "ü".repeat(300);
-        check(
-            Subject::Dtu,
-            "last_error",
-            &json!({"last_error": long}),
-            &json!("ü".repeat(LONGEST_TEXT)),
-        );
+fn text(value: &Value, zone: &TimeZone) -> String {
+    match value {
+        Value::Flag(is_set) => is_set.to_string(),
+        Value::Count(count) => count.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::Text(text) => text.chars().take(LONGEST_TEXT).collect(),
+        Value::Time(at) => time(*at, zone),
     }
 }

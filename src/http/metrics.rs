@@ -6,16 +6,13 @@ use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
 
 use super::request::Context;
 use super::respond::{self, Response};
-use crate::entities::Subject::{Bridge, Dtu, Inverter, Meter, Port};
-use crate::entities::about;
+use crate::entities::{Entity, State, Subject, of};
 use crate::plant::meter::MeterPhase;
 use crate::plant::model;
-use crate::plant::units::{
-    Amperes, Celsius, Hertz, MeterVolts, Percent, PowerFactor, Vars, Volts, WattHours, Watts,
-};
+use crate::plant::units::{Amperes, MeterVolts, Watts};
 use crate::snapshot::Snapshot;
 use crate::snapshot::health::is_healthy;
-use crate::snapshot::state::{DtuState, DtuStatus, InverterState, MeterState, PortState};
+use crate::snapshot::state::{DtuState, DtuStatus, InverterState, MeterState};
 use crate::targets::TargetStatus;
 use crate::telemetry::metrics::PREFIX;
 
@@ -49,22 +46,13 @@ const fn info<T>(name: &'static str, help: &'static str) -> Metric<T> {
     gauge(name, help, |_| Some(1.0))
 }
 
-const BRIDGE: [Metric<Snapshot>; 3] = [
-    gauge("start_time_seconds", about(Bridge, "start_time"), |snapshot| {
-        Some(seconds(snapshot.start().last_reported()))
-    }),
-    gauge("database_size_bytes", about(Bridge, "database_size_bytes"), |snapshot| {
-        Some(number(snapshot.stats().database_size_bytes))
-    }),
-    gauge("inverters", about(Bridge, "inverters_count"), |snapshot| {
-        Some(number(snapshot.stats().inverters_count))
-    }),
-];
+const HEALTHY: [Metric<bool>; 1] = [gauge(
+    "healthy",
+    "Whether some DTU answered within its limit or is known to be asleep, as /ready says.",
+    |is_healthy| Some(flag(*is_healthy)),
+)];
 
-const HEALTHY: [Metric<bool>; 1] =
-    [gauge("healthy", about(Bridge, "healthy"), |is_healthy| Some(flag(*is_healthy)))];
-
-const DTU: [Metric<DtuState>; 7] = [
+const DTU: [Metric<DtuState>; 6] = [
     gauge(
         "dtu_up",
         "Whether the last poll of the DTU succeeded; absent before the first.",
@@ -74,9 +62,6 @@ const DTU: [Metric<DtuState>; 7] = [
             DtuStatus::Asleep | DtuStatus::Error => Some(0.0),
         },
     ),
-    gauge("dtu_last_success_timestamp_seconds", about(Dtu, "last_successful_query"), |dtu| {
-        dtu.last_success.map(seconds)
-    }),
     gauge(
         "dtu_failures_in_a_row",
         "Polls of the DTU that failed since the last one that did not.",
@@ -104,7 +89,8 @@ const DTU: [Metric<DtuState>; 7] = [
     ),
 ];
 
-const DTU_STATUS: [Metric<DtuState>; 1] = [info("dtu_status", about(Dtu, "status"))];
+const DTU_STATUS: [Metric<DtuState>; 1] =
+    [info("dtu_status", "How the DTU is: online, asleep, error or unknown.")];
 
 const DTU_INFO: [Metric<DtuState>; 1] = [gauge(
     "dtu_info",
@@ -148,93 +134,6 @@ const TARGET_FAILURES: [Metric<u64>; 1] = [counter(
 const INVERTER_INFO: [Metric<InverterState>; 1] =
     [info("inverter_info", "What the inverter is and which DTU reads it, always 1.")];
 
-const INVERTER: [Metric<InverterState>; 15] = [
-    gauge("inverter_grid_voltage_volts", about(Inverter, "grid_voltage"), |inverter| {
-        inverter.values.grid_voltage.map(Volts::as_f64)
-    }),
-    gauge("inverter_grid_frequency_hertz", about(Inverter, "grid_frequency"), |inverter| {
-        inverter.values.grid_frequency.map(Hertz::as_f64)
-    }),
-    gauge("inverter_grid_current_amperes", about(Inverter, "current"), |inverter| {
-        inverter.values.ac.current.map(Amperes::as_f64)
-    }),
-    gauge("inverter_active_power_watts", about(Inverter, "active_power"), |inverter| {
-        inverter.values.ac.active_power.map(Watts::as_f64)
-    }),
-    gauge("inverter_reactive_power_vars", about(Inverter, "reactive_power"), |inverter| {
-        inverter.values.ac.reactive_power.map(Vars::as_f64)
-    }),
-    gauge("inverter_power_factor_ratio", about(Inverter, "power_factor"), |inverter| {
-        inverter.values.ac.power_factor.map(PowerFactor::as_f64)
-    }),
-    gauge("inverter_temperature_celsius", about(Inverter, "temperature"), |inverter| {
-        inverter.values.temperature.map(Celsius::as_f64)
-    }),
-    gauge("inverter_power_limit_ratio", about(Inverter, "power_limit"), |inverter| {
-        inverter.values.ac.power_limit.map(|limit| Percent::as_f64(limit) / 100.0)
-    }),
-    gauge("inverter_signal_ratio", about(Inverter, "signal"), |inverter| {
-        inverter.values.ac.signal.map(|percent| f64::from(percent) / 100.0)
-    }),
-    gauge("inverter_link_status", about(Inverter, "link_status"), |inverter| {
-        inverter.values.link_status.map(f64::from)
-    }),
-    gauge("inverter_operating_status", about(Inverter, "operating_status"), |inverter| {
-        inverter.values.operating_status.map(f64::from)
-    }),
-    gauge("inverter_alarm_code", about(Inverter, "alarm_code"), |inverter| {
-        inverter.values.alarm_code.map(f64::from)
-    }),
-    gauge("inverter_alarms", about(Inverter, "alarm_count"), |inverter| {
-        inverter.values.alarm_count.map(f64::from)
-    }),
-    gauge("inverter_reading_timestamp_seconds", about(Inverter, "timestamp"), |inverter| {
-        Some(seconds(inverter.timestamp))
-    }),
-    gauge("inverter_last_seen_timestamp_seconds", about(Inverter, "last_seen"), |inverter| {
-        Some(seconds(inverter.last_seen))
-    }),
-];
-
-const PORT: [Metric<PortState>; 6] = [
-    gauge("port_pv_voltage_volts", about(Port, "pv_voltage"), |port| {
-        port.reading.pv_voltage.map(Volts::as_f64)
-    }),
-    gauge("port_pv_current_amperes", about(Port, "pv_current"), |port| {
-        port.reading.pv_current.map(Amperes::as_f64)
-    }),
-    gauge("port_pv_power_watts", about(Port, "pv_power"), |port| {
-        port.reading.pv_power.map(Watts::as_f64)
-    }),
-    gauge("port_today_energy_watt_hours", about(Port, "today_production"), |port| {
-        port.energy.today.map(watt_hours)
-    }),
-    counter("port_energy_watt_hours_total", about(Port, "total_production"), |port| {
-        port.energy.total.map(watt_hours)
-    }),
-    gauge("port_reading_timestamp_seconds", about(Port, "timestamp"), |port| {
-        Some(seconds(port.timestamp))
-    }),
-];
-
-const METER: [Metric<MeterState>; 5] = [
-    gauge("meter_power_watts", about(Meter, "power"), |meter| {
-        meter.reading.power.map(Watts::as_f64)
-    }),
-    gauge("meter_power_factor_ratio", about(Meter, "power_factor"), |meter| {
-        meter.reading.power_factor.map(PowerFactor::as_f64)
-    }),
-    counter("meter_exported_energy_watt_hours_total", about(Meter, "energy_exported"), |meter| {
-        meter.reading.exported.map(watt_hours)
-    }),
-    counter("meter_imported_energy_watt_hours_total", about(Meter, "energy_imported"), |meter| {
-        meter.reading.imported.map(watt_hours)
-    }),
-    gauge("meter_reading_timestamp_seconds", about(Meter, "timestamp"), |meter| {
-        Some(seconds(meter.timestamp))
-    }),
-];
-
 const METER_PHASE: [Metric<MeterPhase>; 3] = [
     gauge("meter_phase_power_watts", "Power of the phase, signed as the meter's.", |phase| {
         phase.power.map(Watts::as_f64)
@@ -255,7 +154,7 @@ pub(super) fn page(context: &Context) -> Response {
     let snapshot = api.snapshot.latest();
     let mut page = Page(api.metrics.gather());
     page.add(&HEALTHY, [(vec![], &is_healthy(snapshot.dtus(), api.clock.now()))]);
-    page.add(&BRIDGE, [(vec![], &*snapshot)]);
+    page.add_entities(Subject::Bridge, [(vec![], State::Bridge(&snapshot))]);
     page.add_dtus(&snapshot);
     page.add_targets(&api.targets.statuses(&api.zone));
     page.add_inverters(&snapshot);
@@ -275,6 +174,8 @@ impl Page {
     fn add_dtus(&mut self, snapshot: &Snapshot) {
         let name = |dtu: &DtuState| ("dtu", dtu.name.to_string());
         self.add(&DTU, snapshot.dtus().map(|dtu| (vec![name(dtu)], dtu)));
+        let states = snapshot.dtus().map(|dtu| (vec![name(dtu)], State::Dtu(dtu)));
+        self.add_entities(Subject::Dtu, states);
         let status = |dtu: &DtuState| ("status", dtu.status.as_str().to_owned());
         self.add(&DTU_STATUS, snapshot.dtus().map(|dtu| (vec![name(dtu), status(dtu)], dtu)));
         self.add(
@@ -317,23 +218,20 @@ impl Page {
                 (known.chain(optional.into_iter().flatten()).collect(), inverter)
             }),
         );
-        self.add(
-            &INVERTER,
-            snapshot.inverters().map(|inverter| (vec![serial(inverter)], inverter)),
-        );
-        self.add(
-            &PORT,
-            snapshot.inverters().flat_map(|inverter| {
-                inverter.ports.iter().map(move |(number, port)| {
-                    (vec![serial(inverter), ("port", number.to_string())], port)
-                })
-            }),
-        );
+        let states = snapshot.inverters().map(|it| (vec![serial(it)], State::Inverter(it)));
+        self.add_entities(Subject::Inverter, states);
+        let ports = snapshot.inverters().flat_map(|inverter| {
+            inverter.ports.iter().map(move |(number, port)| {
+                (vec![serial(inverter), ("port", number.to_string())], State::Port(port))
+            })
+        });
+        self.add_entities(Subject::Port, ports);
     }
 
     fn add_meters(&mut self, snapshot: &Snapshot) {
         let serial = |meter: &MeterState| ("serial", meter.reading.serial.to_string());
-        self.add(&METER, snapshot.meters().map(|meter| (vec![serial(meter)], meter)));
+        let states = snapshot.meters().map(|it| (vec![serial(it)], State::Meter(it)));
+        self.add_entities(Subject::Meter, states);
         self.add(
             &METER_PHASE,
             snapshot.meters().flat_map(|meter| {
@@ -344,31 +242,68 @@ impl Page {
         );
     }
 
+    /// Adds the metrics of these entities.
+    fn add_entities<'a>(
+        &mut self,
+        subject: Subject,
+        states: impl IntoIterator<Item = (Labels, State<'a>)>,
+    ) {
+        let states: Vec<(Vec<LabelPair>, State<'_>)> =
+            states.into_iter().map(|(labels, state)| (label_pairs(labels), state)).collect();
+        for entity in of(subject) {
+            let Some(name) = entity.metric else { continue };
+            let is_counter = name.ends_with("_total");
+            let kind = if is_counter { MetricType::COUNTER } else { MetricType::GAUGE };
+            let samples = states.iter().filter_map(|(labels, state)| {
+                measured(entity, *state).map(|value| sample(kind, labels.clone(), value))
+            });
+            self.add_family(name, entity.about, kind, samples.collect());
+        }
+    }
+
     /// Adds all `metrics` of all `things`.
     fn add<'a, T: 'a>(
         &mut self,
         metrics: &[Metric<T>],
         things: impl IntoIterator<Item = (Labels, &'a T)>,
     ) {
-        let things: Vec<(Vec<LabelPair>, &T)> = things
-            .into_iter()
-            .map(|(labels, thing)| (labels.into_iter().map(label_pair).collect(), thing))
-            .collect();
+        let things: Vec<(Vec<LabelPair>, &T)> =
+            things.into_iter().map(|(labels, thing)| (label_pairs(labels), thing)).collect();
         for metric in metrics {
             let samples = things.iter().filter_map(|(labels, thing)| {
                 (metric.value)(thing).map(|value| sample(metric.kind, labels.clone(), value))
             });
-            let samples: Vec<proto::Metric> = samples.collect();
-            if !samples.is_empty() {
-                let mut family = MetricFamily::default();
-                family.set_name(format!("{PREFIX}_{}", metric.name));
-                family.set_help(metric.help.to_owned());
-                family.set_field_type(metric.kind);
-                family.set_metric(samples);
-                self.0.push(family);
-            }
+            self.add_family(metric.name, metric.help, metric.kind, samples.collect());
         }
     }
+
+    fn add_family(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        samples: Vec<proto::Metric>,
+    ) {
+        if !samples.is_empty() {
+            let mut family = MetricFamily::default();
+            family.set_name(format!("{PREFIX}_{name}"));
+            family.set_help(help.to_owned());
+            family.set_field_type(kind);
+            family.set_metric(samples);
+            self.0.push(family);
+        }
+    }
+}
+
+/// The value of an entity in the unit of its metric: Prometheus counts shares from 0 to 1.
+fn measured(entity: &Entity, state: State<'_>) -> Option<f64> {
+    let value = entity.value(state)?.as_f64()?;
+    let is_percent = entity.number().is_some_and(|number| number.unit == Some("%"));
+    Some(if is_percent { value / 100.0 } else { value })
+}
+
+fn label_pairs(labels: Labels) -> Vec<LabelPair> {
+    labels.into_iter().map(label_pair).collect()
 }
 
 fn label_pair((name, value): (&'static str, String)) -> LabelPair {
@@ -395,10 +330,6 @@ fn sample(kind: MetricType, labels: Vec<LabelPair>, value: f64) -> proto::Metric
 /// Seconds since 1970, as Prometheus wants a time.
 fn seconds(at: Timestamp) -> f64 {
     at.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64()
-}
-
-fn watt_hours(energy: WattHours) -> f64 {
-    number(energy.get())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, as all numbers in Prometheus")]

@@ -111,6 +111,16 @@ impl Snapshot {
         &self.contents.start
     }
 
+    /// When it was taken.
+    pub const fn at(&self) -> Timestamp {
+        self.contents.at
+    }
+
+    /// The time zone of all times in the JSON.
+    pub const fn zone(&self) -> &TimeZone {
+        &self.contents.zone
+    }
+
     /// How many snapshots were published before it.
     pub const fn sequence(&self) -> u64 {
         self.sequence

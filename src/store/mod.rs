@@ -18,8 +18,6 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use ring::rand::{Random, SystemRandom, generate};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -28,11 +26,11 @@ use tracing::{error, info, warn};
 use self::database::Database;
 use self::error::StoreError;
 pub use self::error::table;
+use self::records::StoredLedger;
 pub use self::records::{
-    Announced, Place, PortKey, Stored, StoredDtu, StoredInverter, StoredMeter, StoredPhase,
-    StoredPlant, StoredPort, StoredTarget, Usage,
+    AnnouncedDevice, AnnouncedDevices, DeviceTopics, PortKey, Stored, StoredDtu, StoredInverter,
+    StoredMeter, StoredPhase, StoredPlant, StoredPort, StoredTarget, Usage,
 };
-use self::records::{Instance, StoredDocument, StoredLedger};
 use crate::clock::WallClock;
 use crate::problem::Problem;
 
@@ -68,7 +66,8 @@ type Reply = oneshot::Sender<Result<(), Problem>>;
 enum Request {
     Load(SyncSender<Stored>),
     SavePlant(StoredPlant),
-    SaveAnnounced(BTreeMap<Place, Option<Bytes>>),
+    SaveAnnounced(AnnouncedDevices),
+    ForgetAnnounced(Vec<DeviceTopics>),
     SaveTarget(StoredTarget, Reply),
     DeleteTarget(String, Reply),
     Flush(Reply),
@@ -135,10 +134,17 @@ impl Store {
         drop(self.requests.send(Request::SavePlant(plant)));
     }
 
-    /// Hands over what an MQTT broker is sent about devices, to be written soon; `None` deletes.
-    pub fn save_announced(&self, changes: BTreeMap<Place, Option<Bytes>>) {
-        if !changes.is_empty() {
-            drop(self.requests.send(Request::SaveAnnounced(changes)));
+    /// Hands over devices that are announced over MQTT, to be written soon.
+    pub fn save_announced(&self, devices: AnnouncedDevices) {
+        if !devices.is_empty() {
+            drop(self.requests.send(Request::SaveAnnounced(devices)));
+        }
+    }
+
+    /// Hands over devices that are not announced any more, to be deleted soon.
+    pub fn forget_announced(&self, devices: Vec<DeviceTopics>) {
+        if !devices.is_empty() {
+            drop(self.requests.send(Request::ForgetAnnounced(devices)));
         }
     }
 
@@ -190,10 +196,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(mut database: Database) -> Self {
-        if database.get::<Instance>(INSTANCE).is_none() {
-            database.put(INSTANCE, &Instance { id: random_id() });
-        }
+    fn new(database: Database) -> Self {
         let status = Status {
             usage: database.usage(),
             is_failing: database.is_waiting(),
@@ -222,9 +225,15 @@ impl Worker {
                 drop(self.write());
                 lock(&self.status).has_plant = false;
             }
-            Request::SaveAnnounced(changes) => {
-                for (place, document) in changes {
-                    self.put_document(&place, document.as_deref());
+            Request::SaveAnnounced(devices) => {
+                for (topics, device) in devices {
+                    self.database.put(&announced_key(&topics), &device);
+                }
+                drop(self.write());
+            }
+            Request::ForgetAnnounced(devices) => {
+                for topics in devices {
+                    self.database.set::<AnnouncedDevice>(&announced_key(&topics), None);
                 }
                 drop(self.write());
             }
@@ -268,17 +277,6 @@ impl Worker {
         database.retain::<StoredMeter>(&wanted);
     }
 
-    fn put_document(&mut self, Place { document: topic, state }: &Place, document: Option<&[u8]>) {
-        let key = format!("{topic}\n{state}");
-        match document {
-            Some(text) => {
-                let document = String::from_utf8_lossy(text).into_owned();
-                self.database.put(&key, &StoredDocument { document });
-            }
-            None => self.database.set::<StoredDocument>(&key, None),
-        }
-    }
-
     /// Writes a change of a target. One that fails is taken back, since whoever asked is told so;
     /// without a file, memory has to do.
     fn write_target(&mut self, key: &str, before: Option<String>) -> Result<(), Problem> {
@@ -308,12 +306,8 @@ impl Worker {
     }
 }
 
-/// The key of the only [`Instance`].
-const INSTANCE: &str = "instance";
-
-fn random_id() -> String {
-    let random = generate(&SystemRandom::new()).map(Random::<[u8; 8]>::expose);
-    format!("{:016x}", u64::from_be_bytes(random.unwrap_or_default()))
+fn announced_key(topics: &DeviceTopics) -> String {
+    format!("{}\n{}", topics.document, topics.base)
 }
 
 fn load(database: &Database) -> Stored {
@@ -321,13 +315,11 @@ fn load(database: &Database) -> Stored {
         let (serial, port) = key.split_once('/')?;
         Some((serial.parse().ok()?, port.parse().ok()?))
     };
-    let place = |key: &str| {
-        let (document, state) = key.split_once('\n')?;
-        Some(Place { document: document.to_owned(), state: state.to_owned() })
+    let topics = |key: &str| {
+        let (document, base) = key.split_once('\n')?;
+        Some(DeviceTopics { document: document.to_owned(), base: base.to_owned() })
     };
     let ledgers = database.all(port_key).into_iter();
-    let documents = database.all(place).into_iter();
-    let instance = database.all(|key| Some(key.to_owned())).remove(INSTANCE);
     Stored {
         targets: targets(database),
         plant: StoredPlant {
@@ -336,13 +328,7 @@ fn load(database: &Database) -> Stored {
             meters: database.all(|key| key.parse().ok()),
             dtus: database.all(|key| Some(key.to_owned())),
         },
-        announced: Announced {
-            bridge: instance.map(|Instance { id }| id).unwrap_or_default(),
-            documents: documents
-                .map(|(place, StoredDocument { document })| (place, document.into()))
-                .take(Announced::MOST)
-                .collect(),
-        },
+        announced: database.all(topics),
     }
 }
 

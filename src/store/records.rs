@@ -3,10 +3,9 @@
 //! Each kind of record is stored as JSON under a key; adding one takes a struct that implements
 //! [`Record`]. A field that is added must be an `Option` or have a default.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::fmt::serde::timestamp::second;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -40,11 +39,8 @@ impl Record for StoredMeter {
 impl Record for StoredDtu {
     const KIND: &'static str = "dtu";
 }
-impl Record for StoredDocument {
+impl Record for AnnouncedDevice {
     const KIND: &'static str = "announced";
-}
-impl Record for Instance {
-    const KIND: &'static str = "bridge";
 }
 
 /// All that is stored.
@@ -54,8 +50,8 @@ pub struct Stored {
     pub targets: Vec<StoredTarget>,
     /// Energies and last readings.
     pub plant: StoredPlant,
-    /// What an MQTT broker was sent.
-    pub announced: Announced,
+    /// What was announced over MQTT.
+    pub announced: AnnouncedDevices,
 }
 
 /// A target that registered itself.
@@ -214,38 +210,46 @@ struct LedgerFields {
     left_days: Option<String>,
 }
 
-/// The random id of this bridge.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Instance {
-    pub(super) id: String,
-}
+/// The devices that were announced over MQTT.
+pub type AnnouncedDevices = BTreeMap<DeviceTopics, AnnouncedDevice>;
 
-#[derive(Serialize, Deserialize)]
-pub(super) struct StoredDocument {
-    pub(super) document: String,
-}
-
-/// The topics under which an MQTT broker was sent one device.
+/// The topics of a device that was announced over MQTT.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// Topic of its document.
+pub struct DeviceTopics {
+    /// The topic of its discovery document.
     pub document: String,
-    /// Topic of its values.
-    pub state: String,
+    /// What its other topics begin with.
+    pub base: String,
 }
 
-/// What an MQTT broker was sent about the plant's devices.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Announced {
-    /// The random id of this bridge.
-    pub bridge: String,
-    /// The document of each device.
-    pub documents: BTreeMap<Place, Bytes>,
+impl DeviceTopics {
+    /// The topic of its values.
+    pub fn state(&self) -> String {
+        format!("{}/state", self.base)
+    }
+
+    /// The topic that says whether anything is known of it.
+    pub fn availability(&self) -> String {
+        format!("{}/availability", self.base)
+    }
+
+    /// All its topics.
+    pub fn all(&self) -> [String; 3] {
+        [self.document.clone(), self.state(), self.availability()]
+    }
 }
 
-impl Announced {
-    /// More documents are not stored: several plants' worth.
-    pub const MOST: usize = 1_000;
+/// What has to be announced again of a device after a restart, even if nothing is known of it yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of Home Assistant's device")]
+pub struct AnnouncedDevice {
+    pub id: String,
+    pub model: Option<String>,
+    pub serial_number: Option<String>,
+    pub sw_version: Option<String>,
+    /// Keys of the entities that appeared with their first value.
+    #[serde(default)]
+    pub appeared: BTreeSet<String>,
 }
 
 /// How big the database is.

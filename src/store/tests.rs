@@ -169,7 +169,6 @@ async fn everything_survives_a_restart() {
     store.delete_target("ws://gone.test/ws").await.unwrap();
     store.delete_target("ws://unknown.test/ws").await.unwrap();
     store.save_plant(plant(7));
-    let instance = store.load().announced.bridge;
     drop(store);
 
     let store = open_at(&state_dir);
@@ -179,9 +178,6 @@ async fn everything_survives_a_restart() {
     assert_eq!((&read.key, &read.name), (&later.key, &later.name));
     assert_eq!((read.registered_at, read.failing_since), (now(), Some(now())));
     assert_eq!(stored.plant, plant(7));
-    assert_eq!((instance.len(), stored.announced.bridge), (16, instance));
-    let other = open_at(directory.path()).load().announced.bridge;
-    assert_ne!(other, store.load().announced.bridge, "each bridge has its own");
 }
 
 #[test]
@@ -243,19 +239,20 @@ async fn ledgers_and_dtus_that_are_left_out_stay() {
 }
 
 #[tokio::test]
-async fn documents_for_mqtt_survive_a_restart() {
-    let place = |name: &str| Place { document: format!("d/{name}"), state: format!("s/{name}") };
-    let announce = |store: &Store, documents: &[(&str, Option<&'static str>)]| {
-        let changes = documents.iter().map(|(name, text)| (place(name), text.map(Bytes::from)));
-        store.save_announced(changes.collect());
+async fn devices_announced_over_mqtt_survive_a_restart() {
+    let topics = |name: &str| DeviceTopics { document: format!("d/{name}"), base: name.to_owned() };
+    let announced = |name: &str, model: Option<&str>| {
+        let (id, model) = (name.to_owned(), model.map(str::to_owned));
+        (topics(name), AnnouncedDevice { id, model, ..AnnouncedDevice::default() })
     };
     let directory = TempDir::new().unwrap();
     let store = open_at(directory.path());
-    announce(&store, &[("a", Some(r#"{"x": 1}"#)), ("b", Some("1"))]);
-    announce(&store, &[("a", Some(r#"{"x": 2}"#)), ("b", None), ("c", None)]);
+    store.save_announced([announced("a", None), announced("b", None)].into());
+    store.save_announced([announced("a", Some("DTU-Pro"))].into());
+    store.forget_announced(vec![topics("b"), topics("c")]);
     drop(store);
-    let documents = open_at(directory.path()).load().announced.documents;
-    assert_eq!(documents, [(place("a"), Bytes::from(r#"{"x": 2}"#))].into());
+    let stored = open_at(directory.path()).load().announced;
+    assert_eq!(stored, [announced("a", Some("DTU-Pro"))].into());
 }
 
 #[tokio::test]
@@ -266,8 +263,8 @@ async fn usage_counts_records_and_bytes() {
     store.save_plant(plant(1));
     flush(&store).await;
     let usage = store.usage();
-    // The bridge's id, a target, two ledgers, an inverter, a meter, a DTU.
-    assert_eq!((usage.kind, usage.records), ("sqlite", 7));
+    // A target, two ledgers, an inverter, a meter, a DTU.
+    assert_eq!((usage.kind, usage.records), ("sqlite", 6));
     let size = names(directory.path()).into_iter().map(|name| directory.path().join(name));
     let size: u64 = size.map(|path| path.metadata().unwrap().len()).sum();
     assert_eq!(usage.size_bytes, size);

@@ -42,7 +42,7 @@ const FAILED: &str = "[MQTT] Connection failed for 127.0.0.1:";
 const CONNECTED: &str = "[MQTT] ✓ Connected to: 127.0.0.1:";
 
 #[tokio::test]
-async fn a_login_works_and_a_wrong_one_is_told() {
+async fn a_login_works_and_a_wrong_one_is_reported() {
     if is_missing() {
         return;
     }
@@ -57,13 +57,17 @@ async fn a_login_works_and_a_wrong_one_is_told() {
             wrong,
             &[FAILED, "the broker refused the user name or password; correct mqtt.username and"],
         ),
-        (&broker, "", &[FAILED, "the broker wants a login; set mqtt.username and mqtt.password"]),
+        (
+            &broker,
+            "",
+            &[FAILED, "the broker requires a login; set mqtt.username and mqtt.password"],
+        ),
     ])
     .await;
 }
 
 #[tokio::test]
-async fn a_client_id_that_the_broker_refuses_is_told() {
+async fn a_client_id_that_the_broker_refuses_is_reported() {
     if is_missing() {
         return;
     }
@@ -73,11 +77,11 @@ async fn a_client_id_that_the_broker_refuses_is_told() {
 }
 
 const REFUSED_ID: &[&str] =
-    &[FAILED, "the broker wants a login", "if it wants none, it refuses mqtt.client_id"];
+    &[FAILED, "the broker requires a login", "let it accept mqtt.client_id"];
 
-/// As a broker does that takes MQTT 5 only.
+/// As a broker that accepts MQTT 5 only.
 #[tokio::test]
-async fn a_broker_of_other_versions_is_told() {
+async fn a_broker_of_other_versions_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let plant = small_plant().await;
@@ -86,22 +90,22 @@ async fn a_broker_of_other_versions_is_told() {
     let refusing = async {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let mut heard = [0; 14];
-            stream.read_exact(&mut heard).await.unwrap();
+            let mut request = [0; 14];
+            stream.read_exact(&mut request).await.unwrap();
             stream.write_all(b"\x20\x02\x00\x01").await.unwrap();
             // Until the bridge has left.
-            while stream.read(&mut heard).await.is_ok_and(|count| count > 0) {}
+            while stream.read(&mut request).await.is_ok_and(|count| count > 0) {}
         }
     };
-    let telling = async {
+    let reporting = async {
         let bridge = home.run().await;
         let line = bridge.logged(FAILED).await;
-        assert!(line.contains("it does not take MQTT 3.1.1; let the broker take"), "{line}");
+        assert!(line.contains("it does not accept MQTT 3.1.1; let the broker accept"), "{line}");
         bridge.stop().await;
     };
     tokio::select! {
         () = refusing => {}
-        () = telling => {}
+        () = reporting => {}
     }
     plant.stop().await;
 }
@@ -137,12 +141,12 @@ fn sign(authority: &CertifiedIssuer<'static, KeyPair>, name: &str) -> Signed {
 }
 
 #[tokio::test]
-async fn tls_works_and_a_wrong_authority_is_told() {
+async fn tls_works_and_a_wrong_authority_is_reported() {
     if is_missing() {
         return;
     }
     let (server, authority) = signed("ours");
-    let (stranger, _) = signed("a stranger");
+    let (foreign, _) = signed("a foreign authority");
     let client = sign(&authority, "bridge");
     let files = [
         ("ca.pem", server.ca.as_str()),
@@ -168,10 +172,10 @@ async fn tls_works_and_a_wrong_authority_is_told() {
         path.display().to_string()
     };
     let ca = format!("tls = true\nca_file = {:?}\n", file("ca", &server.ca));
-    let other = format!("tls = true\nca_file = {:?}\n", file("other", &stranger.ca));
+    let other = format!("tls = true\nca_file = {:?}\n", file("other", &foreign.ca));
     let pair = |cert: &str, key: &str| format!("client_cert = {cert:?}\nclient_key = {key:?}\n");
     let ours = pair(&file("cert", &client.cert), &file("key", &client.key));
-    let theirs = pair(&file("cert2", &stranger.cert), &file("key2", &stranger.key));
+    let theirs = pair(&file("cert2", &foreign.cert), &file("key2", &foreign.key));
     let (ours, theirs) = (format!("{ca}{ours}"), format!("{ca}{theirs}"));
     let issuer = "the certificate's issuer is not trusted here; name the certificate of the";
     let remedy = "set mqtt.client_cert and mqtt.client_key";

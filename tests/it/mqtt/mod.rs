@@ -2,7 +2,7 @@
 
 pub(crate) mod login;
 
-mod leftovers;
+mod orphans;
 
 mod night;
 
@@ -80,7 +80,7 @@ fn check(object: &Value, state: &Value, prefix: &str) {
 }
 
 #[tokio::test]
-async fn an_inverter_that_is_excluded_is_taken_away() {
+async fn an_excluded_inverter_is_removed() {
     if is_missing() {
         return;
     }

@@ -61,7 +61,7 @@ async fn check_figures(bridge: &Bridge, broker: &Broker) {
 }
 
 #[tokio::test]
-async fn a_broker_that_forgets_is_told_everything_again() {
+async fn a_broker_that_forgets_gets_everything_again() {
     check_broker("allow_anonymous true\npersistence false\n").await;
 }
 

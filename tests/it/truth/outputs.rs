@@ -3,9 +3,9 @@
 #![expect(clippy::indexing_slicing, reason = "in JSON, what is not there reads as null")]
 
 use hoymiles_bridge::config::MqttConfig;
-use hoymiles_bridge::mqtt;
+use hoymiles_bridge::mqtt::RetainedState;
 use hoymiles_bridge::snapshot::Snapshot;
-use hoymiles_bridge::store::Announced;
+use hoymiles_bridge::store::AnnouncedDevices;
 use serde_json::{Value, json};
 
 use super::scene::Seen;
@@ -23,10 +23,10 @@ pub(super) fn api(inverters: &str, plant: &str) -> Seen {
     seen(&inverters[0], &plant, 1.0)
 }
 
-/// What a broker is told.
+/// What is published to a broker.
 pub(super) fn mqtt(snapshot: &Snapshot) -> Seen {
-    let mut board = mqtt::board(&MqttConfig::default(), &[], Announced::default());
-    let messages = board.news(snapshot);
+    let mut retained = RetainedState::new(&MqttConfig::default(), &[], AnnouncedDevices::new());
+    let messages = retained.changes(snapshot);
     let state = |topic: &str| -> Value {
         let found = messages.iter().find(|message| message.topic == topic).unwrap();
         serde_json::from_slice(&found.payload).unwrap()

@@ -1,4 +1,4 @@
-//! What left the configuration while the bridge was down, and what another bridge announces.
+//! Devices that left the configuration while the bridge was down are removed, others are not.
 
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ fn serial_of(inverters: &Value, dtu: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_left_the_configuration_while_the_bridge_was_down_is_taken_away() {
+async fn devices_that_left_the_configuration_are_removed() {
     if is_missing() {
         return;
     }
@@ -47,7 +47,7 @@ async fn what_left_the_configuration_while_the_bridge_was_down_is_taken_away() {
     let untouched = [document(&theirs), "homeassistant/device/hoymiles_dtu_Shed/config".to_owned()];
     bridge.stop().await;
 
-    // The DTU is gone at once, its inverter once the others have told theirs, three times over.
+    // The DTU is removed at once, its inverter after three polls in which no other DTU listed it.
     home.configure(&format!("{}{}", roof.dtu("Roof"), broker.section("")));
     let bridge = home.run().await;
     let dtu = "homeassistant/device/hoymiles_dtu_Barn/config";
@@ -86,11 +86,10 @@ async fn what_left_the_configuration_while_the_bridge_was_down_is_taken_away() {
 }
 
 #[tokio::test]
-async fn who_may_not_look_takes_nothing_away_and_goes_on() {
+async fn the_rights_of_the_manual_are_enough() {
     if is_missing() {
         return;
     }
-    // What the README asks for at least.
     let rules = "topic write hoymiles/#\ntopic write homeassistant/device/+/config\n\
                  topic read homeassistant/status\n";
     let lines = "allow_anonymous true\nacl_file FOLDER/rules\n";
@@ -101,7 +100,6 @@ async fn who_may_not_look_takes_nothing_away_and_goes_on() {
         home.configure(&format!("{}{}", roof.dtu(name), broker.section("")));
         let bridge = home.run().await;
         bridge.logged("[MQTT] ✓ Announced 3 devices to ").await;
-        // Another poll, after the broker has said no.
         bridge.logged_times("[MQTT] ✓ Sent ", 3).await;
         assert!(bridge.log().iter().all(|line| !line.contains("[MQTT] Disconnected")));
         bridge.stop().await;
