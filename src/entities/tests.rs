@@ -248,9 +248,11 @@ fn each_value_is_the_one_at_its_source_in_an_update() {
             Subject::Meter => &data["meters"][0],
         };
         let state = state(&snapshot, entity.subject);
-        let value = match entity.value(state).unwrap() {
-            super::Value::Time(at) => json!(time(at, snapshot.zone())),
-            value => json!(value),
+        let value = entity.value(state).unwrap();
+        let value = if let super::Value::Time(at) = value {
+            json!(time(at, snapshot.zone()))
+        } else {
+            json!(value)
         };
         let (subject, source) = (entity.subject.as_str(), entity.source());
         assert_eq!(object.pointer(&source), Some(&value), "{subject} {source}");

@@ -174,8 +174,8 @@ impl Page {
     fn add_dtus(&mut self, snapshot: &Snapshot) {
         let name = |dtu: &DtuState| ("dtu", dtu.name.to_string());
         self.add(&DTU, snapshot.dtus().map(|dtu| (vec![name(dtu)], dtu)));
-        let states = snapshot.dtus().map(|dtu| (vec![name(dtu)], State::Dtu(dtu)));
-        self.add_entities(Subject::Dtu, states);
+        let dtus = snapshot.dtus().map(|dtu| (vec![name(dtu)], State::Dtu(dtu)));
+        self.add_entities(Subject::Dtu, dtus);
         let status = |dtu: &DtuState| ("status", dtu.status.as_str().to_owned());
         self.add(&DTU_STATUS, snapshot.dtus().map(|dtu| (vec![name(dtu), status(dtu)], dtu)));
         self.add(
@@ -218,8 +218,8 @@ impl Page {
                 (known.chain(optional.into_iter().flatten()).collect(), inverter)
             }),
         );
-        let states = snapshot.inverters().map(|it| (vec![serial(it)], State::Inverter(it)));
-        self.add_entities(Subject::Inverter, states);
+        let inverters = snapshot.inverters().map(|it| (vec![serial(it)], State::Inverter(it)));
+        self.add_entities(Subject::Inverter, inverters);
         let ports = snapshot.inverters().flat_map(|inverter| {
             inverter.ports.iter().map(move |(number, port)| {
                 (vec![serial(inverter), ("port", number.to_string())], State::Port(port))
@@ -230,8 +230,8 @@ impl Page {
 
     fn add_meters(&mut self, snapshot: &Snapshot) {
         let serial = |meter: &MeterState| ("serial", meter.reading.serial.to_string());
-        let states = snapshot.meters().map(|it| (vec![serial(it)], State::Meter(it)));
-        self.add_entities(Subject::Meter, states);
+        let meters = snapshot.meters().map(|it| (vec![serial(it)], State::Meter(it)));
+        self.add_entities(Subject::Meter, meters);
         self.add(
             &METER_PHASE,
             snapshot.meters().flat_map(|meter| {

@@ -134,6 +134,7 @@ impl Failure {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn row(&self) -> Problem {
         match self {
             Self::Connect(

@@ -48,7 +48,8 @@ impl Publisher {
         info!("[MQTT] Publishing to {} below {}/", config.place(), config.topic_prefix);
         let metrics = metrics.broker(config.place());
         let state = RetainedState::new(&config, &dtus, announced);
-        let peer = BrokerPeer::new(config, adviser, metrics, state, snapshots, store);
+        let has_failed = false;
+        let peer = BrokerPeer { config, supervisor, has_failed, metrics, state, snapshots, store };
         tasks.spawn("mqtt", keep_connected(peer, tasks.stop()));
     }
 }

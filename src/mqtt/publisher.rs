@@ -26,28 +26,18 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10);
 /// The broker as the reconnect loop sees it.
 #[derive(Debug)]
 pub(super) struct BrokerPeer {
-    config: MqttConfig,
+    pub(super) config: MqttConfig,
     /// The Supervisor, if it named the broker: place and login may be others by now.
-    supervisor: Option<SupervisorClient>,
-    has_failed: bool,
-    metrics: BrokerMetrics,
-    state: RetainedState,
-    snapshots: SnapshotReader,
-    store: Store,
+    pub(super) supervisor: Option<SupervisorClient>,
+    /// Whether the last attempt failed.
+    pub(super) has_failed: bool,
+    pub(super) metrics: BrokerMetrics,
+    pub(super) state: RetainedState,
+    pub(super) snapshots: SnapshotReader,
+    pub(super) store: Store,
 }
 
 impl BrokerPeer {
-    pub(super) const fn new(
-        config: MqttConfig,
-        supervisor: Option<SupervisorClient>,
-        metrics: BrokerMetrics,
-        state: RetainedState,
-        snapshots: SnapshotReader,
-        store: Store,
-    ) -> Self {
-        Self { config, adviser, has_failed: false, metrics, state, snapshots, store }
-    }
-
     /// After a failed attempt, asks the Supervisor again; without an answer all stays as it is.
     async fn refresh_config(&mut self) {
         let Some(supervisor) = self.supervisor.as_mut().filter(|_| self.has_failed) else { return };
