@@ -24,7 +24,7 @@ use crate::clock::WallClock;
 use crate::config::load::{ConfigError, Loaded};
 use crate::config::{Config, DtuConfig, MqttConfig, Protocol, SupervisorBroker};
 use crate::http::{self, Api, Limits};
-use crate::mqtt::Publisher;
+use crate::mqtt::MqttPublisher;
 use crate::poller;
 use crate::poller::publish::SnapshotPublisher;
 use crate::push;
@@ -81,7 +81,7 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     let metrics = Metrics::new();
     let directory =
         Directory::new(&targets, registered, &http.registration, store.clone(), clock.clone())?;
-    let publisher = Publisher {
+    let mqtt_publisher = MqttPublisher {
         dtus: dtus.clone(),
         announced,
         snapshots: snapshot.clone(),
@@ -100,7 +100,7 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
 
     // Spawn.
     push::start(&tasks, directory.clone(), snapshot, clock.clone());
-    start_mqtt(mqtt, offered, &tasks, publisher);
+    start_mqtt(mqtt, offered, &tasks, mqtt_publisher);
     let _listen_address_file = announce_address(memory, &state_dir, &listener)?;
     tasks.spawn("http", http::serve(listener, Arc::new(api), limits, tasks.stop()));
     let turn_days = poller::turn_days(publisher.clone(), clock.clone(), zone.clone(), tasks.stop());
@@ -156,7 +156,7 @@ fn start_mqtt(
     mqtt: Option<MqttConfig>,
     offered: Option<Box<SupervisorBroker>>,
     tasks: &Tasks,
-    publisher: Publisher,
+    publisher: MqttPublisher,
 ) {
     if let Some(mqtt) = mqtt {
         publisher.start(tasks, mqtt, None);

@@ -20,9 +20,10 @@ use crate::plant::units::{
     Amperes, Celsius, Hertz, MeterVolts, Percent, PowerFactor, Vars, Volts, WattHours, Watts,
 };
 use crate::problem::Problem;
-use crate::snapshot::rendered::shared;
-use crate::snapshot::state::{DtuState, DtuStatus, Energy, InverterState, MeterState, PortState};
-use crate::snapshot::wire::{Stats, time};
+use crate::snapshot::json::{shared, time};
+use crate::snapshot::state::{
+    DtuState, DtuStatus, Energy, InverterState, MeterState, PortState, Stats,
+};
 use crate::snapshot::{Contents, Snapshot};
 
 fn read(path: &str) -> String {

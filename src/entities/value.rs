@@ -10,7 +10,7 @@ use super::{Choice, Entity, Kind, Number, On, Read, State};
 use crate::plant::units::{
     Amperes, Celsius, Hertz, MeterVolts, Percent, PowerFactor, Vars, Volts, WattHours, Watts,
 };
-use crate::snapshot::wire::time;
+use crate::snapshot::json::time;
 
 /// Home Assistant keeps no longer text as a state.
 pub const LONGEST_TEXT: usize = 255;

@@ -27,7 +27,7 @@ use crate::telemetry::metrics::Metrics;
 
 /// All that publishing needs, except the broker.
 #[derive(Debug)]
-pub struct Publisher {
+pub struct MqttPublisher {
     /// The DTUs of the configuration.
     pub dtus: Vec<DtuConfig>,
     /// What earlier runs announced.
@@ -40,7 +40,7 @@ pub struct Publisher {
     pub store: Store,
 }
 
-impl Publisher {
+impl MqttPublisher {
     /// Starts to publish to this broker until `tasks` end. If the Supervisor named the broker,
     /// `supervisor` is asked again after failures.
     pub fn start(self, tasks: &Tasks, config: MqttConfig, supervisor: Option<SupervisorClient>) {

@@ -14,7 +14,7 @@ use super::orphans::orphans;
 use crate::config::{DtuConfig, MqttConfig};
 use crate::entities::{State, Value};
 use crate::snapshot::Snapshot;
-use crate::snapshot::wire::time;
+use crate::snapshot::json::time;
 use crate::store::{AnnouncedDevice, AnnouncedDevices, DeviceTopics};
 
 /// A retained message.

@@ -17,7 +17,7 @@ use super::retained::{Message, RetainedState};
 use crate::config::{DtuConfig, MqttConfig, Protocol};
 use crate::plant::reading::{InverterValues, PortReading};
 use crate::plant::units::{Amperes, Hertz, Volts, WattHours, Watts};
-use crate::snapshot::rendered::shared;
+use crate::snapshot::json::shared;
 use crate::snapshot::state::{DtuState, DtuStatus, Energy, InverterState, PortState};
 use crate::snapshot::{Contents, Snapshot, channel};
 use crate::store::{AnnouncedDevices, Store};
