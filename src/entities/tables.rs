@@ -63,7 +63,7 @@ const BRIDGE: &[Entity] = &[
     .from("/health/healthy")
     .diagnostic(),
     time(
-        Bridge(|it| Some(it.start().last_told().into())),
+        Bridge(|it| Some(it.start().last_reported().into())),
         "start_time",
         "Started",
         "When the bridge started.",
