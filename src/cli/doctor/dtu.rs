@@ -85,11 +85,11 @@ fn reported(
 fn failing(report: &DtuReport) -> Step {
     let cause = report.last_error.as_deref().unwrap_or("no reason given");
     let since = report.failing_since.as_deref().unwrap_or("its last poll");
-    let polls = report.failures_in_a_row;
+    let polls = count(usize::try_from(report.failures_in_a_row).unwrap_or(usize::MAX), "poll");
     Step::failed_as(
         BRIDGE,
         report.last_error_cause.clone().unwrap_or("unknown".into()),
-        format!("{cause} (since {since}, {polls} polls in a row)"),
+        format!("{cause} (since {since}, {polls} in a row)"),
         report.last_error_remedy.clone(),
     )
 }

@@ -61,7 +61,7 @@ async fn repeats_what_the_bridge_reports_and_then_tests_it() {
     bridge.logged("[WebSocket] Connection failed for HA").await;
     let found = doctor(&home, &listen(&bridge), &[]).await;
     assert_eq!(found.marks("DTU"), ["bridge-", "name+", "tcp+", "protocol-"]);
-    assert!(found.said("DTU", "bridge").contains("polls in a row"));
+    assert!(found.said("DTU", "bridge").contains(" in a row"));
     assert_eq!(found.marks("HA")[0], "bridge-");
     assert!(found.said("HA", "bridge").contains("Invalid authentication token"));
     assert_eq!(found.marks("HA").last().unwrap(), "token-");

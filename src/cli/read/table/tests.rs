@@ -190,7 +190,7 @@ fn a_table_fits_the_terminal() {
     let answers = [answer("DTU", Ok(DtuReading { inverters, ..DtuReading::default() }))];
     let plant = plant(&answers, &TimeZone::UTC, &WallClock::system());
     for (width, left_out) in
-        [(115, None), (100, Some("Events, Hz")), (80, Some("Events, Hz, PV A, PV V, Grid V"))]
+        [(116, None), (101, Some("Events, Hz")), (80, Some("Events, Hz, PV A, PV V, Grid V, °C"))]
     {
         let text = render(&answers, &plant, width);
         let table: Vec<_> = text.lines().filter(|line| line.starts_with(' ')).collect();
