@@ -63,20 +63,20 @@ fn main() -> anyhow::Result<()> {
 /// Polls a large plant for one target that waits for it; the last snapshot.
 async fn latency() -> anyhow::Result<Snapshot> {
     let state_dir = tempfile::tempdir()?;
-    let mut house = House::start(state_dir.path()).await?;
+    let mut bridge = Bridge::start(state_dir.path()).await?;
     // The first poll of each DTU dials and asks for its serial number.
-    house.poll(house.turns.len()).await?;
+    bridge.poll(bridge.turns.len()).await?;
     for _ in 0..TRIES {
-        let took = house.poll(POLLS).await?;
+        let took = bridge.poll(POLLS).await?;
         println!(
             "{INVERTERS} inverters x {PORTS} ports, DTU's last byte to a target's receipt, {POLLS} \
              polls: {took}; limit of 99 % {MOST_LATENCY:?}"
         );
         if took.within(99) <= MOST_LATENCY {
-            let snapshot = Snapshot::clone(&house.snapshots.latest());
+            let snapshot = Snapshot::clone(&bridge.snapshots.latest());
             let size = (snapshot.inverters().len(), snapshot.port_count());
             assert_eq!(size, (INVERTERS, INVERTERS * PORTS), "the whole plant");
-            house.tasks.shut_down(Duration::from_secs(5)).await;
+            bridge.tasks.shut_down(Duration::from_secs(5)).await;
             return Ok(snapshot);
         }
     }
@@ -146,7 +146,7 @@ impl fmt::Display for Took {
 }
 
 /// A large plant, the bridge without its HTTP API, and one target.
-struct House {
+struct Bridge {
     tasks: Tasks,
     modbus: Stamping,
     targets: Targets,
@@ -154,7 +154,7 @@ struct House {
     snapshots: SnapshotReader,
 }
 
-impl House {
+impl Bridge {
     async fn start(state_dir: &Path) -> anyhow::Result<Self> {
         let (tasks, modbus, clock) = (Tasks::new(), Stamping::default(), WallClock::system());
         let dtus = plant::start(&tasks, modbus.clone()).await?;

@@ -39,7 +39,7 @@ const SILENCE_IS_CONSENT: Duration = Duration::from_secs(1);
 const LIFE_AFTER_UPDATE: Duration = Duration::from_secs(1);
 /// How long a goodbye may take.
 const CLOSING: Duration = Duration::from_millis(800);
-/// What the target said before a write failed may tell why.
+/// How long to look for the reason after a write failed.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 /// The first messages of a target are logged, then each that doubles their number.
 const LOGGED_AT_FIRST: u64 = 10;
@@ -79,7 +79,7 @@ pub enum Event<'a> {
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
-    /// Why; `None` if it was told to stop.
+    /// Why; `None` after `stop`.
     pub failure: Option<Failure>,
     /// Whether an update was delivered.
     pub has_delivered: bool,

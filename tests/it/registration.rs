@@ -24,7 +24,7 @@ async fn a_registration_connects_at_once_and_survives_a_restart_of_the_bridge() 
     assert_eq!(targets[0]["state"], "connected");
     assert!(!targets.to_string().contains("first"), "the token is hidden: {targets}");
 
-    // Killed, not told to end: what was acknowledged is on disk.
+    // Killed, not stopped: what was acknowledged is on disk.
     bridge.signal("KILL").await;
     bridge.ended().await;
     let bridge = home.run().await;

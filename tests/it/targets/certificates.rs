@@ -13,7 +13,7 @@ use rustls::{RootCertStore, ServerConfig};
 /// What a server shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shows {
-    /// A certificate of the authority that the bridge is told of.
+    /// A certificate of the authority that the bridge trusts.
     Good,
     /// One of an authority that nobody knows.
     UnknownAuthority,

@@ -1,4 +1,4 @@
-//! Registration is not an open door: who may register, what, and what a web page may do.
+//! Registration: who may register what, and what a web page may do.
 
 use reqwest::Method;
 use serde_json::json;
@@ -121,7 +121,7 @@ async fn a_web_page_of_another_origin_may_read_and_no_more() {
     let target = "/api/targets/Target";
     assert_eq!(ask(&bridge, Method::DELETE, target, &[evil], "").await, (403, false));
     assert_eq!(ask(&bridge, Method::GET, "/api/targets", &[evil], "").await, (200, true));
-    // A browser that asks first is not told that it may.
+    // A preflight request gets no permission.
     for path in [REGISTER, target] {
         let asks = [evil, ("access-control-request-method", "POST")];
         let (_, is_open) = ask(&bridge, Method::OPTIONS, path, &asks, "").await;

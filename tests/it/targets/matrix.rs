@@ -17,8 +17,8 @@ use crate::support::within_guard;
 
 /// `connect_timeout` of all targets, and what an attempt may take beyond it.
 const LIMIT: Duration = Duration::from_millis(1_000 + 500);
-/// A target that asks for more patience is not waited for.
-const PATIENCE: u64 = 5;
+/// Longer waits are not waited for.
+const LONGEST_WAIT: u64 = 5;
 
 #[tokio::test]
 async fn each_fault_has_its_cause_its_line_and_its_end() {
@@ -56,7 +56,7 @@ async fn each_fault_has_its_cause_its_line_and_its_end() {
     let figures = figures.as_str().unwrap();
     let wrong = rows.iter().filter(|row| {
         let cause = row.cause.replace("{address}", &targets[row.name.as_str()].address.to_string());
-        // All rows are looked at, so that one run tells of each that is wrong.
+        // All rows are looked at, so that one run reports each that is wrong.
         catch_unwind(AssertUnwindSafe(|| check(row, &cause, &journal, &shown, figures))).is_err()
     });
     let wrong: Vec<&str> = wrong.map(|row| row.name.as_str()).collect();
@@ -104,7 +104,7 @@ async fn watch(bridge: &Bridge, rows: &[Row], targets: &BTreeMap<&str, Faulty>) 
     if tokio::time::timeout(crate::support::GUARD, watching).await.is_err() {
         let events = |row: &&Row| (row.name.clone(), journal.of(&row.name).cloned().collect());
         let left: Vec<(String, Vec<Event>)> = waited_for.iter().map(events).collect();
-        panic!("not every fault was told and over: {left:#?}");
+        panic!("not every fault was reported and over: {left:#?}");
     }
     journal
 }
@@ -116,7 +116,7 @@ fn is_over(row: &Row, journal: &Journal) -> bool {
     has_shown
         && events.any(|event| match event {
             Event::Sent => true,
-            Event::Reconnecting { seconds, .. } => *seconds > PATIENCE,
+            Event::Reconnecting { seconds, .. } => *seconds > LONGEST_WAIT,
             Event::Connecting
             | Event::Connected
             | Event::Failed { .. }
@@ -158,7 +158,7 @@ fn story(row: &Row, reason: &str) -> Vec<Event> {
         Ends::Breaks => story.extend([Event::Connected, Event::Disconnected { reason }]),
     }
     story.push(Event::Reconnecting { seconds: row.waits, attempt: 2 });
-    if row.waits <= PATIENCE {
+    if row.waits <= LONGEST_WAIT {
         story.extend([Event::Connecting, Event::Connected]);
     }
     story

@@ -1,4 +1,4 @@
-//! A DNS server that lies, hesitates or is silent, as it is told.
+//! A DNS server whose answers a test sets: addresses, errors or silence.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -43,9 +43,9 @@ async fn delay_and_loss_cost_time_and_no_connection() {
         let so_far = one.received("so far", |_| true).await.updates().len();
         one.received("another update", |received| received.updates().len() > so_far).await;
     }
-    let told = tc("-s qdisc show dev lo").await.unwrap();
-    let dropped = told.split("dropped ").nth(1).unwrap().split(',').next().unwrap();
-    assert_ne!(dropped, "0", "the line lost nothing, so that this shows nothing: {told}");
+    let statistics = tc("-s qdisc show dev lo").await.unwrap();
+    let dropped = statistics.split("dropped ").nth(1).unwrap().split(',').next().unwrap();
+    assert_ne!(dropped, "0", "the line lost nothing, so that this shows nothing: {statistics}");
     let (_, targets) = bridge.get("/api/targets").await;
     for shown in targets.as_array().unwrap() {
         assert_eq!((&shown["attempts"], &shown["state"]), (&1.into(), &"connected".into()));
