@@ -110,7 +110,7 @@ async fn why_a_registration_is_refused_is_logged_without_its_secrets() {
     let url = |url: &str| json!({"websocket_url": url, "name": "Target"});
     for (body, why) in [
         (url("http://127.0.0.1/ws?token=s3cret"), "the URL begins with http://"),
-        (url("ws://me:s3cret@127.0.0.1/ws"), "the URL carries a user name or password"),
+        (url("ws://me:s3cret@127.0.0.1/ws"), "the URL has a user name or password"),
         (url("s3cret:s3cret@127.0.0.1/ws"), "the URL does not begin with ws://"),
         (json!({"websocket_url": "ws://127.0.0.1/?token=s3cret"}), "name is missing"),
         (json!(["ws://127.0.0.1/?token=s3cret", "s3cret"]), "it is a list"),
