@@ -103,14 +103,14 @@ impl Failure {
             Self::UpgradeTimedOut { limit, place } => Problem::new(
                 "upgrade_timeout",
                 format!("{place} did not answer the WebSocket upgrade within {limit:?}"),
-                "check the port, and restart the target if it hangs; if it is starting, the bridge \
-                 reconnects by itself",
+                "check the port, and restart the target if it hangs; if it is starting, wait: the \
+                 bridge reconnects by itself",
             ),
             Self::UpgradeHungUp => Problem::new(
                 "upgrade_hung_up",
-                "hung up during the WebSocket upgrade",
-                "use wss:// if the target speaks TLS there; let a proxy in between pass WebSockets \
-                 on; if the target is starting, the bridge reconnects by itself",
+                "the connection was closed during the WebSocket upgrade",
+                "use wss:// if the target expects TLS; if a proxy is in between, let it forward \
+                 WebSockets; if the target is starting, wait: the bridge reconnects by itself",
             ),
             Self::Http { status, location, .. } => {
                 let (label, remedy) = http(*status);
@@ -123,31 +123,29 @@ impl Failure {
             }
             Self::WantsTls { status } => Problem::new(
                 "wants_tls",
-                format!(
-                    "HTTP {status} from a port that speaks TLS, to a URL that begins with ws://"
-                ),
+                format!("HTTP {status}: the port expects TLS, but the URL begins with ws://"),
                 "use wss:// instead of ws:// in `url`",
             ),
             Self::NotHttp => Problem::new(
                 "not_http",
                 "the answer is not HTTP",
-                "check the port in `url`; use wss:// if the target speaks TLS there",
+                "check the port in `url`; use wss:// if the target expects TLS",
             ),
             Self::OldHttp => Problem::new(
                 "old_http",
-                "the answer is HTTP/1.0, which has no WebSockets",
-                "use wss:// if the target speaks TLS there; otherwise check port and path",
+                "the answer is HTTP/1.0, which does not support WebSockets",
+                "use wss:// if the target expects TLS; otherwise check port and path in `url`",
             ),
             Self::NotWebSocket(detail) => Problem::new(
                 "not_websocket",
-                format!("the answer is not a WebSocket's ({detail})"),
-                "check port and path in `url`, and let a proxy in between pass WebSockets on",
+                format!("the answer is not that of a WebSocket server ({detail})"),
+                "check port and path in `url`; if a proxy is in between, let it forward WebSockets",
             ),
             Self::TokenRefused(words) => Problem::new(
                 "token_refused",
                 format!("the target refused: {words}"),
-                "correct the token; Home Assistant makes a new one at each start and registers it \
-                 with the bridge: reload its Hoymiles Smiles integration",
+                "correct the token; if Home Assistant registered itself, reload its Hoymiles bridge \
+                 integration, which registers the current token",
             ),
             Self::Closed { code, reason } => {
                 let (label, meaning, remedy) = close(*code);
@@ -159,17 +157,17 @@ impl Failure {
             Self::Broken(detail) => Problem::new(
                 "broken",
                 format!("the connection broke (1006): {detail}"),
-                "see whether the target was restarted; the bridge reconnects by itself",
+                "wait: the bridge reconnects by itself; if this repeats, check the target and the network",
             ),
             Self::Silent(limit) => Problem::new(
                 "silent",
                 format!("no answer to pings for {limit:?}"),
-                "check that the target is on and that the network leads to it",
+                "check that the target is running and that this machine reaches it over the network",
             ),
             Self::NotReading(limit) => Problem::new(
                 "not_reading",
                 format!("the target read nothing for {limit:?}"),
-                "see the target's log, and restart it if it hangs; check how fast the network is",
+                "see the target's log, restart it if it hangs, and check the speed of the network",
             ),
             Self::TooBig(limit) => Problem::new(
                 "too_big",
@@ -211,43 +209,46 @@ impl Failure {
     }
 }
 
-const WHO_ANSWERS: &str = "check what answers at `url`, and any proxy in between";
+const WHO_ANSWERS: &str = "check that `url` leads to the target, and check any proxy in between";
 
 /// Label and remedy of an HTTP status; with what Home Assistant means by it.
 const fn http(status: u16) -> (&'static str, &'static str) {
     match status {
-        200..=299 => ("http_2xx", "correct port and path in `url`: something else answers there"),
+        200..=299 => ("http_2xx", "correct port and path in `url`"),
         300..=399 => ("http_redirect", "use that URL in `url`, with ws:// or wss://"),
         400 => (
             "http_400",
-            "see the target's log; behind a proxy, Home Assistant needs \
-             http.use_x_forwarded_for and http.trusted_proxies",
+            "see the target's log; if Home Assistant is behind a proxy, set \
+             http.use_x_forwarded_for and http.trusted_proxies there",
         ),
         401 => ("http_401", "correct the token, or the login of a proxy in between"),
         403 => (
             "http_403",
-            "allow this machine at the target; Home Assistant keeps banned addresses in \
-             ip_bans.yaml and trusted proxies in http.trusted_proxies",
+            "allow this machine in the target; in Home Assistant, remove its address from \
+             ip_bans.yaml, and add a proxy in between to http.trusted_proxies",
         ),
         404 => (
             "http_404",
-            "correct the path in `url`; in Home Assistant, add the Hoymiles Smiles integration, or \
+            "correct the path in `url`; in Home Assistant, add the Hoymiles bridge integration, or \
              wait until it has started",
         ),
-        405 => ("http_other", "correct port and path in `url`: no WebSocket is there"),
+        405 => ("http_other", "correct port and path in `url`"),
         413 | 414 | 431 => {
-            ("http_other", "raise the limit of the proxy in between, or go around the proxy")
+            ("http_other", "raise the limit of the proxy in between, or bypass the proxy")
         }
-        426 => ("http_426", "let the proxy in between pass WebSockets on"),
-        429 => ("http_429", "wait, or raise the limit of the target; the bridge retries later"),
+        426 => ("http_426", "let the proxy in between forward WebSockets"),
+        429 => (
+            "http_429",
+            "wait: the bridge retries later; to avoid this, raise the target's request limit",
+        ),
         500 => ("http_500", "see the target's log"),
-        502 => ("http_502", "start the target: only a proxy before it answers"),
+        502 => ("http_502", "start the target, or correct its address in the proxy"),
         503 => (
             "http_503",
             "start the target, or wait until it has started; in Home Assistant, enable the \
-             Hoymiles Smiles entry",
+             Hoymiles bridge entry",
         ),
-        504 => ("http_504", "start the target: only a proxy before it answers"),
+        504 => ("http_504", "start the target, or correct its address in the proxy"),
         402..=499 => {
             ("http_other", "check port and path in `url`, and the log of the target or proxy")
         }
@@ -257,34 +258,36 @@ const fn http(status: u16) -> (&'static str, &'static str) {
 }
 
 const RECONNECTS: &str =
-    "wait: the target restarts or reloads, and the bridge reconnects by itself";
+    "wait: the bridge reconnects by itself; if this repeats, see the target's log";
 
 /// Label, meaning and remedy of a close code: RFC 6455 section 7.4.1 and the IANA's registry.
 const fn close(code: u16) -> (&'static str, &'static str, &'static str) {
     match code {
         1000 => ("closed_1000", "normal", RECONNECTS),
-        1001 => ("closed_1001", "the target goes away", RECONNECTS),
+        1001 => ("closed_1001", "the target is shutting down", RECONNECTS),
         1002 => {
             ("closed_1002", "protocol error", "check any proxy in between, and the target's log")
         }
         1003 => (
             "closed_1003",
             "data not accepted",
-            "correct `url`: this target does not take JSON in text messages",
+            "correct `url`: the target must accept JSON in text messages",
         ),
-        1005 => ("closed_1005", "no code", RECONNECTS),
+        1005 => ("closed_1005", "no code given", RECONNECTS),
         1007 => ("closed_1007", "invalid data", "check any proxy in between, and the target's log"),
-        1008 => ("closed_1008", "against its policy", "check the token and the target's rules"),
-        1009 => ("closed_1009", "message too big", "raise the target's message limit"),
+        1008 => {
+            ("closed_1008", "policy violation", "check the token and the target's access rules")
+        }
+        1009 => ("closed_1009", "message too big", "raise the target's limit on message size"),
         1010 => (
             "closed_1010",
             "extension missing",
             "switch off the WebSocket extension that the target requires",
         ),
-        1011 => ("closed_1011", "error in the target", "see the target's log"),
-        1012 => ("closed_1012", "the target restarts", RECONNECTS),
+        1011 => ("closed_1011", "internal error of the target", "see the target's log"),
+        1012 => ("closed_1012", "the target is restarting", RECONNECTS),
         1013 => ("closed_1013", "the target is overloaded", "wait: the bridge retries later"),
-        _ => ("closed_other", "its own meaning", "see the target's log"),
+        _ => ("closed_other", "defined by the target", "see the target's log"),
     }
 }
 

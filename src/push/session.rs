@@ -364,7 +364,7 @@ fn received(next: Option<Result<Message, Error>>) -> Result<Message, Failure> {
         }
         Some(Ok(message)) => Ok(message),
         Some(Err(error)) => Err(broken(error)),
-        None => Err(Failure::Broken("the target hung up".to_owned())),
+        None => Err(Failure::Broken("the target closed it".to_owned())),
     }
 }
 
@@ -377,14 +377,14 @@ fn broken(error: Error) -> Failure {
         }
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
         | Error::ConnectionClosed
-        | Error::AlreadyClosed => Failure::Broken("the target hung up".to_owned()),
+        | Error::AlreadyClosed => Failure::Broken("the target closed it".to_owned()),
         Error::Io(error)
             if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe) =>
         {
-            Failure::Broken("the target hung up".to_owned())
+            Failure::Broken("the target closed it".to_owned())
         }
         Error::Io(error) => Failure::Broken(error.to_string()),
-        Error::WriteBufferFull(_) => Failure::Broken("too much waits to be read".to_owned()),
+        Error::WriteBufferFull(_) => Failure::Broken("the target reads too slowly".to_owned()),
         Error::Utf8(_) => Failure::Protocol("a text message that is not UTF-8".to_owned()),
         Error::Protocol(error) => Failure::Protocol(error.to_string()),
         other => Failure::Protocol(other.to_string()),

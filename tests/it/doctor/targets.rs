@@ -103,7 +103,7 @@ async fn each_fault_of_a_target_fails_its_step_with_cause_and_remedy() {
         (
             format!("ws://{}/ws", unloaded.address),
             &["name+", "tcp+", "http+", "upgrade-"],
-            "add the Hoymiles Smiles integration",
+            "add the Hoymiles bridge integration",
         ),
         (format!("ws://{}/ws", garbage.address), &["name+", "tcp+", "http-"], "not HTTP"),
     ] {

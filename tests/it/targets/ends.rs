@@ -114,7 +114,7 @@ async fn a_trust_root_that_is_repaired_is_used_at_the_next_attempt() {
     let failed = |cause: &str| {
         format!("Connection failed for Target: ca_file cannot be used: {}{cause}", root.display())
     };
-    bridge.logged("Connection failed for Target: hung up during the WebSocket upgrade").await;
+    bridge.logged("Connection failed for Target: the connection was closed during the WebSocket upgrade").await;
     std::fs::remove_file(&root).unwrap();
     bridge.logged(&failed(" cannot be read: ")).await;
     std::fs::write(&root, "no certificate").unwrap();

@@ -97,7 +97,7 @@ fn strange_answers() -> Vec<Row> {
     let not_http =
         |name: &str, script| Row::fails(name, script, "not_http", "the answer is not HTTP");
     let no_socket = |name: &str, script, why: &str| {
-        let cause = format!("the answer is not a WebSocket's ({why})");
+        let cause = format!("the answer is not that of a WebSocket server ({why})");
         Row::fails(name, script, "not_websocket", cause)
     };
     let key = "Key mismatch in \"Sec-WebSocket-Accept\" header";
@@ -111,7 +111,7 @@ fn strange_answers() -> Vec<Row> {
             "speaks-http-1-0",
             &[Step::Request, Step::Say(b"HTTP/1.0 404 Not Found\r\n\r\n")],
             "old_http",
-            "the answer is HTTP/1.0, which has no WebSockets",
+            "the answer is HTTP/1.0, which does not support WebSockets",
         ),
         no_socket(
             "endless-header",
@@ -128,7 +128,7 @@ fn strange_answers() -> Vec<Row> {
             "header-cut-off",
             &[Step::Request, Step::Say(b"HTTP/1.1 101 Switching Proto"), Step::HangUp],
             "upgrade_hung_up",
-            "hung up during the WebSocket upgrade",
+            "the connection was closed during the WebSocket upgrade",
         ),
     ]
 }

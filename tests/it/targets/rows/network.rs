@@ -25,19 +25,19 @@ pub(super) fn rows() -> Vec<Row> {
             "hangs-up-at-once",
             &[Step::HangUp],
             "upgrade_hung_up",
-            "hung up during the WebSocket upgrade",
+            "the connection was closed during the WebSocket upgrade",
         ),
         Row::fails(
             "hangs-up-on-the-request",
             &[Step::Request, Step::HangUp],
             "upgrade_hung_up",
-            "hung up during the WebSocket upgrade",
+            "the connection was closed during the WebSocket upgrade",
         ),
         Row::fails(
             "resets-the-request",
             &[Step::Request, Step::Reset],
             "upgrade_hung_up",
-            "hung up during the WebSocket upgrade",
+            "the connection was closed during the WebSocket upgrade",
         ),
     ]
 }

@@ -28,17 +28,17 @@ fn closes() -> Vec<Row> {
     }
     [
         close!(1000, "", "closed_1000", "normal", 1),
-        close!(1001, "shutdown", "closed_1001", "the target goes away", 1),
+        close!(1001, "shutdown", "closed_1001", "the target is shutting down", 1),
         close!(1002, "", "closed_1002", "protocol error", 1),
         close!(1003, "", "closed_1003", "data not accepted", 1),
         close!(1007, "", "closed_1007", "invalid data", 1),
-        close!(1008, "not you", "closed_1008", "against its policy", 1),
+        close!(1008, "not you", "closed_1008", "policy violation", 1),
         close!(1009, "", "closed_1009", "message too big", 1),
         close!(1010, "", "closed_1010", "extension missing", 1),
-        close!(1011, "", "closed_1011", "error in the target", 1),
-        close!(1012, "", "closed_1012", "the target restarts", 5),
+        close!(1011, "", "closed_1011", "internal error of the target", 1),
+        close!(1012, "", "closed_1012", "the target is restarting", 5),
         close!(1013, "", "closed_1013", "the target is overloaded", 30),
-        close!(4000, "", "closed_other", "its own meaning", 1),
+        close!(4000, "", "closed_other", "defined by the target", 1),
     ]
     .concat()
 }
@@ -71,13 +71,13 @@ fn refusals() -> Vec<Row> {
 fn broken_connections() -> Vec<Row> {
     let broke = |why: &str| format!("the connection broke (1006): {why}");
     let reset = broke("Connection reset by peer (os error 104)");
-    let hung_up = broke("the target hung up");
+    let hung_up = broke("the target closed it");
     vec![
         Row::fails(
             "closes-without-code",
             &[Step::Upgrade, Step::Frame(0x88, 0)],
             "closed_1005",
-            "closed by the target with code 1005 (no code)",
+            "closed by the target with code 1005 (no code given)",
         ),
         Row::fails("hangs-up-early", &[Step::Upgrade, Step::HangUp], "broken", &hung_up),
         Row::breaks(

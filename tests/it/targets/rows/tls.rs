@@ -19,7 +19,7 @@ pub(super) fn rows() -> Vec<Row> {
     let untrusted = "TLS: the certificate's issuer is not trusted here";
     let wants_ours = "TLS: the server requires a client certificate";
     let in_the_clear = |name: &str, script| {
-        let cause = "HTTP 400 from a port that speaks TLS, to a URL that begins with ws://";
+        let cause = "HTTP 400: the port expects TLS, but the URL begins with ws://";
         Row::fails(name, script, "wants_tls", cause)
     };
     let no_tls = "the other side does not speak TLS";
@@ -88,10 +88,10 @@ pub(super) fn rows() -> Vec<Row> {
             "tls-go-asked-without",
             GO_IN_THE_CLEAR,
             "old_http",
-            "the answer is HTTP/1.0, which has no WebSockets",
+            "the answer is HTTP/1.0, which does not support WebSockets",
         ),
-        late("tls-then-hangs-up", HANGS_UP, "the connection broke (1006): the target hung up"),
-        late("tls-then-cut", CUTS, "the connection broke (1006): the target hung up"),
+        late("tls-then-hangs-up", HANGS_UP, "the connection broke (1006): the target closed it"),
+        late("tls-then-cut", CUTS, "the connection broke (1006): the target closed it"),
         late(
             "tls-then-reset",
             RESETS,
