@@ -207,8 +207,8 @@ impl ConnectError {
             }
             Self::OpenFiles => Problem::new(
                 "open_files",
-                "the bridge may not open more files",
-                "raise the limit of open files (ulimits: nofile in docker-compose.yml)",
+                "the bridge has reached its limit of open files",
+                "raise that limit (ulimits: nofile in docker-compose.yml)",
             ),
             Self::Tcp { address, detail } => Problem::new(
                 "tcp",
@@ -230,14 +230,16 @@ impl ConnectError {
                 format!("{place} did not complete TLS within {limit:?}"),
                 WITHOUT_TLS,
             ),
-            Self::HungUp => {
-                Problem::new("tls_hung_up", "hung up during the TLS handshake", WITHOUT_TLS)
-            }
+            Self::HungUp => Problem::new(
+                "tls_hung_up",
+                "the connection was closed during the TLS handshake",
+                WITHOUT_TLS,
+            ),
             Self::UnknownIssuer => Problem::new(
                 "tls_unknown_issuer",
-                "TLS: the certificate's issuer is not trusted here",
-                "name the certificate of the authority that signed it in `ca_file`, or use a \
-                 public certificate",
+                "TLS: the certificate's issuer is not trusted",
+                "set `ca_file` to the certificate of the authority that signed it, or use a public \
+                 certificate",
             ),
             Self::CertificateExpired(end) => Problem::new(
                 "tls_expired",
@@ -257,21 +259,19 @@ impl ConnectError {
             ),
             Self::CertificateIsAuthority => Problem::new(
                 "tls_authority",
-                "TLS: the certificate is an authority's, not a server's",
+                "TLS: the certificate is that of an authority, not of a server",
                 "give the server a certificate that the authority has signed; a self-signed one \
                  must say CA:FALSE",
             ),
             Self::ClientCertificateRequired => Problem::new(
                 "tls_wants_certificate",
                 "TLS: the server requires a client certificate",
-                "switch client certificates off in the server or proxy, or use a URL that leads \
-                 past it",
+                "turn off client certificates in the server or proxy, or use a URL that bypasses it",
             ),
             Self::ClientCertificateRefused(alert) => Problem::new(
                 "client_certificate",
                 format!("TLS: the server refused the bridge's certificate ({alert})"),
-                "switch client certificates off in the server or proxy, or use a URL that leads \
-                 past it",
+                "turn off client certificates in the server or proxy, or use a URL that bypasses it",
             ),
             Self::NotTls => {
                 Problem::new("not_tls", "the other side does not speak TLS", WITHOUT_TLS)
@@ -279,18 +279,18 @@ impl ConnectError {
             Self::Tls(detail) => Problem::new(
                 "tls",
                 format!("TLS failed: {detail}"),
-                "check the TLS settings of the server or of the proxy before it, and use the host \
-                 name of its certificate rather than an address",
+                "check the TLS settings of the server or of the proxy in front of it, and use the \
+                 host name in its certificate rather than an address",
             ),
             Self::CaFile(detail) => Problem::new(
                 "ca_file",
                 format!("ca_file cannot be used: {detail}"),
-                "name a readable PEM file",
+                "set `ca_file` to a readable PEM file",
             ),
             Self::ClientCertificateFile(detail) => Problem::new(
                 "client_certificate_file",
                 format!("the client certificate cannot be used: {detail}"),
-                "name readable PEM files that belong together",
+                "set `client_cert` and `client_key` to readable PEM files that belong together",
             ),
         }
     }
@@ -300,8 +300,8 @@ const WITHOUT_TLS: &str = "check that the port speaks TLS, or connect without it
 
 const fn network(address: SocketAddr) -> &'static str {
     if address.is_ipv6() {
-        "use the IPv4 address, or give this machine and its container IPv6; Docker networks have \
-         none by default"
+        "use the IPv4 address, or enable IPv6 for this machine and its container; Docker networks \
+         have none by default"
     } else {
         "check the address, and that this machine and its container reach that network"
     }

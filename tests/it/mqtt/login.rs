@@ -177,7 +177,7 @@ async fn tls_works_and_a_wrong_authority_is_reported() {
     let ours = pair(&file("cert", &client.cert), &file("key", &client.key));
     let theirs = pair(&file("cert2", &foreign.cert), &file("key2", &foreign.key));
     let (ours, theirs) = (format!("{ca}{ours}"), format!("{ca}{theirs}"));
-    let issuer = "the certificate's issuer is not trusted here; name the certificate of the";
+    let issuer = "the certificate's issuer is not trusted; set `ca_file` to the certificate of the";
     let remedy = "set mqtt.client_cert and mqtt.client_key";
     let required = [FAILED, "the server requires a client certificate", remedy];
     let refused = [FAILED, "the server refused the bridge's certificate", remedy];
@@ -187,7 +187,7 @@ async fn tls_works_and_a_wrong_authority_is_reported() {
         (
             &own,
             &ca,
-            &[FAILED, "the certificate is an authority's, not a server's; give the server"],
+            &[FAILED, "the certificate is that of an authority, not of a server; give the server"],
         ),
         (&open, "tls = false\n", &[FAILED, "set mqtt.tls = true"]),
         (&strict, &ours, &[CONNECTED]),

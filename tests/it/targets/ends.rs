@@ -114,11 +114,15 @@ async fn a_trust_root_that_is_repaired_is_used_at_the_next_attempt() {
     let failed = |cause: &str| {
         format!("Connection failed for Target: ca_file cannot be used: {}{cause}", root.display())
     };
-    bridge.logged("Connection failed for Target: the connection was closed during the WebSocket upgrade").await;
+    bridge
+        .logged(
+            "Connection failed for Target: the connection was closed during the WebSocket upgrade",
+        )
+        .await;
     std::fs::remove_file(&root).unwrap();
     bridge.logged(&failed(" cannot be read: ")).await;
     std::fs::write(&root, "no certificate").unwrap();
-    bridge.logged(&failed(" holds no certificate; name a readable PEM file")).await;
+    bridge.logged(&failed(" holds no certificate; set `ca_file` to a readable PEM file")).await;
     std::fs::write(&root, &authorities.root_pem).unwrap();
     bridge.logged("✓ Connected to: Target").await;
     bridge.stop().await;

@@ -16,7 +16,7 @@ pub(super) fn rows() -> Vec<Row> {
     let late = |name: &str, script, cause: &str| {
         Row::breaks(name, script, "broken", cause).showing(Shows::Good)
     };
-    let untrusted = "TLS: the certificate's issuer is not trusted here";
+    let untrusted = "TLS: the certificate's issuer is not trusted";
     let wants_ours = "TLS: the server requires a client certificate";
     let in_the_clear = |name: &str, script| {
         let cause = "HTTP 400: the port expects TLS, but the URL begins with ws://";
@@ -48,7 +48,7 @@ pub(super) fn rows() -> Vec<Row> {
             "tls-own-authority",
             Shows::ItsOwnAuthority,
             "tls_authority",
-            "TLS: the certificate is an authority's, not a server's",
+            "TLS: the certificate is that of an authority, not of a server",
         ),
         plain(
             "tls-spoken-to-http",
@@ -58,7 +58,12 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         plain("tls-spoken-to-ssh", &[Step::Say(b"SSH-2.0-OpenSSH_9.6\r\n")], "not_tls", no_tls),
         plain("tls-silent", &[], "tls_timeout", "{address} did not complete TLS within 1s"),
-        plain("tls-hangs-up", &[Step::HangUp], "tls_hung_up", "hung up during the TLS handshake"),
+        plain(
+            "tls-hangs-up",
+            &[Step::HangUp],
+            "tls_hung_up",
+            "the connection was closed during the TLS handshake",
+        ),
         plain(
             "tls-too-old",
             &[Step::Say(&[21, 3, 1, 0, 2, 2, 70])],
