@@ -60,8 +60,8 @@ pub enum DtuError {
 }
 
 /// The remedy for answers that may be encrypted with an unknown key.
-pub const UNKNOWN_KEY: &str = "wait if the DTU has just restarted; if this stays, restart it and \
-                               report its firmware version";
+pub const UNKNOWN_KEY: &str = "wait if the DTU has just restarted; if this persists, restart it \
+                               and report its firmware version";
 
 const OTHER_PROGRAMS: &str = "stop other programs that use the DTU, and check `protocol`";
 
@@ -85,9 +85,10 @@ impl DtuError {
             Self::HalfAnswer { limit, received, announced } => Problem::new(
                 "half_answer",
                 format!(
-                    "the DTU sent half an answer within {limit:?} ({received} of {announced} bytes)"
+                    "the DTU sent only part of its answer within {limit:?} ({received} of {announced} \
+                     bytes)"
                 ),
-                "set a longer `timeout`, and restart the DTU if this stays",
+                "set a longer `timeout`, and restart the DTU if this persists",
             ),
             Self::OtherAnswers { limit, commands } => Problem::new(
                 "other_answers",
@@ -109,13 +110,13 @@ impl DtuError {
             Self::NotMapped => Problem::new(
                 "not_mapped",
                 "the DTU has not mapped its inverters yet",
-                "wait: it needs some minutes after its start",
+                "wait: it needs several minutes after its start",
             ),
             Self::WordAddressed => Problem::new(
                 "word_addressed",
-                "the device addresses its registers by words, as emulations of a DTU-Pro such as \
-                 OpenDTU's do",
-                "read it over its own API or MQTT: the bridge would miss half of its ports",
+                "the device numbers its registers by words, as OpenDTU's emulation of a DTU-Pro does, \
+                 so half of its ports would be missing",
+                "read it over its own API or MQTT",
             ),
             Self::Malformed { cause, remedy } => Problem::new(
                 "malformed",
@@ -165,7 +166,7 @@ impl DtuError {
 /// By the codes of the Modbus Application Protocol 1.1b3, section 7.
 const fn exception_remedy(code: u8) -> &'static str {
     match code {
-        4 => "restart the device if this stays",
+        4 => "restart the device if this persists",
         5 | 6 => "stop other programs that read the DTU, or set a longer `interval`",
         10 | 11 => "check `unit_id` and the cable between the gateway and the DTU",
         _ => "check `unit_id`, and that the device is a DTU-Pro",

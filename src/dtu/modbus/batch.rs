@@ -62,7 +62,7 @@ impl Page {
 pub(super) enum NotRecords {
     #[error("record {0} is missing")]
     Missing(u16),
-    #[error("record {0} has not the markers of a record")]
+    #[error("record {0} lacks the markers of a record")]
     Unmarked(u16),
     #[error("its second record differs when it is read alone")]
     Different,

@@ -20,8 +20,9 @@ use crate::plant::serial::{DtuSerial, InverterSerial};
 const MAX_UNANSWERED: u32 = 3;
 
 /// The remedy for a closed port.
-pub(in crate::dtu) const REFUSED: &str = "use the Ethernet port of a DTU-Pro or DTU-Pro-S and set its role to \
-                                          \"Remote Control\": no other serves Modbus";
+pub(in crate::dtu) const REFUSED: &str = "use the Ethernet port of a DTU-Pro or DTU-Pro-S and set its RS-485 \
+                                          role to \"Remote Control\"; for another model, set \
+                                          protocol = \"protobuf\"";
 
 /// A DTU that is read over Modbus-TCP.
 pub struct ModbusDtu<D = TcpDialer> {

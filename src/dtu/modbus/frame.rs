@@ -35,13 +35,13 @@ pub enum InvalidFrame {
     #[error("its header names protocol {0} instead of 0, Modbus")]
     OtherProtocol(u16),
     /// A well-known protocol, which is no DTU's.
-    #[error("what answers speaks {0}")]
+    #[error("it speaks {0}")]
     KnownProtocol(&'static str),
     /// The length in the header.
     #[error("its header announces {0} bytes, which no Modbus answer has")]
     ImpossibleLength(usize),
     /// Neither a reading nor an exception.
-    #[error("it answers function {0} to function {READ}")]
+    #[error("it answers function {READ} with function {0}")]
     OtherFunction(u8),
     /// An exception that is cut short.
     #[error("it is an exception without a code")]
@@ -77,8 +77,7 @@ impl InvalidFrame {
             }
             Self::OtherUnit { .. } => "set `unit_id` to the number that answers",
             Self::OtherRequest => {
-                "if this comes again and again, set a longer `timeout` and stop other programs that \
-                 read the DTU"
+                "if this repeats, set a longer `timeout` and stop other programs that read the DTU"
             }
             Self::OtherProtocol(_)
             | Self::ImpossibleLength(_)

@@ -24,8 +24,8 @@ use crate::dtu::{Dtu, DtuError, PollError};
 use crate::plant::reading::DtuReading;
 
 /// The remedy for a closed port.
-const REFUSED: &str = "check that `host` is the DTU's address; a DTU that has just started answers \
-                       after two minutes";
+const REFUSED: &str = "check that `host` is the DTU's address; if the DTU has just started, wait two \
+                       minutes";
 
 /// A DTU that speaks its own protocol.
 #[derive(Debug)]
@@ -214,7 +214,7 @@ impl<D: Dial> ProtobufDtu<D> {
     fn log_refusal(&mut self, error_code: i32) {
         if error_code != 0 && !mem::replace(&mut self.refuses_performance_mode, true) {
             tracing::warn!(
-                "DTU {}: refuses the performance mode (error code {error_code}); remove \
+                "DTU {}: refuses performance mode (error code {error_code}); remove \
                  `performance_mode`",
                 self.settings.name
             );
@@ -228,7 +228,7 @@ impl<D: Dial> ProtobufDtu<D> {
         let firmware = info.firmware.as_deref().unwrap_or("unknown");
         match self.encrypts {
             Some(before) if before == encrypts => {}
-            Some(true) => tracing::info!("DTU {name} sends plain text again (firmware {firmware})"),
+            Some(true) => tracing::info!("DTU {name} no longer encrypts (firmware {firmware})"),
             Some(false) => tracing::info!("DTU {name} now encrypts (firmware {firmware})"),
             None => tracing::debug!("DTU {name} has firmware {firmware}, encrypts: {encrypts}"),
         }

@@ -142,7 +142,7 @@ fn is_zeros(bytes: &[u8]) -> bool {
 
 fn describe_start(bytes: &[u8]) -> String {
     match guess_protocol(bytes) {
-        Some(protocol) => format!("what answers speaks {protocol}"),
+        Some(protocol) => format!("it speaks {protocol}"),
         None if is_zeros(bytes) => "it answers with zero bytes".to_owned(),
         None => format!("a frame begins with {bytes:02x?} instead of `HM`"),
     }
@@ -314,8 +314,8 @@ mod tests {
             let error = FrameCodec::default().decode(&mut BytesMut::from(bytes)).unwrap_err();
             assert!(error.to_string().starts_with(expected), "{error}");
         };
-        check(b"HTTP/1.1 400 Bad Request", "what answers speaks HTTP");
-        check(b"\x15\x03\x03\x00\x02\x02\x16", "what answers speaks TLS");
+        check(b"HTTP/1.1 400 Bad Request", "it speaks HTTP");
+        check(b"\x15\x03\x03\x00\x02\x02\x16", "it speaks TLS");
         check(&[0; 10], "it answers with zero bytes");
         check(b"\x01\x02", "a frame begins with [01, 02] instead of `HM`");
     }

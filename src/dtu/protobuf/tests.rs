@@ -335,7 +335,7 @@ async fn logs_a_refused_performance_mode_once() {
         let asked = pair.commands().iter().filter(|command| *command == "A305").count();
         assert!(asked > 1, "{answer:?}");
         let line =
-            "WARN DTU Roof: refuses the performance mode (error code 5); remove `performance_mode`";
+            "WARN DTU Roof: refuses performance mode (error code 5); remove `performance_mode`";
         assert_eq!(heard.lines(), vec![line; told], "{answer:?}");
     }
 }

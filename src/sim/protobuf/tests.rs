@@ -279,7 +279,7 @@ async fn other_faults_invent_nothing_and_end_when_cleared() {
 async fn errors_say_what_came_instead_of_an_answer() {
     for kind in [ProtobufOptions::default, encrypted] {
         for (fault, said) in [
-            ("wrong-length", "sent half an answer within 500ms ("),
+            ("wrong-length", "sent only part of its answer within 500ms ("),
             ("wrong-length", " of 65535 bytes)"),
             ("wrong-command", "sent only answers to other requests within 500ms ("),
             ("close-mid-frame", "closed the connection (in the middle of an answer)"),

@@ -49,7 +49,7 @@ async fn a_refused_registration_waits_for_the_next_which_ends_the_wait() {
     assert_eq!((&shown["state"], &shown["attempts"]), (&"rejected".into(), &1.into()));
     assert_eq!(shown["last_error_cause"], "token_refused");
     let reason = shown["last_error_remedy"].as_str().unwrap();
-    assert!(reason.contains("Home Assistant makes a new one at each start"), "{reason}");
+    assert!(reason.contains("reload its Hoymiles bridge integration"), "{reason}");
 
     register(&bridge, &target.url("good")).await;
     bridge.logged("✓ Connected to: Target").await;

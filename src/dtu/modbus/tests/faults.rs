@@ -138,14 +138,14 @@ async fn error_says_why_an_answer_is_invalid() {
         ),
         (
             |asked| Answer::Raw(answer_to(asked.transaction ^ 1, &bytes(&record(9, 9)))),
-            "the DTU sent a malformed answer: it is the answer to another request; if this comes \
-             again and again, set a longer `timeout` and stop other programs that read the DTU",
+            "the DTU sent a malformed answer: it is the answer to another request; if this \
+             repeats, set a longer `timeout` and stop other programs that read the DTU",
         ),
         (
             |asked| {
                 Answer::Raw([&asked.transaction.to_be_bytes()[..], &[0, 0, 0, 3, 1, 4, 0]].concat())
             },
-            "the DTU sent a malformed answer: it answers function 4 to function 3; check that `host` \
+            "the DTU sent a malformed answer: it answers function 3 with function 4; check that `host` \
              and `port` are those of a DTU-Pro; other models need protocol = \"protobuf\"",
         ),
     ];
