@@ -67,10 +67,9 @@ impl SupervisorError {
                 "reinstall the add-on so that it gets access to MQTT, or set `mqtt.host` in the \
                  options",
             ),
-            Self::Status(_) | Self::Invalid => (
-                "invalid_answer",
-                "look at the Supervisor's log, or set `mqtt.host` in the options",
-            ),
+            Self::Status(_) | Self::Invalid => {
+                ("invalid_answer", "see the Supervisor's log, or set `mqtt.host` in the options")
+            }
             Self::TimedOut(_) => (
                 "timeout",
                 "restart the add-on, then the Supervisor, or set `mqtt.host` in the options",

@@ -12,7 +12,7 @@ use super::types::{
 /// The shortest interval at which a DTU on its own protocol was seen to give new values.
 pub const PROTOBUF_INTERVAL: Duration = Duration::from_secs(35);
 
-/// The pause between requests to a DTU on its own protocol: faster requests disturb the vendor's
+/// The pause between requests to a DTU on its own protocol: faster requests disturb the manufacturer's
 /// cloud and app.
 pub const PROTOBUF_REQUEST_GAP: Duration = Duration::from_secs(2);
 
@@ -37,7 +37,7 @@ section! {
         /// Retries of one request before the poll counts as failed.
         retries: u32 as Number<u32, 0, 10> = 3,
         /// Pause after each response before the next request; by default none, "2s" for
-        /// "protobuf". "100ms" to "500ms" helps a DTU that loses responses or drops from the
+        /// "protobuf". "100ms" to "500ms" helps a DTU that loses responses or drops off the
         /// network while it is polled.
         request_gap: Option<Duration> as Option<Pause> = None,
         /// Port records per request. 1 works with every DTU; 6 makes a poll up to six times
@@ -47,7 +47,7 @@ section! {
         /// Make the DTU read its inverters continuously instead of every 30 seconds. "protobuf"
         /// only.
         performance_mode: bool as Bool = false,
-        /// Pause polling while the DTU uploads to the vendor's cloud, every five minutes.
+        /// Disconnect while the DTU uploads to the manufacturer's cloud, every five minutes.
         /// "protobuf" only.
         avoid_cloud_upload: bool as Bool = false,
         /// Poll interval of this DTU; by default that of `[poll]`. A "protobuf" DTU is polled at
@@ -67,7 +67,7 @@ impl DtuConfig {
     /// From the start of one poll to the start of the next, where `usual` is that of `[poll]`.
     ///
     /// A DTU on its own protocol reads its inverters about every 30 s. A request before that
-    /// returns the old values, restarts the DTU's wait and keeps it from its vendor's cloud, so
+    /// returns the old values, restarts the DTU's wait and stops its uploads to the manufacturer's cloud, so
     /// that the values freeze for everybody.
     pub fn interval_or(&self, usual: Duration) -> Duration {
         let wanted = self.interval.unwrap_or(usual);

@@ -33,9 +33,9 @@ section! {
         /// Topic of Home Assistant's birth message; by default `status` below `discovery_prefix`.
         birth_topic: Option<String> as Option<Topic> = None,
         /// Whether each port is a device of its own below its inverter. Needs Home Assistant
-        /// 2026.9; older versions then refuse the inverters.
+        /// 2026.9; older versions then reject the inverters.
         child_devices: bool as Bool = false,
-        /// Prefix of all other topics. Two bridges at one broker need different ones.
+        /// Prefix of all other topics. Two bridges on one broker need different ones.
         topic_prefix: String as Topic = "hoymiles".to_owned(),
         /// MQTT quality of service.
         qos: u8 as Number<u8, 0, 2> = 1,

@@ -65,7 +65,7 @@ pub(crate) trait Kind {
 
     /// Reads `true` or `false`.
     fn parse_bool(value: bool) -> Result<Self::Value, String> {
-        Err(Self::refuse(&format!("{value} is a truth value"), "not a text"))
+        Err(Self::refuse(&format!("{value} is a boolean"), "not a text"))
     }
 
     /// The value as it would be written in the file.

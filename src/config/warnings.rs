@@ -30,8 +30,8 @@ pub(super) fn warnings(config: &Config, places: &Places) -> Vec<String> {
         if dtu.interval_or(config.poll.interval) > dtu.interval.unwrap_or(config.poll.interval) {
             let text = format!(
                 "DTU {}: is polled at most once every {PROTOBUF_INTERVAL:?}: over protobuf, more \
-                 frequent requests return old values and keep the DTU from its vendor's cloud; set \
-                 `interval` to \"35s\" or more",
+                 frequent requests return old values and stop its uploads to the manufacturer's \
+                 cloud; set `interval` to \"35s\" or more",
                 dtu.name
             );
             warnings.push(places.warning(&interval, &text));
@@ -78,7 +78,7 @@ fn shared_dtus(dtus: &[DtuConfig], places: &Places) -> Vec<String> {
         (first != index).then(|| {
             let text = format!(
                 "is also the host of dtu[{first}], with the same port; a DTU serves one client at a \
-                 time, so remove one of the two sections"
+                 time: remove one of the two sections"
             );
             places.warning(&format!("dtu[{index}].host"), &text)
         })
@@ -92,7 +92,7 @@ fn mistaken_hosts(allow: &[String], places: &Places) -> Vec<String> {
     let mistaken = allow.iter().enumerate().filter(|(_, entry)| !words.contains(&entry.as_str()));
     let warnings = mistaken.filter_map(|(index, entry)| {
         let meant = nearest(entry, words)?;
-        let text = format!("\"{entry}\" is taken for a host name; did you mean \"{meant}\"?");
+        let text = format!("\"{entry}\" counts as a host name; did you mean \"{meant}\"?");
         Some(places.warning(&format!("http.registration.allow[{index}]"), &text))
     });
     warnings.collect()
@@ -114,7 +114,7 @@ fn keys_of_one(index: usize, dtu: &DtuConfig, places: &Places) -> Vec<String> {
     if dtu.protocol == Protocol::Protobuf && is_fast {
         warnings.push(warning(
             "request_gap",
-            "requests this close together disturb the vendor's cloud and app; remove it, or set it to \
+            "requests this close together disturb the manufacturer's cloud and app; remove it, or set it to \
              \"2s\" or more",
         ));
     }

@@ -96,7 +96,7 @@ fn keys(bytes: &[u8]) -> Result<Map<String, Value>, String> {
         Ok(other) => Err(format!("it is {}", kind(&other))),
         Err(_) if bytes.trim_ascii().is_empty() => Err("it is empty".to_owned()),
         Err(error) => {
-            Err(format!("it is no JSON at line {}, column {}", error.line(), error.column()))
+            Err(format!("it is not JSON at line {}, column {}", error.line(), error.column()))
         }
     }
 }
@@ -112,7 +112,7 @@ fn text(keys: &mut Map<String, Value>, key: &str) -> Result<String, String> {
 const fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
-        Value::Bool(_) => "a truth value",
+        Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
         Value::String(_) => "a text",
         Value::Array(_) => "a list",
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn a_malformed_body_is_told_what_is_wrong_with_it() {
         check_refused("", "it is empty");
-        check_refused("ws://ha:8123/", "it is no JSON at line 1, column 1");
+        check_refused("ws://ha:8123/", "it is not JSON at line 1, column 1");
         check_refused("[]", "it is a list");
         check_refused(r#"["ws://ha:8123/", "House"]"#, "it is a list");
         check_refused("null", "it is null");
@@ -173,13 +173,13 @@ mod tests {
         );
         check_refused(
             r#"{"websocket_url": "ws://ha", "name": "x"} more"#,
-            "it is no JSON at line 1, column 43",
+            "it is not JSON at line 1, column 43",
         );
         check_refused(
             r#"{"websocket_url": "ws://ha", "name": "x", "name": "y"}"#,
             "it has a key twice",
         );
-        check_refused(&"[".repeat(60_000), "it is no JSON at line 1, column 128");
+        check_refused(&"[".repeat(60_000), "it is not JSON at line 1, column 128");
     }
 
     #[test]

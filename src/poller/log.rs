@@ -46,8 +46,8 @@ impl PollLog {
         let (extent, taken) = (reading.extent(), taken.as_secs_f64());
         if reading.stale && !was_stale {
             info!(
-                "{name}: {extent} in {taken:.1} s, but the DTU repeats its previous values; they \
-                 keep their times until there are new ones"
+                "{name}: {extent} in {taken:.1} s, but the DTU repeats its previous values; \
+                 their timestamps stay until new values arrive"
             );
         } else if reading.stale {
             debug!("{name}: the DTU repeats its previous values ({taken:.1} s)");
@@ -80,7 +80,7 @@ impl PollLog {
     pub(super) fn sleep(&mut self, before: &DtuState) {
         if before.status != DtuStatus::Asleep {
             info!(
-                "{}: the DTU sleeps: its plant had stopped producing before it went silent",
+                "{}: the DTU is asleep: its inverters had stopped producing before it stopped answering",
                 before.name
             );
         }

@@ -83,7 +83,10 @@ impl Database {
             match set_aside(&path, "damaged", &clock) {
                 Ok(kept) => {
                     let damaged = damaged.problem(&path);
-                    warn!("{damaged}; it is kept as {}, and a new one begins", kept.display());
+                    warn!(
+                        "{damaged}; the file is kept as {}, and a new one is created",
+                        kept.display()
+                    );
                     opened = open(&path, wait);
                 }
                 Err(error) => opened = Err(error.into()),
@@ -191,7 +194,7 @@ impl Database {
         let lost = keys.len().saturating_sub(found.len());
         if lost > 0 {
             warn!(
-                "{lost} {} records in the database are damaged and left out; check the disk or SD \
+                "{lost} {} records in the database are damaged and ignored; check the disk or SD \
                  card, or put a backup of state_dir in place while the bridge is stopped",
                 T::KIND
             );
@@ -268,15 +271,15 @@ impl StateFile {
             if found[0].is_some() {
                 let kept = set_aside(path, "replaced", clock)?;
                 warn!(
-                    "{} was replaced while the bridge runs; the other file is kept as {}, and all \
-                     is written anew; stop the bridge before you change state_dir",
+                    "{} was replaced while the bridge was running; the other file is kept as {}, \
+                     and everything is written again; stop the bridge before you change state_dir",
                     path.display(),
                     kept.display()
                 );
             } else {
                 warn!(
-                    "{} was deleted while the bridge runs; all is written anew; stop the bridge \
-                     before you change state_dir",
+                    "{} was deleted while the bridge was running; everything is written again; stop \
+                     the bridge before you change state_dir",
                     path.display()
                 );
             }

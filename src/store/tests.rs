@@ -435,7 +435,7 @@ async fn a_damaged_record_does_not_cost_the_others() {
     let mut worker = worker_at(directory.path());
     let (stored, log) = log_of(|| load(&worker.database));
     assert_eq!(log.len(), 4, "{log:?}");
-    assert!(log.iter().all(|line| line.contains("are damaged and left out")), "{log:?}");
+    assert!(log.iter().all(|line| line.contains("are damaged and ignored")), "{log:?}");
     assert!(log.iter().any(|line| line.contains("2 ledger records")), "{log:?}");
     assert_eq!((stored.targets.len(), stored.plant), (1, plant(1)));
     // The inverter's is replaced with the next reading.
@@ -569,7 +569,7 @@ fn a_state_dir_that_is_deleted_while_running_is_written_anew() {
     worker.handle(Request::SavePlant(plant(1)));
     fs::remove_dir_all(&state_dir).unwrap();
     let ((), log) = log_of(|| worker.handle(Request::SavePlant(plant(1))));
-    assert!(log.len() == 1 && log[0].contains("deleted while the bridge runs"), "{log:?}");
+    assert!(log.len() == 1 && log[0].contains("deleted while the bridge was running"), "{log:?}");
     let ((), log) = log_of(|| worker.handle(Request::SavePlant(plant(2))));
     assert_eq!(log, [""; 0]);
     let stored = load(&worker_at(left_behind(&state_dir).path()).database);

@@ -286,7 +286,7 @@ fn merged(
                 saved.failing_since,
             )),
             Err(error) => {
-                warn!("[WebSocket] Stored target {} is left out: {error}", saved.name);
+                warn!("[WebSocket] Stored target {} is ignored: {error}", saved.name);
             }
         }
     }

@@ -44,12 +44,12 @@ pub enum RegisterError {
     #[error("{0}")]
     NotAllowed(String),
     /// 403.
-    #[error(
-        "registration is switched off in the bridge's configuration (http.registration.enabled)"
-    )]
+    #[error("registration is turned off in the bridge's configuration (http.registration.enabled)")]
     Disabled,
     /// 409.
-    #[error("{0} targets are registered, which is http.registration.max_targets; delete one first")]
+    #[error(
+        "{0} targets are registered, the maximum (http.registration.max_targets); delete one first"
+    )]
     TooMany(usize),
     /// 503.
     #[error("the registration could not be stored: {0}")]
@@ -60,7 +60,7 @@ pub enum RegisterError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ForgetError {
     /// 404.
-    #[error("no target of that name")]
+    #[error("no target has that name")]
     Unknown,
     /// 409.
     #[error("this target comes from the configuration file; remove it there")]

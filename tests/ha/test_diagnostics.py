@@ -107,7 +107,7 @@ def test_redacts_hosts_and_addresses_in_texts(text: str, shown: str) -> None:
         "V00.01.00",
         "0.10.0-beta.1",
         "HM-600/700/800",
-        "registration is switched off in the bridge's configuration (http.registration.enabled)",
+        "registration is turned off in the bridge's configuration (http.registration.enabled)",
         "the DTU sent only part of its answer within 3s (4 of 12 bytes); set a longer `timeout`",
     ],
 )

@@ -75,7 +75,7 @@ fn port(listen: SocketAddr, owner: &PortOwner) -> Step {
             Problem::new(
                 "no_answer",
                 format!("a program accepts connections on {listen}, but does not answer"),
-                "restart the bridge if it is the bridge; else stop that program, or change \
+                "if it is the bridge, restart it; otherwise stop that program, or change \
                  `http.listen`",
             ),
         ),

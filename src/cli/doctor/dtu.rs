@@ -307,7 +307,7 @@ fn read(reading: &DtuReading, details: ProtobufDetails) -> Vec<Step> {
     let live = reading.inverters.iter().filter(|inverter| inverter.is_live()).count();
     let mut list = listed(inverters, reading.port_count());
     if live == 0 && list.has_passed() {
-        list = list.note("none of them is reached now; by day, check the inverters and their distance to the DTU");
+        list = list.note("the DTU reaches none of them now; if it is day, check the inverters and their distance to it");
     }
     let mut steps = vec![
         serial(
@@ -376,8 +376,8 @@ fn clock(details: ProtobufDetails) -> Step {
     }
     let side = if ahead > 0 { "ahead of" } else { "behind" };
     Step::passed("clock", format!("the DTU's clock is {difference} {side} ours")).note(
-        "the bridge does not need it, but the DTU's daily counter does: connect the DTU to the \
-         internet or to the S-Miles app for a moment, which set its clock",
+        "the bridge does not need it, but the DTU's daily counter does: to set its clock, \
+         connect the DTU to the internet or to the S-Miles app for a moment",
     )
 }
 

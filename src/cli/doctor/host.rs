@@ -76,8 +76,8 @@ fn write_problem(folder: &Path, error: &io::Error) -> Problem {
     let (label, remedy) = match error.kind() {
         io::ErrorKind::PermissionDenied => (
             "permission_denied",
-            "give the user that runs the bridge that folder (`chown`; in a container, what is \
-             mounted at /data), or run the container as the folder's owner",
+            "make the user that runs the bridge the owner of that folder (`chown`; in a container, \
+             of what is mounted at /data), or run the container as its present owner",
         ),
         io::ErrorKind::ReadOnlyFilesystem => (
             "disk_read_only",
@@ -103,7 +103,7 @@ fn write_problem(folder: &Path, error: &io::Error) -> Problem {
 pub(super) fn time_zone(name: &str, zone: &TimeZone, now: Timestamp) -> Step {
     let step = Step::passed("time_zone", format!("a day begins at midnight in {name}"));
     if name == "UTC" && zone.to_offset(now).seconds() == 0 {
-        step.note("if you live elsewhere, set `timezone`, for example \"Europe/Berlin\"")
+        step.note("if you live in another time zone, set `timezone`, for example \"Europe/Berlin\"")
     } else {
         step
     }
@@ -117,15 +117,15 @@ pub(super) fn clock(state_dir: &Path, zone: &TimeZone, now: Timestamp) -> Step {
     let wrong = if !crate::clock::is_set(now) {
         "it has not been set"
     } else if is_set_back {
-        "the bridge last wrote after that"
+        "the bridge has already written files at a later time"
     } else {
         return Step::passed("clock", shown);
     };
     let problem = Problem::new(
         "clock",
         format!("the clock of this machine shows {shown}: {wrong}"),
-        "let the machine set its clock (NTP); a Raspberry Pi without network starts with an old \
-         time",
+        "set the clock, or let NTP set it; a Raspberry Pi needs the network for that after each \
+         start",
     );
     Step::failed("clock", problem)
 }

@@ -27,8 +27,8 @@ use crate::targets::target::Settings;
 
 const MAYBE_CONNECTED: &str = "skipped: the running bridge may already be connected (use --force)";
 const TOKEN_UNKNOWN: &str = "skipped: only the running bridge knows its token";
-const OTHER_USER: &str = "run doctor as the user that runs the bridge, or give that user the \
-                          folder and everything in it (`chown -R`)";
+const OTHER_USER: &str = "run doctor as the user that runs the bridge, or make that user the \
+                          owner of the folder and everything in it (`chown -R`)";
 
 /// One target, and what is known of it.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ pub(super) fn collect(context: &Context) -> (Vec<TargetToTest>, Option<Step>) {
         None => targets.is_empty().then(|| {
             Step::skipped("targets", "there are none, neither configured nor registered").note(
                 "Home Assistant registers when its entry is set up: reload the entry; if that does \
-                 not help, open http://<bridge>:<port>/ready on its machine",
+                 not help, check on its machine that http://<bridge>:<port>/ready opens",
             )
         }),
     };

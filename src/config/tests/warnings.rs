@@ -59,7 +59,7 @@ fn requests_that_disturb_the_cloud_cause_a_warning() {
         "protobuf",
         "host = \"h\"\nrequest_gap = \"1999ms\"",
         &[
-            "dtu[0].request_gap: requests this close together disturb the vendor's cloud and app; remove it, or set it to \"2s\" or more (line 5)",
+            "dtu[0].request_gap: requests this close together disturb the manufacturer's cloud and app; remove it, or set it to \"2s\" or more (line 5)",
         ],
     );
 }
@@ -69,7 +69,7 @@ fn a_short_interval_is_named_where_it_is_set() {
     let hasty = "DTU Roof: an interval below 30s with records_per_read = 1 strains a DTU; if \
                  it fails, use a longer interval or try records_per_read = 6";
     let floor = "DTU Roof: is polled at most once every 35s: over protobuf, more frequent requests return \
-                 old values and keep the DTU from its vendor's cloud; set `interval` to \"35s\" or \
+                 old values and stop its uploads to the manufacturer's cloud; set `interval` to \"35s\" or \
                  more";
     let own = |text: &str| format!("dtu[0].interval: {text} (line 5)");
     check("modbus", "host = \"h\"\ninterval = \"20s\"", &[&own(hasty)]);
@@ -114,7 +114,7 @@ fn two_sections_for_one_dtu_cause_a_warning() {
         &format!("{other}port = 502\n"),
         &[],
         &["dtu[1].host: is also the host of dtu[0], with the same port; a DTU serves one client \
-             at a time, so remove one of the two sections (line 8)"],
+             at a time: remove one of the two sections (line 8)"],
     );
     check_rest(&format!("{other}port = 503\n"), &[], &[]);
     check_rest(&other.replace("modbus", "protobuf"), &[], &[]);
@@ -126,14 +126,14 @@ fn a_mistyped_word_of_allow_causes_a_warning() {
     check_rest(
         "[http.registration]\nallow = [\"10.0.0.0/8\", \"privat\"]\n",
         &[],
-        &["http.registration.allow[1]: \"privat\" is taken for a host name; did you mean \
+        &["http.registration.allow[1]: \"privat\" counts as a host name; did you mean \
            \"private\"? (line 6)"],
     );
     check_rest(
         "",
         &[(variable, "Any")],
         &["environment: HOYMILES__HTTP__REGISTRATION__ALLOW: http.registration.allow[0]: \"Any\" \
-           is taken for a host name; did you mean \"any\"?"],
+           counts as a host name; did you mean \"any\"?"],
     );
     check_rest("", &[(variable, "any,private,homeassistant,ha.lan,10.0.0.0/8")], &[]);
 }

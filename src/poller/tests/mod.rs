@@ -129,7 +129,7 @@ async fn sleep_is_one_line_when_it_begins_and_one_when_it_ends() {
     let night = run(says).await;
     assert_eq!(night.status(), DtuStatus::Asleep);
     assert_eq!(night.log.len(), 2, "{:#?}", night.log);
-    let went = "INFO Roof: the DTU sleeps: its plant had stopped producing before it went silent";
+    let went = "INFO Roof: the DTU is asleep: its inverters had stopped producing before it stopped answering";
     assert_eq!(night.log[1], went);
     let waits: Vec<_> = night.asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert_eq!(waits[..5], [60, 5, 10, 5, 10], "at dusk it may come back at once");

@@ -160,7 +160,7 @@ impl Scene {
         assert_eq!(failures.len(), different.len(), "{what}: {failures:#?}");
         assert_eq!(!failures.is_empty(), fails, "{what}: {name}: {lines:#?}");
         assert_eq!(about("the DTU answers again").len(), usize::from(fails), "{what}: {lines:#?}");
-        assert!(about("the DTU sleeps").is_empty(), "{what}: {lines:#?}");
+        assert!(about("the DTU is asleep").is_empty(), "{what}: {lines:#?}");
     }
 
     /// What is pushed is what is served, and it is true.

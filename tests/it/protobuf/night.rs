@@ -56,15 +56,15 @@ async fn panel_powered_dtus_sleep_at_night_and_wake_up() {
 
     // The sun sets. The one that is asked often is seen to go.
     clock.set("2026-06-10T21:00:00Z");
-    bridge.logged("Barn: the DTU sleeps").await;
+    bridge.logged("Barn: the DTU is asleep").await;
     let (status, health) = bridge.get("/health").await;
     assert_eq!((status, &health["dtus"]["Barn"]["status"]), (200, &"asleep".into()), "{health}");
     bridge.stop().await;
 
     // Over a restart at night both are known to sleep.
     let bridge = home.run().await;
-    bridge.logged("Barn: the DTU sleeps").await;
-    bridge.logged("Roof: the DTU sleeps").await;
+    bridge.logged("Barn: the DTU is asleep").await;
+    bridge.logged("Roof: the DTU is asleep").await;
     let (status, health) = bridge.get("/health").await;
     assert_eq!(status, 200, "{health}");
     for name in ["Barn", "Roof"] {
@@ -90,8 +90,8 @@ async fn panel_powered_dtus_sleep_at_night_and_wake_up() {
     assert!(sum(morning.as_array().unwrap(), "pv_power") > 0.0, "{morning}");
     let (_, log) = bridge.stop().await;
     for text in [
-        "Barn: the DTU sleeps",
-        "Roof: the DTU sleeps",
+        "Barn: the DTU is asleep",
+        "Roof: the DTU is asleep",
         "Barn: the DTU is awake",
         "Roof: the DTU is awake",
     ] {
