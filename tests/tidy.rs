@@ -1,13 +1,13 @@
-//! The rules of the house that a compiler does not know.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
+//! The rules of the code that the compiler does not check.
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue says where it stopped")]
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The floors, lowest first. A room may use rooms of lower floors only; those of one floor that
+/// The layers, lowest first. A module may use modules of lower layers only; those of one layer that
 /// may use each other are listed below.
-const FLOORS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 6] = [
     &["files", "problem", "sanitize"],
     &["clock", "config", "net", "plant", "tasks", "telemetry"],
     &["addon", "dtu", "entities", "snapshot", "store", "targets"],
@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 6] = [
     &["cli"],
 ];
 
-/// Arrows within a floor, from room to room.
+/// Imports allowed within a layer, from module to module.
 const SIDEWAYS: [(&str, &str); 7] = [
     ("plant", "clock"),
     ("telemetry", "clock"),
@@ -46,24 +46,24 @@ fn no_file_has_outgrown_its_name() {
 
 #[test]
 fn imports_run_only_downward() {
-    let floor_of: BTreeMap<&str, usize> = FLOORS
+    let layer_of: BTreeMap<&str, usize> = LAYERS
         .iter()
         .enumerate()
-        .flat_map(|(floor, rooms)| rooms.iter().map(move |room| (*room, floor)))
+        .flat_map(|(layer, modules)| modules.iter().map(move |module| (*module, layer)))
         .collect();
     let source = root().join("src");
     for (path, text) in sources() {
         let Ok(inside) = path.strip_prefix(&source) else { continue };
         let first = inside.iter().next().and_then(|part| part.to_str()).unwrap_or_default();
-        let room = first.trim_end_matches(".rs");
-        let Some(&floor) = floor_of.get(room) else {
-            assert!(["lib", "main"].contains(&room), "{} is in no room", path.display());
+        let module = first.trim_end_matches(".rs");
+        let Some(&layer) = layer_of.get(module) else {
+            assert!(["lib", "main"].contains(&module), "{} is in no layer", path.display());
             continue;
         };
-        for used in rooms_used(&text) {
-            let Some(&below) = floor_of.get(used) else { continue };
-            let is_allowed = used == room || below < floor || SIDEWAYS.contains(&(room, used));
-            assert!(is_allowed, "{}: {room} uses {used}", path.display());
+        for used in modules_used(&text) {
+            let Some(&below) = layer_of.get(used) else { continue };
+            let is_allowed = used == module || below < layer || SIDEWAYS.contains(&(module, used));
+            assert!(is_allowed, "{}: {module} uses {used}", path.display());
         }
     }
 }
@@ -90,8 +90,8 @@ fn no_test_sleeps_and_none_is_ignored() {
     }
 }
 
-/// The rooms that a file names as `crate::room`.
-fn rooms_used(text: &str) -> impl Iterator<Item = &str> {
+/// The modules that a file names as `crate::module`.
+fn modules_used(text: &str) -> impl Iterator<Item = &str> {
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     code.flat_map(|line| line.split("crate::").skip(1)).map(|rest| {
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');

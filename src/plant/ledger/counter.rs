@@ -216,23 +216,23 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Zero { last } => {
-                write!(f, "lifetime counter is 0 after {last} Wh: a DTU says so while it restarts")
+                write!(f, "lifetime counter is 0 after {last} Wh, as when a DTU restarts")
             }
             Self::Absurd { seen } => {
-                write!(f, "lifetime counter of {seen} Wh is more than there can be")
+                write!(f, "lifetime counter of {seen} Wh is impossibly high")
             }
             Self::High { seen, count } => {
                 write!(f, "first lifetime counter of {seen} Wh is doubtful ({count} of 3 agree)")
             }
             Self::Fell { seen, last, count } => write!(
                 f,
-                "lifetime counter fell from {last} Wh to {seen} Wh; an exchanged device is \
-                 recognised by three rising values ({count} so far)"
+                "lifetime counter fell from {last} Wh to {seen} Wh; accepted as an \
+                 exchanged device after three rising values ({count} so far)"
             ),
             Self::Jumped { seen, last, count } => write!(
                 f,
-                "lifetime counter went from {last} Wh to {seen} Wh faster than there can be \
-                 energy; believed after three rising values ({count} so far)"
+                "lifetime counter rose from {last} Wh to {seen} Wh, faster than is possible; \
+                 accepted after three rising values ({count} so far)"
             ),
         }
     }

@@ -39,9 +39,10 @@ impl<S: Copy + Ord> NewDeviceConfirmation<S> {
         let mut room = self.most.saturating_sub(known);
         for serial in &new {
             let reason = if is_known && !before.contains(serial) {
-                "named for the first time; believed when the next poll names it again".to_owned()
+                "reported for the first time; accepted when the next poll reports it again"
+                    .to_owned()
             } else if room == 0 {
-                format!("the DTU names more than {}", self.most)
+                format!("the DTU reports more than {}", self.most)
             } else {
                 room -= 1;
                 continue;

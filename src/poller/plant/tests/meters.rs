@@ -60,10 +60,9 @@ fn counters_that_fall_or_leap_are_refused_with_a_reason() {
     assert_eq!(
         leap,
         [
-            "meter 10c000000001: rejected: exported: lifetime counter of 21474836470 Wh is \
-             more than there can be",
+            "meter 10c000000001: rejected: exported: lifetime counter of 21474836470 Wh is impossibly high",
             "meter 10c000000001: rejected: exported of phase A: lifetime counter of \
-             21474836470 Wh is more than there can be",
+             21474836470 Wh is impossibly high",
         ]
     );
     let fall = say(&mut plant, vec![meter(1, 60, 20, 1)], 2);
@@ -101,8 +100,8 @@ fn a_meter_named_once_by_garbage_is_no_meter() {
     let rejected = say(&mut plant, vec![meter(9, 40, 500, 1)], 1);
     assert_eq!(
         rejected,
-        ["meter 10c000000009: rejected: named for the first time; believed when the next poll \
-          names it again"]
+        ["meter 10c000000009: rejected: reported for the first time; accepted when the next poll \
+          reports it again"]
     );
     say(&mut plant, vec![meter(8, 40, 500, 1)], 2);
     assert_eq!(plant.meters().count(), 0);
@@ -122,5 +121,5 @@ fn a_dtu_cannot_name_meters_without_bound() {
     say(&mut plant, many(100), 4);
     let rejected = say(&mut plant, many(100), 5);
     assert_eq!(plant.meters().count(), 16);
-    assert!(rejected[0].ends_with("the DTU names more than 16"), "{}", rejected[0]);
+    assert!(rejected[0].ends_with("the DTU reports more than 16"), "{}", rejected[0]);
 }

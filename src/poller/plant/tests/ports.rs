@@ -25,8 +25,8 @@ fn a_port_named_once_by_garbage_is_no_port() {
     assert_eq!(say(&mut plant, &[1], 0), [""; 0], "what a new inverter brings along is believed");
     assert_eq!(
         say(&mut plant, &[1, 7], 1),
-        ["inverter 114100000001 port 7: rejected: named for the first time; believed when \
-             the next poll names it again"]
+        ["inverter 114100000001 port 7: rejected: reported for the first time; accepted \
+          when the next poll reports it again"]
     );
     say(&mut plant, &[1], 2);
     say(&mut plant, &[1, 7], 3);
