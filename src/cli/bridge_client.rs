@@ -100,7 +100,7 @@ impl QueryError {
             Self::Status(_) => ("http_status", "see the log of the running bridge"),
             Self::TimedOut => ("timeout", "see the log of the running bridge, and restart it"),
             Self::Unreadable(_) => {
-                ("unreadable", "restart the bridge, so that it has the version of this command")
+                ("unreadable", "restart the bridge with the version of this command")
             }
         };
         Problem::new(label, format!("the running bridge does not report {what}: {self}"), remedy)

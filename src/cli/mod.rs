@@ -56,12 +56,12 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Simulate a DTU for testing
     Simulate(simulate::SimulateArgs),
-    /// Ask the running bridge whether it is ready: for a container's HEALTHCHECK
+    /// Check whether the running bridge is ready: for a container's HEALTHCHECK
     Healthcheck,
     /// Write shell completions and the manual pages into a folder: for packages
     #[command(hide = true)]
     Manual {
-        /// Where to; made if it is missing
+        /// The folder; created if it does not exist
         folder: PathBuf,
     },
 }

@@ -66,8 +66,8 @@ fn check_targets(targets: &[TargetConfig]) -> Result<(), Fault> {
             .map_err(|wrong| Fault::new(&path, wrong.to_string()))?;
         let has_token = target.token.is_some() || target.token_file.is_some();
         if has_token && url.query_pairs().any(|(name, _)| name == "token") {
-            let wrong = "has a token in its query, and token or token_file gives one too; expected \
-                         only one of them";
+            let wrong = "contains a token, and token or token_file is given too; expected only one \
+                         of them";
             return Err(Fault::new(path, wrong));
         }
         url.set_query(None);
@@ -133,7 +133,7 @@ fn check_mqtt(mqtt: &MqttConfig) -> Result<(), Fault> {
     }
     if format!("{}/", mqtt.topic_prefix).starts_with(&format!("{}/", mqtt.discovery_prefix)) {
         let text = format!(
-            "{} lies within discovery_prefix, where Home Assistant would take states for devices; \
+            "{} is within discovery_prefix, where Home Assistant would mistake states for devices; \
              expected another prefix like \"hoymiles\"",
             quoted(&mqtt.topic_prefix)
         );

@@ -72,8 +72,8 @@ fn faulty_logins_and_tls_are_refused_without_showing_secrets() {
 fn faulty_topics_are_refused() {
     check_mqtt("discovery_prefix = \"a/#\"", &["mqtt.discovery_prefix", "reserves"]);
     check_mqtt("topic_prefix = \"/hoymiles\"", &["mqtt.topic_prefix", "has an empty level"]);
-    check_mqtt("topic_prefix = \"homeassistant/x\"", &["lies within discovery_prefix"]);
-    check_mqtt("topic_prefix = \"homeassistant\"", &["lies within discovery_prefix"]);
+    check_mqtt("topic_prefix = \"homeassistant/x\"", &["is within discovery_prefix"]);
+    check_mqtt("topic_prefix = \"homeassistant\"", &["is within discovery_prefix"]);
     check_mqtt("birth_topic = \"a/\"", &["mqtt.birth_topic", "has an empty level"]);
     for key in ["topic_prefix", "discovery_prefix", "birth_topic"] {
         for topic in ["my roof", " roof", "roof\\t"] {
