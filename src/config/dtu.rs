@@ -20,8 +20,8 @@ section! {
     /// One DTU to poll.
     #[derive(PartialEq, Eq)]
     pub struct DtuConfig {
-        /// Your name for it in the log, the API and Home Assistant. Unique. If you have only one,
-        /// call it "DTU".
+        /// Your name for the DTU in the log, the API and Home Assistant. Unique. If you have only
+        /// one, call it "DTU".
         name: String as Name = String::new(),
         /// "modbus" (Modbus-TCP), "protobuf" (the DTU's own protocol) or "simulated".
         protocol: Protocol as Protocol = Protocol::Simulated,

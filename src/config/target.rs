@@ -11,7 +11,7 @@ use super::types::{ConnectTimeout, FilePath, Heartbeat, Name, Number, Token, WsU
 section! {
     /// One WebSocket endpoint that receives updates.
     pub struct TargetConfig {
-        /// Your name for it in the log and the API. Unique.
+        /// Your name for the target in the log and the API. Unique.
         name: String as Name = String::new(),
         /// `ws://` or `wss://`. Never logged beyond host and port.
         url: SecretString as WsUrl = SecretString::default(),
