@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::{HttpConfig, RegistrationConfig};
-use hoymiles_bridge::http::{Api, Limits, serve};
+use hoymiles_bridge::http::{Api, serve};
 use hoymiles_bridge::plant::reading::{InverterValues, PortReading};
 use hoymiles_bridge::plant::serial::InverterSerial;
 use hoymiles_bridge::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
@@ -123,8 +123,7 @@ async fn ours(tasks: &Tasks, first: Snapshot) -> io::Result<SocketAddr> {
         token: None,
         metrics: Metrics::new(),
     };
-    let limits = Limits::from(&HttpConfig::default());
-    tasks.spawn_short(serve(listener, Arc::new(api), limits, tasks.stop()));
+    tasks.spawn_short(serve(listener, Arc::new(api), HttpConfig::default(), tasks.stop()));
     Ok(address)
 }
 

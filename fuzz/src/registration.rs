@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::HttpConfig;
 use hoymiles_bridge::config::http::RegistrationConfig;
-use hoymiles_bridge::http::{self, Api, Limits};
+use hoymiles_bridge::http::{self, Api};
 use hoymiles_bridge::poller::plant::PlantState;
 use hoymiles_bridge::poller::publish::SnapshotPublisher;
 use hoymiles_bridge::store::Store;
@@ -99,8 +99,7 @@ impl Server {
                 token: None,
                 metrics: Metrics::new(),
             };
-            let limits = Limits::from(&config);
-            tasks.spawn_short(http::serve(listener, Arc::new(api), limits, tasks.stop()));
+            tasks.spawn_short(http::serve(listener, Arc::new(api), config, tasks.stop()));
             address
         });
         Self { runtime, address, client: None, _tasks: tasks }

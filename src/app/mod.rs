@@ -23,7 +23,7 @@ use crate::addon::SupervisorClient;
 use crate::clock::WallClock;
 use crate::config::load::{ConfigError, Loaded};
 use crate::config::{Config, DtuConfig, MqttConfig, Protocol, SupervisorBroker};
-use crate::http::{self, Api, Limits};
+use crate::http::{self, Api};
 use crate::mqtt::MqttPublisher;
 use crate::poller;
 use crate::poller::publish::SnapshotPublisher;
@@ -88,13 +88,12 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
         metrics: metrics.clone(),
         store: store.clone(),
     };
-    let limits = Limits::from(&http);
     let api = Api {
         snapshot: snapshot.clone(),
         targets: directory.clone(),
         clock: clock.clone(),
         zone: zone.clone(),
-        token: http.token,
+        token: http.token.clone(),
         metrics: metrics.clone(),
     };
 
@@ -102,7 +101,7 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     push::start(&tasks, directory.clone(), snapshot, clock.clone());
     start_mqtt(mqtt, offered, &tasks, mqtt_publisher);
     let _listen_address_file = announce_address(memory, &state_dir, &listener)?;
-    tasks.spawn("http", http::serve(listener, Arc::new(api), limits, tasks.stop()));
+    tasks.spawn("http", http::serve(listener, Arc::new(api), http, tasks.stop()));
     let turn_days = poller::turn_days(publisher.clone(), clock.clone(), zone.clone(), tasks.stop());
     tasks.spawn("midnight", turn_days);
     stop_with_store(&tasks, store.clone());

@@ -37,13 +37,11 @@ pub(super) enum PortOwner {
 /// What the running bridge reports.
 #[derive(Debug)]
 pub(super) struct RunningBridge {
-    /// Where it listens.
     pub(super) address: SocketAddr,
     pub(super) health: Health,
     pub(super) targets: Result<Vec<TargetStatus>, QueryError>,
 }
 
-/// `GET /health`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Health {
     pub(super) healthy: bool,
@@ -51,7 +49,6 @@ pub(super) struct Health {
     pub(super) dtus: BTreeMap<String, DtuReport>,
 }
 
-/// One DTU in `GET /health`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct DtuReport {
@@ -71,7 +68,6 @@ pub(super) struct DtuReport {
     pub(super) problems: Vec<ReportedProblem>,
 }
 
-/// What is wrong with a DTU that answers.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct ReportedProblem {
     pub(super) label: String,
@@ -117,12 +113,10 @@ impl From<reqwest::Error> for QueryError {
     }
 }
 
-/// A client for the bridge.
 pub(super) fn client() -> reqwest::Result<Client> {
     http::client(LIMIT).build()
 }
 
-/// The body of an answer.
 pub(super) async fn body(response: Response) -> Result<Vec<u8>, QueryError> {
     http::read_body(response, LARGEST).await.map_err(|error| match error {
         BodyError::Broken(error) => error.into(),

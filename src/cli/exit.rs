@@ -39,7 +39,6 @@ fn write(text: &str) {
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
-/// Prints what went wrong.
 pub(super) fn say(message: &str) {
     let mut out = std::io::stderr().lock();
     drop(writeln!(out, "error: {}", escaped_lines(message)));

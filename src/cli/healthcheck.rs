@@ -7,7 +7,7 @@ use anyhow::{anyhow, bail};
 use super::bridge_client::{body, client, reachable};
 
 /// Whether the bridge that listens on `listen` is ready.
-pub async fn healthcheck(listen: SocketAddr) -> anyhow::Result<bool> {
+pub(super) async fn healthcheck(listen: SocketAddr) -> anyhow::Result<bool> {
     if listen.port() == 0 {
         bail!(
             "no bridge is running: http.listen has port 0, and state_dir has no address of a \

@@ -3,17 +3,19 @@
 mod bridge_client;
 mod doctor;
 mod exit;
-pub mod healthcheck;
-mod manual;
+mod healthcheck;
 pub mod process;
 mod read;
 mod run;
-pub mod simulate;
+mod simulate;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum as _};
+use clap_complete::Shell;
 
 use crate::config::log::{expected_level, parse_level};
 
@@ -83,7 +85,7 @@ pub fn main() -> ExitCode {
             Command::Doctor(arguments) => doctor::doctor(&global, arguments).await,
             Command::Simulate(arguments) => run::simulate(&global, arguments).await,
             Command::Healthcheck => run::healthcheck(&global).await,
-            Command::Manual { folder } => match manual::write(Arguments::command(), &folder) {
+            Command::Manual { folder } => match write_manual(Arguments::command(), &folder) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => exit::failed(&error),
             },
@@ -94,10 +96,21 @@ pub fn main() -> ExitCode {
     code
 }
 
-/// A level that the log can be set to.
 fn log_level(text: &str) -> Result<String, String> {
     match parse_level(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err(format!("expected {}", expected_level())),
     }
+}
+
+/// Writes completions for every shell and the manual page of every command into `folder`.
+fn write_manual(mut command: clap::Command, folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)
+        .and_then(|()| {
+            for shell in Shell::value_variants() {
+                clap_complete::generate_to(*shell, &mut command, "hoymiles-bridge", folder)?;
+            }
+            clap_mangen::generate_to(command, folder)
+        })
+        .with_context(|| format!("cannot write to {}", folder.display()))
 }

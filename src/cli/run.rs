@@ -73,7 +73,6 @@ async fn run_loaded(
     outcome.map_or_else(|error| exit::failed(&error), exit::status)
 }
 
-/// `simulate`: a DTU for testing.
 pub(super) async fn simulate(global: &Global, arguments: simulate::SimulateArgs) -> ExitCode {
     let level = global.log_level.as_deref().unwrap_or("info");
     let log = match logging::init(TimeZone::system(), level, LogFormat::Text) {
@@ -109,12 +108,10 @@ pub(super) async fn healthcheck(global: &Global) -> ExitCode {
     }
 }
 
-/// The configuration that the options name.
 pub(super) fn loaded(global: &Global) -> Result<Loaded, ConfigError> {
     load(global.config.as_deref(), environment())
 }
 
-/// The configuration of the demo.
 pub(super) fn loaded_demo() -> Result<Loaded, ConfigError> {
     load_builtin("the built-in demo", DEMO, environment())
 }

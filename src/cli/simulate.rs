@@ -25,75 +25,75 @@ use crate::sim::server::serve;
     group(ArgGroup::new("wire").required(true).multiple(true)),
     after_long_help = fault_help()
 )]
-pub struct SimulateArgs {
+pub(super) struct SimulateArgs {
     /// Serve Modbus-TCP at this address, such as 127.0.0.1:5020; port 0 picks a free one
     #[arg(long, value_name = "ADDR", group = "wire")]
-    pub modbus: Option<SocketAddr>,
+    modbus: Option<SocketAddr>,
 
     /// Serve the DTU's own protocol at this address, such as 127.0.0.1:10081; port 0 picks a free one
     #[arg(long, value_name = "ADDR", group = "wire")]
-    pub protobuf: Option<SocketAddr>,
+    protobuf: Option<SocketAddr>,
 
     /// Inverters behind the DTU
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u16).range(1..=1000))]
-    pub inverters: u16,
+    inverters: u16,
 
     /// Ports of each inverter
     #[arg(long, value_name = "P", default_value_t = 4, value_parser = value_parser!(u8).range(1..=8))]
-    pub ports_per_inverter: u8,
+    ports_per_inverter: u8,
 
     /// Total number of ports; the last inverters then have fewer
     #[arg(long, value_name = "TOTAL")]
-    pub ports: Option<u16>,
+    ports: Option<u16>,
 
     /// Three-phase inverters
     #[arg(long)]
-    pub three_phase: bool,
+    three_phase: bool,
 
     /// Options of the protobuf DTU
     #[command(flatten)]
-    pub options: ProtobufArgs,
+    options: ProtobufArgs,
 
     /// Delay of each reply in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
-    pub latency: u64,
+    latency: u64,
 
     /// Determines serial numbers, counters and clouds: the same seed gives the same plant
     #[arg(long, value_name = "S", default_value_t = 1)]
-    pub seed: u64,
+    seed: u64,
 
     /// Add a fault; may be repeated. --help lists the names
     #[arg(long = "fault", value_name = "NAME[=VALUE][@FROM..TO]")]
-    pub faults: Vec<PlannedFault>,
+    faults: Vec<PlannedFault>,
 
     /// The sun never sets
     #[arg(long)]
-    pub always_day: bool,
+    always_day: bool,
 
     /// Time zone in which the sun rises at 6:00 and sets at 20:00
     #[arg(long, value_name = "TZ", default_value = "UTC", value_parser = time_zone)]
-    pub timezone: TimeZone,
+    timezone: TimeZone,
 }
 
 /// The arguments of `simulate` about the DTU's own protocol.
 #[derive(Clone, Debug, Args)]
-pub struct ProtobufArgs {
+pub(super) struct ProtobufArgs {
     /// The protobuf DTU encrypts, as newer firmware does
     #[arg(long, requires = "protobuf")]
-    pub encrypted: bool,
+    encrypted: bool,
 
     /// The protobuf DTU has an energy meter
     #[arg(long, requires = "protobuf")]
-    pub meter: bool,
+    meter: bool,
 
     /// Seconds between two readings of the protobuf DTU. An earlier request gets the old values and
     /// restarts the wait, as with a real one; 0: values are always new
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    pub refresh: u64,
+    refresh: u64,
 
     /// Inverters, ports and meters in one packet of the protobuf DTU
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = value_parser!(u16).range(1..=500))]
-    pub blocks_per_packet: u16,
+    blocks_per_packet: u16,
 }
 
 fn protobuf_options(args: &ProtobufArgs) -> ProtobufOptions {
@@ -167,7 +167,7 @@ fn fault_help() -> String {
 }
 
 /// Serves the DTU until `stop`.
-pub async fn simulate(args: SimulateArgs, stop: CancellationToken) -> anyhow::Result<()> {
+pub(super) async fn simulate(args: SimulateArgs, stop: CancellationToken) -> anyhow::Result<()> {
     let simulation = simulation(&args)?;
     let ports = simulation.plant().port_count();
     ensure!(
@@ -185,7 +185,6 @@ pub async fn simulate(args: SimulateArgs, stop: CancellationToken) -> anyhow::Re
     Ok(())
 }
 
-/// The listening sockets of one DTU, for one protocol or both.
 #[derive(Debug)]
 struct Sockets {
     modbus: Option<TcpListener>,

@@ -13,33 +13,17 @@ use crate::problem::Problem;
 /// Why reading a DTU failed.
 #[derive(Debug, Error)]
 #[error("{}", self.problem())]
+#[expect(missing_docs, reason = "the names of the fields say it")]
 pub enum DtuError {
     /// No connection: the next try dials again.
-    Unreachable {
-        /// Why.
-        error: ConnectError,
-        /// What the owner can do, which depends on the protocol.
-        remedy: Cow<'static, str>,
-    },
+    Unreachable { error: ConnectError, remedy: Cow<'static, str> },
     /// No answer in time: the connection is dropped, since a late answer could be taken for the next
     /// one.
     Timeout(Duration),
     /// Fewer bytes than announced: the connection is dropped, since the rest may follow.
-    HalfAnswer {
-        /// The time limit.
-        limit: Duration,
-        /// How many bytes came.
-        received: usize,
-        /// How many the header announced.
-        announced: usize,
-    },
+    HalfAnswer { limit: Duration, received: usize, announced: usize },
     /// Other frames came in time, but not the answer: the connection is dropped.
-    OtherAnswers {
-        /// The time limit.
-        limit: Duration,
-        /// Their commands, as the protocol numbers them.
-        commands: String,
-    },
+    OtherAnswers { limit: Duration, commands: String },
     /// The DTU closed the connection: the next try dials again.
     Closed(io::Error),
     /// The DTU answered with a Modbus exception: the connection is kept.
@@ -49,12 +33,7 @@ pub enum DtuError {
     /// Addresses count words: half of the list would be missing, so none of it is used.
     WordAddressed,
     /// Bytes that are not the protocol: the connection is dropped, since framing is lost.
-    Malformed {
-        /// What is wrong with them.
-        cause: String,
-        /// What the owner can do.
-        remedy: &'static str,
-    },
+    Malformed { cause: String, remedy: &'static str },
     /// The answer is encrypted with another key, or forged: the DTU's app info is read again.
     NotDecrypted,
 }

@@ -17,7 +17,6 @@ const MAX_METER_VOLTAGE: MeterVolts = MeterVolts::from_hundredths(100_000);
 /// One phase; a third of the largest power is 360 A.
 const MAX_METER_CURRENT: Amperes = Amperes::from_hundredths(100_000);
 const TEMPERATURES: [Celsius; 2] = [Celsius::from_tenths(-600), Celsius::from_tenths(1_500)];
-
 /// A microinverter has at most eight ports (MIT-5000-8T); a future model may have more.
 const MAX_PORTS: u8 = 16;
 

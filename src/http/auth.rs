@@ -19,7 +19,6 @@ use super::router::is_api;
 /// Endings of names that exist in home networks only (RFC 6762, RFC 8375, ICANN, custom).
 const LOCAL_NAMES: [&str; 5] = ["local", "home.arpa", "internal", "lan", "fritz.box"];
 
-/// The response to a request that is not allowed.
 pub(super) fn refuse(context: &Context) -> Option<Response> {
     let Context { head, .. } = context;
     if let Err((status, why)) = validate_request(head) {
@@ -52,12 +51,10 @@ fn validate_request(head: &Parts) -> Result<(), (StatusCode, &'static str)> {
     }
 }
 
-/// Whether the method only reads.
 pub(super) fn is_reading(method: &Method) -> bool {
     *method == Method::GET || *method == Method::HEAD
 }
 
-/// Whether no token is needed, or the request has it.
 pub(super) fn is_authorized(headers: &HeaderMap, token: Option<&SecretString>) -> bool {
     token.is_none_or(|token| bears(headers, token))
 }
@@ -93,7 +90,6 @@ fn is_local(host: &str) -> bool {
     is_address || !name.contains('.') || LOCAL_NAMES.iter().any(ends_in)
 }
 
-/// Whether a browser asks what it may send for a page of another origin.
 pub(super) fn is_preflight(head: &Parts) -> bool {
     head.method == Method::OPTIONS && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }

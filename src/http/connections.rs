@@ -22,7 +22,6 @@ const RETRY: Duration = Duration::from_millis(10);
 /// One in so many slots is kept free, so that new clients need not wait for the evicted to leave.
 const PER_SPARE: usize = 16;
 
-/// All connections.
 #[derive(Debug)]
 pub(super) struct Connections {
     free: Arc<Semaphore>,
@@ -73,7 +72,6 @@ impl Connections {
     }
 }
 
-/// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The next request is waited for, or the last response is being sent.
@@ -117,19 +115,16 @@ impl Connection {
         }
     }
 
-    /// Notes what the connection is doing from now on.
     pub(super) fn enter(&self, phase: Phase) {
         let mut state = self.state();
         let answered = state.answered || phase == Phase::Idle;
         *state = State { phase, active: Instant::now(), answered };
     }
 
-    /// Whether a request has arrived that is not answered yet.
     pub(super) fn is_in_request(&self) -> bool {
         self.state().phase != Phase::Idle
     }
 
-    /// Waits until the connection must be closed for another one.
     pub(super) async fn evicted(&self) {
         self.evicted.cancelled().await;
     }

@@ -148,7 +148,6 @@ const METER_PHASE: [Metric<MeterPhase>; 3] = [
 
 const PHASES: [&str; 3] = ["A", "B", "C"];
 
-/// `GET /metrics`.
 pub(super) fn page(context: &Context) -> Response {
     let api = &context.api;
     let snapshot = api.snapshot.latest();
@@ -165,7 +164,6 @@ pub(super) fn page(context: &Context) -> Response {
     }
 }
 
-/// Name and value of each label.
 type Labels = Vec<(&'static str, String)>;
 
 struct Page(Vec<MetricFamily>);
@@ -261,7 +259,6 @@ impl Page {
         }
     }
 
-    /// Adds all `metrics` of all `things`.
     fn add<'a, T: 'a>(
         &mut self,
         metrics: &[Metric<T>],

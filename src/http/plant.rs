@@ -1,4 +1,4 @@
-//! The plant as JSON: inverters, ports, meters, production.
+//! The plant as JSON: inverters, ports, meters, production; health and statistics.
 
 use hyper::StatusCode;
 use serde::Serialize;
@@ -8,10 +8,36 @@ use super::respond::{self, Response};
 use crate::plant::serial::InverterSerial;
 use crate::plant::units::WattHours;
 use crate::snapshot::Snapshot;
+use crate::snapshot::health::{Health, is_healthy};
 use crate::snapshot::json::{self, Json};
 use crate::snapshot::state::InverterState;
 
-/// `GET /api/plant`.
+pub(super) fn health(context: &Context) -> Response {
+    let api = &context.api;
+    let snapshot = api.snapshot.latest();
+    let now = api.clock.now();
+    let status = if is_healthy(snapshot.dtus(), now) {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    respond::object(status, &Health::of(&snapshot, now, &api.zone))
+}
+
+pub(super) fn ready(context: &Context) -> Response {
+    let api = &context.api;
+    if is_healthy(api.snapshot.latest().dtus(), api.clock.now()) {
+        respond::text("OK")
+    } else {
+        let message = "no DTU has answered within its threshold; see /health";
+        respond::problem(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+}
+
+pub(super) fn stats(context: &Context) -> Response {
+    respond::object(StatusCode::OK, context.api.snapshot.latest().stats())
+}
+
 pub(super) fn whole(context: &Context) -> Response {
     let snapshot = context.api.snapshot.latest();
     respond::object(StatusCode::OK, &Json(&snapshot.totals(), &context.api.zone))
@@ -27,7 +53,6 @@ pub(super) fn meters(context: &Context) -> Response {
     respond::json(context.api.snapshot.latest().meters_json())
 }
 
-/// `GET /api/inverters/{serial}`.
 pub(super) fn inverter(context: &Context) -> Response {
     match find(&context.api.snapshot.latest(), &context.parameter) {
         Ok(state) => respond::object(StatusCode::OK, &Json(state, &context.api.zone)),
@@ -35,7 +60,6 @@ pub(super) fn inverter(context: &Context) -> Response {
     }
 }
 
-/// `GET /api/inverters/{serial}/ports`.
 pub(super) fn inverter_ports(context: &Context) -> Response {
     match find(&context.api.snapshot.latest(), &context.parameter) {
         Ok(state) => {
@@ -46,7 +70,6 @@ pub(super) fn inverter_ports(context: &Context) -> Response {
     }
 }
 
-/// `GET /api/ports`.
 pub(super) fn ports(context: &Context) -> Response {
     let snapshot = context.api.snapshot.latest();
     let inverters = snapshot.inverters();
@@ -54,20 +77,14 @@ pub(super) fn ports(context: &Context) -> Response {
     respond::object(StatusCode::OK, &ports)
 }
 
-/// The production of one port.
 #[derive(Debug, Serialize)]
 struct PortEnergy {
-    /// Of its inverter.
     serial_number: String,
-    /// From 1.
     port_number: u8,
-    /// Wh since local midnight.
     today_production: Option<u64>,
-    /// Wh.
     total_production: Option<u64>,
 }
 
-/// `GET /api/production/current`.
 pub(super) fn current_production(context: &Context) -> Response {
     let snapshot = context.api.snapshot.latest();
     let inverters = snapshot.inverters();

@@ -19,7 +19,6 @@ const MOST_BYTES: usize = 64 * 1024;
 const MOST_DISCARDED: usize = 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 
-/// A request and what is known about who sent it.
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) api: Arc<Api>,

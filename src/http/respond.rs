@@ -26,7 +26,6 @@ pub(super) fn json(body: Bytes) -> Response {
     with_type(StatusCode::OK, JSON, body)
 }
 
-/// An object as JSON.
 pub(super) fn object(status: StatusCode, object: &impl Serialize) -> Response {
     match serde_json::to_vec(object) {
         Ok(body) => with_type(status, JSON, Bytes::from(body)),
@@ -46,27 +45,22 @@ pub(super) fn internal_error(error: &impl Display) -> Response {
     problem(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the bridge's log")
 }
 
-/// Plain text.
 pub(super) fn text(text: &'static str) -> Response {
     with_type(StatusCode::OK, TEXT, Bytes::from_static(text.as_bytes()))
 }
 
-/// A page for a browser.
 pub(super) fn page(html: String) -> Response {
     with_type(StatusCode::OK, HTML, Bytes::from(html))
 }
 
-/// Prometheus' text format.
 pub(super) fn metrics(text: String) -> Response {
     with_type(StatusCode::OK, PROMETHEUS, Bytes::from(text))
 }
 
-/// 204.
 pub(super) fn no_content() -> Response {
     empty(StatusCode::NO_CONTENT)
 }
 
-/// 405.
 pub(super) fn method_not_allowed(path: &str, allow: &str) -> Response {
     let message = format!("{path} accepts {allow} only");
     let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &message);
@@ -85,7 +79,6 @@ pub(super) fn preflight() -> Response {
     with(response, ACCESS_CONTROL_MAX_AGE, "86400")
 }
 
-/// 401.
 pub(super) fn unauthorized() -> Response {
     let message = "this needs `Authorization: Bearer <token>` with the token of [http] in the \
                    bridge's configuration";

@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 
 use super::request::Context;
 use super::respond::{self, Response};
-use super::{index_page, metrics, plant, status, targets};
+use super::{index_page, metrics, plant, targets};
 
-/// One method of one path.
 #[derive(Debug)]
 pub(super) struct Route {
     /// HEAD is answered where GET is.
@@ -23,7 +22,6 @@ pub(super) struct Route {
     pub(super) handler: Handler,
 }
 
-/// What answers a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Handler {
     /// Answers from memory.
@@ -38,10 +36,10 @@ static ROUTES: [Route; 15] = [
     get(
         "/health",
         "whether the bridge works, DTU by DTU; status 503 if it does not",
-        status::health,
+        plant::health,
     ),
-    get("/ready", "the same as OK or 503, for containers and load balancers", status::ready),
-    get("/stats", "size of the database, and counts", status::stats),
+    get("/ready", "the same as OK or 503, for containers and load balancers", plant::ready),
+    get("/stats", "size of the database, and counts", plant::stats),
     get("/metrics", "metrics for Prometheus", metrics::page),
     get("/api/plant", "the totals of the whole plant", plant::whole),
     get("/api/inverters", "all inverters with their ports", plant::inverters),
@@ -77,12 +75,9 @@ const fn get(
     Route { method: Method::GET, path, purpose, handler: Handler::Immediate(handler) }
 }
 
-/// Why a request has no route.
 #[derive(Debug)]
 pub(super) enum Unroutable {
-    /// 404.
     NotFound,
-    /// 405: the path has other methods.
     MethodNotAllowed { path: &'static str, allowed: Vec<Method> },
 }
 
@@ -169,7 +164,6 @@ impl Unroutable {
     }
 }
 
-/// The `Allow` header.
 fn allow(methods: &[Method]) -> String {
     let names = methods.iter().map(|method| match *method {
         Method::GET => "GET, HEAD",

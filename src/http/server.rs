@@ -20,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use super::Api;
 use super::connections::{Connection, Connections};
 use super::service::Service;
-use super::{Api, Limits};
+use crate::config::HttpConfig;
 use crate::problem::Problem;
 
 /// How many clients may wait in the kernel. With the usual 128 a crowd fills it, and whoever comes
@@ -36,7 +37,6 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 const SHUTDOWN_TIME: Duration = Duration::from_secs(1);
 /// On shutdown, for responses that are on their way.
 const FLUSH_TIME: Duration = Duration::from_millis(100);
-
 /// For a client for whom there is no room.
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
@@ -89,12 +89,18 @@ fn problem(address: SocketAddr, error: &io::Error) -> Problem {
 ///
 /// Returns once the port is free and all connections are closed: idle ones at once, the others
 /// after their response, within about a second.
-pub async fn serve(listener: TcpListener, api: Arc<Api>, limits: Limits, stop: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    api: Arc<Api>,
+    config: HttpConfig,
+    stop: CancellationToken,
+) {
     let tasks = TaskTracker::new();
     let metrics = api.metrics.clone();
-    let mut connections = Connections::new(limits.max_connections, metrics.clone());
-    let service = Service::new(api, limits, tasks.clone());
-    let server = Arc::new(Server { service, http: http(limits), limits, stop: stop.clone() });
+    let mut connections = Connections::new(config.max_connections, metrics.clone());
+    let http = http(&config);
+    let service = Service::new(api, config, tasks.clone());
+    let server = Arc::new(Server { service, http, stop: stop.clone() });
     let accepting = async {
         let mut warned = None;
         loop {
@@ -117,7 +123,6 @@ pub async fn serve(listener: TcpListener, api: Arc<Api>, limits: Limits, stop: C
     }
 }
 
-/// The next client.
 async fn accept(
     listener: &TcpListener,
     connections: &Connections,
@@ -155,24 +160,22 @@ fn is_only_about_the_client(error: &io::Error) -> bool {
     .contains(&error.kind())
 }
 
-fn http(limits: Limits) -> http1::Builder {
+fn http(config: &HttpConfig) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(limits.max_header_bytes)
-        .max_headers(limits.max_headers)
+        .header_read_timeout(config.header_timeout)
+        .max_buf_size(config.max_header_bytes)
+        .max_headers(config.max_headers)
         // A client may close its own half after its request, and still wait for the response.
         .half_close(true);
     builder
 }
 
-/// What all connections share.
 #[derive(Debug)]
 struct Server {
     service: Service,
     http: http1::Builder,
-    limits: Limits,
     stop: CancellationToken,
 }
 
@@ -184,7 +187,7 @@ impl Server {
         connection: Arc<Connection>,
     ) {
         let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(self.limits.write_timeout));
+        stream.set_write_timeout(Some(self.service.config.write_timeout));
         let service = service_fn(async |request: Request<Incoming>| {
             // Other connections come first, or one that pipelines requests would hold them up.
             yield_now().await;

@@ -13,27 +13,27 @@ use tokio_util::task::TaskTracker;
 use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 
+use super::Api;
 use super::auth;
 use super::connections::{Connection, Phase};
 use super::request::{Context, discard, read_body};
 use super::request_log::RequestLog;
 use super::respond::{self, Response};
 use super::router::{self, Handler, Unroutable};
-use super::{Api, Limits};
+use crate::config::HttpConfig;
 
-/// Answers the requests of all connections.
 #[derive(Debug)]
 pub(super) struct Service {
     api: Arc<Api>,
-    limits: Limits,
+    pub(super) config: HttpConfig,
     log: RequestLog,
     /// Handlers and whatever else outlives its request.
     tasks: TaskTracker,
 }
 
 impl Service {
-    pub(super) fn new(api: Arc<Api>, limits: Limits, tasks: TaskTracker) -> Self {
-        Self { api, limits, log: RequestLog::default(), tasks }
+    pub(super) fn new(api: Arc<Api>, config: HttpConfig, tasks: TaskTracker) -> Self {
+        Self { api, config, log: RequestLog::default(), tasks }
     }
 
     /// Answers a request that `client` sent over `connection`.
@@ -97,7 +97,7 @@ impl Service {
         }
         context.parameter = parameter;
         if !auth::is_reading(&context.head.method) {
-            context.body = read_body(body, self.limits.body_timeout).await;
+            context.body = read_body(body, self.config.body_timeout).await;
         }
         connection.enter(Phase::Handling);
         (route.path, self.handle(route.handler, context, is_logged).await)

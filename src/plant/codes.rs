@@ -1,8 +1,7 @@
 //! Codes in words. An unknown code keeps its number: a made-up text would mislead.
 //!
 //! Some numbers mean different things on single-phase and on three-phase models; both texts are
-//! given. Events in alarm lists carry flags above their number, and older programs cut the number to
-//! eight bits, so that forums report 308 as 52. No vendor's table of the operating status is known:
+//! given. No vendor's table of the operating status is known:
 //! 3 is what every producing inverter reports.
 
 /// An operating status in words.
@@ -23,7 +22,7 @@ pub fn link_status(code: u16) -> String {
     }
 }
 
-/// An alarm in words. Takes the plain number, as Modbus sends it; see [`event_number`].
+/// An alarm in words. Takes the plain number, as Modbus sends it.
 pub fn alarm(code: u32) -> String {
     match alarm_text(code) {
         Some(text) => text.to_owned(),
@@ -36,35 +35,6 @@ pub fn alarm(code: u32) -> String {
 pub fn alarm_text(code: u32) -> Option<&'static str> {
     let index = ALARMS.binary_search_by_key(&code, |&(known, _)| known).ok()?;
     ALARMS.get(index).map(|&(_, text)| text)
-}
-
-/// Whether an event of an alarm list lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventState {
-    /// It has begun and not ended.
-    Active,
-    /// It has ended.
-    Ended,
-    /// It was over at once, such as a start of the inverter.
-    Momentary,
-}
-
-/// The alarm's number in a code of an alarm list (protobuf `WarnMO.code`, `WInfoMO.WCode`): its
-/// lower twelve bits. Never to be used on a Modbus alarm code, which is not packed.
-pub const fn event_number(code: u32) -> u32 {
-    code & 0x0fff
-}
-
-/// Whether the event lasts, by bits 15 and 14 of a code of an alarm list. (Bits 13 and 12 say that
-/// the inverter's clock showed p.m. at its begin and end; a DTU has already applied them.)
-pub const fn event_state(code: u32) -> EventState {
-    if code & 0x8000 != 0 {
-        EventState::Momentary
-    } else if code & 0x4000 != 0 {
-        EventState::Ended
-    } else {
-        EventState::Active
-    }
 }
 
 /// Alarms by number, ascending. The numbers come from three independent sources: OpenDTU's alarm
@@ -239,23 +209,6 @@ mod tests {
             (link_status(263), "link status 263"),
         ] {
             assert_eq!(text, words);
-        }
-    }
-
-    #[test]
-    fn codes_of_captured_alarm_lists_unpack() {
-        use EventState::{Active, Ended, Momentary};
-        for (code, number, state) in [
-            (130, 130, Active),
-            (16_514, 130, Ended),
-            (32_769, 1, Momentary),
-            (45_058, 2, Momentary),
-            (16_456, 72, Ended),
-            (32_815, 47, Momentary),
-            (8_316, 124, Active),
-            (0x0134, 308, Active),
-        ] {
-            assert_eq!((event_number(code), event_state(code)), (number, state), "{code}");
         }
     }
 }

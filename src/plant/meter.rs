@@ -35,7 +35,7 @@ impl MeterReading {
 }
 
 /// One phase of an energy meter. The signs are those of the whole meter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MeterPhase {
     /// Signed.
     pub power: Option<Watts>,

@@ -121,7 +121,7 @@ pub struct AcReading {
 }
 
 /// One PV input of an inverter at one instant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PortReading {
     /// Counted from 1, as on the housing.
     pub number: u8,
@@ -140,14 +140,7 @@ pub struct PortReading {
 
 impl PortReading {
     /// A port of which nothing is known but its number.
-    pub const fn unknown(number: u8) -> Self {
-        Self {
-            number,
-            pv_voltage: None,
-            pv_current: None,
-            pv_power: None,
-            today: None,
-            total: None,
-        }
+    pub fn unknown(number: u8) -> Self {
+        Self { number, ..Self::default() }
     }
 }

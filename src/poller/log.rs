@@ -14,7 +14,6 @@ use crate::snapshot::warning::Warning;
 /// A failure that lasts is logged again after so many polls.
 const REMIND_AFTER: u64 = 60;
 
-/// What was logged of one DTU.
 #[derive(Debug, Default)]
 pub(super) struct PollLog {
     /// When the first of the failures in a row was logged.
@@ -71,12 +70,10 @@ impl PollLog {
         self.warnings = warnings;
     }
 
-    /// The DTU did not answer, which may be sleep.
     pub(super) fn silence(name: &str, failure: &PollError) {
         debug!("{name}: no answer; trying again before it counts as asleep: {}", failure.error);
     }
 
-    /// The DTU did not answer, and that is sleep.
     pub(super) fn sleep(&mut self, before: &DtuState) {
         if before.status != DtuStatus::Asleep {
             info!(

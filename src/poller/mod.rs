@@ -59,18 +59,14 @@ fn wait_after_failure(interval: Duration, failures: u64) -> Duration {
 
 /// Polls one DTU. A poll never overlaps itself, since one task does them all.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct Poller<D> {
-    /// The DTU, as the configuration names it.
     pub name: Arc<str>,
-    /// The DTU itself.
     pub dtu: D,
     /// From the start of one poll to the start of the next.
     pub interval: Duration,
-    /// Where the outcome goes.
     pub publisher: SnapshotPublisher,
-    /// Counts polls.
     pub metrics: Metrics,
-    /// What time it is.
     pub clock: WallClock,
 }
 

@@ -33,7 +33,6 @@ struct State {
     start: Start,
 }
 
-/// Who is woken by a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wake {
     /// Targets and MQTT get an update.
@@ -131,7 +130,6 @@ impl SnapshotPublisher {
         self.0.store.save_plant(restore::to_store(&self.lock().plant));
     }
 
-    /// Changes the plant, publishes and stores it; returns how many values were not believed.
     fn apply(
         &self,
         now: Timestamp,

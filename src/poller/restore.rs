@@ -13,7 +13,6 @@ use crate::plant::units::{
 use crate::snapshot::state::{Energy, InverterState, MeterState, PortState};
 use crate::store::{StoredDtu, StoredInverter, StoredMeter, StoredPhase, StoredPlant, StoredPort};
 
-/// The plant as it is stored.
 pub(super) fn to_store(plant: &PlantState) -> StoredPlant {
     let ledgers = plant.ledgers().iter().map(|(key, ledger)| (*key, ledger.to_record()));
     let dtus = plant.dtus().filter_map(|dtu| {

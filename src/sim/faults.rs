@@ -7,85 +7,49 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use thiserror::Error;
 
 use crate::clock::WallClock;
 use crate::config::Protocol;
 
 /// One way to misbehave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "`FAULTS` says what each does")]
 pub enum Fault {
-    /// Modbus: replies state a wrong length of their data.
     WrongByteCount(u8),
-    /// Modbus: the end of the list has 80 bytes.
     LongNullRecord,
-    /// No inverter in the list.
     EmptyList,
-    /// Modbus: replies without data, as before the list is built.
     NotMapped,
-    /// Modbus: every request is answered with an exception.
     Exception(u8),
-    /// Requests are read and never answered.
     Silence,
-    /// Connections are closed as soon as they are accepted.
     Close,
-    /// The connection closes in the middle of each reply.
     CloseMidFrame,
-    /// The connection is reset when a request comes.
     Reset,
-    /// The second half of each reply is delayed.
     HalfAnswer(Duration),
-    /// Each request is answered with the reply to the previous one.
     LateAnswer,
-    /// Replies are delayed.
     Slow(Duration),
-    /// Replies arrive byte by byte, with this pause.
     OneByteAtATime(Duration),
-    /// One client at a time, others are closed.
     RefuseSecondClient,
-    /// Random bytes instead of the protocol.
     Garbage,
-    /// All inverters but one read zero at each quarter of an hour.
     ZeroQuarterHours(Duration),
-    /// Inverters sleep, all counters read zero.
     Night,
-    /// Inverters sleep, today's counters read zero.
     NightTotalsKept,
-    /// The list ends after this many inverters.
     OnlyInverters(usize),
-    /// Modbus: addresses count registers, as with `OpenDTU`.
     WordAddressed,
-    /// Inverters of the MI series: current in steps of 0.1 A.
     MiScale,
-    /// Counters start again from 0, as after an exchange.
     EnergyReset,
-    /// Lifetime counters read less.
     TotalDip(u64),
-    /// Every second port is missing from the list.
     HalfThePorts,
-    /// The DTU is off while all inverters sleep.
     PanelPowered,
-    /// Protobuf: replies with a wrong checksum.
     BadCrc,
-    /// Protobuf: replies state a wrong length.
     WrongLength(u16),
-    /// Protobuf: replies carry another command.
     WrongCommand,
-    /// Protobuf: each reply comes after the previous one.
     OldReply,
-    /// Protobuf: unsolicited frames before each reply.
     Unsolicited,
-    /// Protobuf: unsolicited frames after each reply, in one segment.
     SeveralFrames,
-    /// Protobuf: replies of 8 KiB.
     BigReply,
-    /// Protobuf: ten zero bytes instead of each reply.
     ZeroBytes,
-    /// Protobuf: the DTU restarts with another key, then and at its end.
     NewKey,
-    /// Protobuf: no encryption any more, as after a downgrade.
     PlainText,
-    /// Protobuf: the DTU's clock starts at 0.
     ClockAtZero,
 }
 
@@ -218,37 +182,10 @@ impl From<Fault> for PlannedFault {
     }
 }
 
-/// Why a text is not a fault.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum InvalidFault {
-    /// No fault of that name.
-    #[error("no fault is called `{0}`; there are: {names}", names = names())]
-    Name(String),
-    /// The fault takes another value.
-    #[error("`{name}` takes {expected}, not `{given}`")]
-    Value {
-        /// The fault.
-        name: &'static str,
-        /// The placeholder of its value.
-        expected: &'static str,
-        /// The value given.
-        given: String,
-    },
-    /// What follows the `@` is not a time span.
-    #[error(
-        "`{0}` is not a time span: expected FROM..TO in seconds, either of which may be missing"
-    )]
-    Span(String),
-}
-
-fn names() -> String {
-    FAULTS.iter().map(|row| row.name).collect::<Vec<_>>().join(", ")
-}
-
 impl FromStr for PlannedFault {
-    type Err = InvalidFault;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, InvalidFault> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let (fault, span) = match text.split_once('@') {
             Some((fault, span)) => (fault, Some(span)),
             None => (text, None),
@@ -258,17 +195,24 @@ impl FromStr for PlannedFault {
             None => (fault, None),
         };
         let row = FAULTS.iter().find(|row| row.name == name);
-        let row = row.ok_or_else(|| InvalidFault::Name(name.to_owned()))?;
+        let row = row.ok_or_else(|| {
+            let names: Vec<_> = FAULTS.iter().map(|row| row.name).collect();
+            format!("no fault is called `{name}`; there are: {}", names.join(", "))
+        })?;
         let fault = match value {
             None => row.fault,
-            Some(given) => row.fault.with_value(given).ok_or_else(|| InvalidFault::Value {
-                name: row.name,
-                expected: if row.value.is_empty() { "no value" } else { row.value },
-                given: given.to_owned(),
+            Some(given) => row.fault.with_value(given).ok_or_else(|| {
+                let expected = if row.value.is_empty() { "no value" } else { row.value };
+                format!("`{name}` takes {expected}, not `{given}`")
             })?,
         };
         let Some(span) = span else { return Ok(fault.into()) };
-        let invalid = || InvalidFault::Span(span.to_owned());
+        let invalid = || {
+            format!(
+                "`{span}` is not a time span: expected FROM..TO in seconds, either of which may be \
+                 missing"
+            )
+        };
         let (from, to) = span.split_once("..").ok_or_else(invalid)?;
         let seconds = |text: &str| match text {
             "" => Ok(None),
@@ -410,7 +354,7 @@ mod tests {
 
     #[track_caller]
     fn check_refused(text: &str, says: &str) {
-        let error = text.parse::<PlannedFault>().unwrap_err().to_string();
+        let error = text.parse::<PlannedFault>().unwrap_err();
         assert!(error.contains(says), "{text}: {error}");
     }
 

@@ -5,16 +5,14 @@
 //! at work without hardware. Nothing here uses the bridge's own client, so that a mistake in one is
 //! not hidden by the same mistake in the other.
 
-mod plant_faults;
-mod random;
-mod sky;
-
 pub mod faults;
 pub mod modbus;
 pub mod moment;
 pub mod plant;
+mod plant_faults;
 pub mod protobuf;
 pub mod server;
+mod sky;
 pub mod stats;
 
 use std::io;
@@ -90,7 +88,6 @@ impl Simulation {
         self.plant.at(self.clock.now())
     }
 
-    /// What the DTU reports of `truth` under these faults.
     fn reported(&self, truth: PlantMoment, faults: &ActiveFaults) -> PlantMoment {
         apply_plant_faults(truth, &self.plant, faults)
     }
@@ -123,4 +120,22 @@ pub async fn start_builtin(tasks: &Tasks, name: &str) -> io::Result<SocketAddr> 
     let simulation = Simulation::new(plant, WallClock::system());
     tasks.spawn("simulated DTU", server::serve(listener, Modbus, simulation, tasks.stop()));
     Ok(address)
+}
+
+/// Pseudo-random numbers without state: a hash of a seed and a subject, the same in every run.
+///
+/// Mixing steps of `SplitMix64` (Steele, Lea, Flood: Fast splittable pseudorandom number
+/// generators, 2014).
+fn random(seed: u64, subject: u64) -> u64 {
+    let mut mixed = seed ^ subject.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for factor in [0xbf58_476d_1ce4_e5b9_u64, 0x94d0_49bb_1331_11eb] {
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(factor);
+        mixed ^= mixed >> 27;
+    }
+    mixed ^ (mixed >> 31)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
+fn random_share(seed: u64, subject: u64) -> f64 {
+    (random(seed, subject) >> 11) as f64 / (1_u64 << 53) as f64
 }

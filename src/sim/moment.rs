@@ -7,33 +7,24 @@ use crate::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
 
 /// One DTU and its inverters at one instant.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct PlantMoment {
-    /// The instant.
     pub time: Timestamp,
-    /// The DTU.
     pub dtu_serial: DtuSerial,
-    /// In the DTU's order.
     pub inverters: Vec<InverterMoment>,
 }
 
 /// One inverter at one instant.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct InverterMoment {
-    /// The inverter.
     pub serial: InverterSerial,
-    /// Whether there is enough sun to run; a sleeping inverter measures nothing.
     pub awake: bool,
-    /// 0 is none.
     pub alarm_code: u16,
-    /// Alarms counted so far.
     pub alarm_count: u16,
-    /// Mains side, phase to neutral.
     pub grid_voltage: Volts,
-    /// Mains side.
     pub grid_frequency: Hertz,
-    /// Inside the housing.
     pub temperature: Celsius,
-    /// By port number, ascending.
     pub ports: Vec<PortMoment>,
 }
 
@@ -60,13 +51,6 @@ impl PlantMoment {
         self.inverters
             .iter()
             .flat_map(|inverter| inverter.ports.iter().map(move |port| (inverter, port)))
-    }
-
-    /// One port.
-    pub fn port(&self, serial: InverterSerial, number: u8) -> Option<&PortMoment> {
-        self.ports()
-            .find(|(inverter, port)| inverter.serial == serial && port.number == number)
-            .map(|(_, port)| port)
     }
 
     /// PV side, all ports together.

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::moment::{InverterMoment, PlantMoment, PortMoment};
-use super::random::{random, random_share};
 use super::sky::{Sky, whole};
+use super::{random, random_share};
 use crate::plant::serial::{DtuSerial, InverterSerial};
 use crate::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
 
@@ -35,7 +35,6 @@ impl Default for PlantShape {
 }
 
 impl PlantShape {
-    /// The number of ports of each inverter.
     fn port_counts(&self) -> Vec<usize> {
         let inverters = self.inverters;
         let mut left =

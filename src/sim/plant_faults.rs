@@ -8,7 +8,6 @@ use crate::plant::units::WattHours;
 
 const QUARTER_HOUR: i64 = 900;
 
-/// The moment as the DTU reports it.
 pub(super) fn apply_plant_faults(
     mut moment: PlantMoment,
     plant: &SimulatedPlant,

@@ -16,12 +16,11 @@ use tokio_util::task::TaskTracker;
 
 use super::Simulation;
 use super::faults::{ActiveFaults, Fault, fault_value};
-use super::random::random;
+use super::random;
 use super::stats::OutstandingRequest;
 
 /// More than a test needs, and few enough to survive a runaway client.
 const MAX_CLIENTS: usize = 64;
-
 /// More unanswered requests than any reasonable client sends; the next ones wait unread.
 const MAX_OUTSTANDING: usize = 32;
 
@@ -40,7 +39,6 @@ pub trait WireProtocol: Send + Sync + 'static {
 #[error("not a request of this protocol")]
 pub struct NotARequest;
 
-/// How the DTU ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionEnd {
     Close,
@@ -183,9 +181,8 @@ async fn answer_requests(
                 None => continue,
             }
         }
-        match send_reply(&mut stream, reply, &faults, outstanding).await {
-            Ok(Sent::Whole) => {}
-            Ok(Sent::Half) | Err(_) => return ConnectionEnd::Close,
+        if send_reply(&mut stream, reply, &faults, outstanding).await.is_err() {
+            return ConnectionEnd::Close;
         }
     }
     ConnectionEnd::Close
@@ -198,25 +195,18 @@ async fn pause(length: Duration) {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
-    Whole,
-    /// The connection closes in the middle of the reply.
-    Half,
-}
-
-/// Sends `reply` as whole and as soon as the faults allow.
+/// Fails if the connection is to be closed.
 async fn send_reply(
     stream: &mut (impl AsyncWrite + Unpin),
     mut reply: Vec<u8>,
     faults: &ActiveFaults,
     outstanding: OutstandingRequest,
-) -> io::Result<Sent> {
+) -> io::Result<()> {
     let half = reply.len() / 2;
     let mut sent = 0;
     if faults.has(Fault::CloseMidFrame) {
         send(stream, reply.get(..half)).await?;
-        return Ok(Sent::Half);
+        return Err(io::ErrorKind::ConnectionAborted.into());
     }
     if faults.has(Fault::Garbage) {
         reply = garbage(outstanding.number(), reply.len());
@@ -233,8 +223,7 @@ async fn send_reply(
     }
     // Before the last piece, for once it is out the client may be quicker than we are.
     outstanding.answered();
-    send(stream, reply.get(sent..)).await?;
-    Ok(Sent::Whole)
+    send(stream, reply.get(sent..)).await
 }
 
 async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: Option<&[u8]>) -> io::Result<()> {
@@ -411,14 +400,14 @@ mod tests {
         assert_eq!(dtu.simulation.stats().counts().open, 0);
     }
 
-    /// What a client receives under `fault`, how long it takes, and what is said to be sent.
-    async fn sent_under(fault: Fault) -> (Vec<u8>, Duration, Sent) {
+    /// What a client receives under `fault`, how long it takes, and whether the connection stays.
+    async fn sent_under(fault: Fault) -> (Vec<u8>, Duration, bool) {
         let faults = Faults::new(WallClock::from_fn(|| Timestamp::UNIX_EPOCH));
         faults.set(fault);
         let (mut client, mut server) = duplex(64);
         let begun = Instant::now();
         let (reply, request) = (b"ten bytes!".to_vec(), ClientStats::default().request_received());
-        let sent = send_reply(&mut server, reply, &faults.active(), request).await.unwrap();
+        let sent = send_reply(&mut server, reply, &faults.active(), request).await.is_ok();
         let elapsed = begun.elapsed();
         drop(server);
         let mut bytes = Vec::new();
@@ -430,10 +419,10 @@ mod tests {
     async fn replies_are_delayed_or_cut_by_faults() {
         let (millis, whole) = (Duration::from_millis, b"ten bytes!".to_vec());
         let cases = [
-            (Fault::Night, whole.clone(), 0, Sent::Whole),
-            (Fault::CloseMidFrame, b"ten b".to_vec(), 0, Sent::Half),
-            (Fault::HalfAnswer(millis(500)), whole.clone(), 500, Sent::Whole),
-            (Fault::OneByteAtATime(millis(30)), whole, 270, Sent::Whole),
+            (Fault::Night, whole.clone(), 0, true),
+            (Fault::CloseMidFrame, b"ten b".to_vec(), 0, false),
+            (Fault::HalfAnswer(millis(500)), whole.clone(), 500, true),
+            (Fault::OneByteAtATime(millis(30)), whole, 270, true),
         ];
         for (fault, bytes, elapsed, sent) in cases {
             assert_eq!(sent_under(fault).await, (bytes, millis(elapsed), sent), "{fault:?}");
@@ -443,7 +432,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn garbage_is_as_long_as_the_reply() {
         let (bytes, _, sent) = sent_under(Fault::Garbage).await;
-        assert_eq!((bytes.len(), sent), (10, Sent::Whole));
+        assert_eq!((bytes.len(), sent), (10, true));
         assert_ne!(bytes, b"ten bytes!");
         assert_ne!(garbage(1, 10), garbage(2, 10));
     }

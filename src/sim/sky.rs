@@ -7,30 +7,24 @@ use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-use super::random::{random, random_share};
+use super::{random, random_share};
 
 /// The plant's counters start on this day; before it, the plant stands still.
 const FIRST_DAY: Date = date(2020, 1, 1);
-
 /// Local time; there are no seasons.
 const SUNRISE_HOUR: f64 = 6.0;
 const SUNSET_HOUR: f64 = 20.0;
 const DAYLIGHT_HOURS: f64 = SUNSET_HOUR - SUNRISE_HOUR;
-
 /// How often clouds pass in a day, and how much light they take. Whole numbers above 1 shift light
 /// within the day and leave its sum unchanged, on which `Sky::gathered` relies.
 const CLOUDS: [(f64, f64); 3] = [(3.0, 0.2), (7.0, 0.15), (16.0, 0.05)];
-
 /// Waves of a sun that never sets: period in hours, amplitude.
 const WAVES: [(f64, f64); 2] = [(1.9, 0.2), (0.4, 0.05)];
-
 /// The energy of an endless day, in ordinary days.
 const HIGH_SUN: f64 = 2.5;
-
 /// Below this share of a day's energy per hour (about a watt) inverters sleep.
 const TWILIGHT: f64 = 0.0005;
 
-/// The sky over a plant.
 #[derive(Clone, Debug)]
 pub(super) struct Sky {
     pub(super) seed: u64,
@@ -74,7 +68,6 @@ impl Sky {
         (local.day, (gathered / light_of_a_day()).clamp(0.0, 1.0))
     }
 
-    /// When the local day began.
     pub(super) fn midnight(&self, now: Timestamp) -> Timestamp {
         let local = now.to_zoned(self.timezone.clone());
         local.start_of_day().map_or(now, |midnight| midnight.timestamp())

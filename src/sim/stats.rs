@@ -81,7 +81,6 @@ impl ClientStats {
     }
 }
 
-/// Counts as open for as long as it lives.
 #[derive(Debug)]
 pub(super) struct OpenConnection(ClientStats);
 

@@ -72,9 +72,8 @@ pub struct PortState {
 
 impl PortState {
     /// A port of which only the number is known.
-    pub const fn unknown(number: u8, timestamp: Timestamp) -> Self {
-        let energy = Energy { today: None, today_since: None, total: None };
-        Self { timestamp, reading: PortReading::unknown(number), energy }
+    pub fn unknown(number: u8, timestamp: Timestamp) -> Self {
+        Self { timestamp, reading: PortReading::unknown(number), energy: Energy::default() }
     }
 }
 

@@ -23,11 +23,9 @@ use super::records::{Record, Usage};
 use crate::clock::WallClock;
 use crate::problem::Problem;
 
-/// The file in the state directory.
 const FILE: &str = "hoymiles-bridge.db";
 /// What SQLite puts beside a database, and which is a part of it.
 const WAL: &str = "-wal";
-
 /// The version of [`SCHEMA`], which SQLite keeps as `user_version`.
 const VERSION: i64 = 1;
 /// `value` is the JSON of a [`Record`]. Not `WITHOUT ROWID`: values of more than 1 KB would then
@@ -46,9 +44,7 @@ const UPSERT: &str = "INSERT INTO record (kind, key, value) VALUES (?1, ?2, ?3)
     ON CONFLICT (kind, key) DO UPDATE SET value = ?3";
 const DELETE: &str = "DELETE FROM record WHERE kind = ?1 AND key = ?2";
 
-/// Kind and key.
 type RowKey = (String, String);
-/// The JSON of each record.
 type Rows = BTreeMap<RowKey, String>;
 
 /// All records, and their file.
@@ -145,17 +141,14 @@ impl Database {
         self.file.as_ref().is_some_and(|file| file.connection.is_none())
     }
 
-    /// The JSON of a record.
     pub(super) fn get<T: Record>(&self, key: &str) -> Option<String> {
         self.rows.get(&row_key::<T>(key)).cloned()
     }
 
-    /// Changes a record in memory.
     pub(super) fn put<T: Record>(&mut self, key: &str, record: &T) {
         self.set::<T>(key, Some(json(record)));
     }
 
-    /// Changes or deletes a record in memory.
     pub(super) fn set<T: Record>(&mut self, key: &str, json: Option<String>) {
         let key = row_key::<T>(key);
         if self.rows.get(&key) == json.as_ref() {
@@ -240,7 +233,6 @@ impl Database {
         }
     }
 
-    /// How big it is.
     pub(super) fn usage(&self) -> Usage {
         let file = self.file.as_ref().filter(|file| file.connection.is_some());
         let size_bytes = file.map_or_else(

@@ -30,7 +30,6 @@ pub(super) enum StoreError {
 }
 
 impl StoreError {
-    /// The failure for users; one row for each kind.
     pub(super) fn problem(&self, file: &Path) -> Problem {
         let (label, remedy) = match self {
             Self::Full => ("disk_full", "free some space on that disk"),

@@ -18,9 +18,7 @@ use crate::plant::serial::{InverterSerial, MeterSerial};
 /// One PV input of one inverter.
 pub type PortKey = (InverterSerial, u8);
 
-/// One kind of record.
 pub(super) trait Record: Serialize + DeserializeOwned {
-    /// Its name in the database.
     const KIND: &'static str;
 }
 

@@ -1,11 +1,9 @@
 //! The targets that receive updates, from the configuration and by registration.
 
 pub mod allow;
-
 pub mod endpoint;
 
 mod registration;
-
 pub mod target;
 
 #[cfg(test)]

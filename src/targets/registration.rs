@@ -36,36 +36,30 @@ impl Rules {
 
 /// Why a registration was refused. The texts are the answer to the client.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[expect(missing_docs, reason = "the texts say it")]
 pub enum RegisterError {
-    /// 400.
     #[error("{0}")]
     Malformed(String),
-    /// 403.
     #[error("{0}")]
     NotAllowed(String),
-    /// 403.
     #[error("registration is turned off in the bridge's configuration (http.registration.enabled)")]
     Disabled,
-    /// 409.
     #[error(
         "{0} targets are registered, the maximum (http.registration.max_targets); delete one first"
     )]
     TooMany(usize),
-    /// 503.
     #[error("the registration could not be stored: {0}")]
     Storage(String),
 }
 
 /// Why a target was not deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[expect(missing_docs, reason = "the texts say it")]
 pub enum ForgetError {
-    /// 404.
     #[error("no target has that name")]
     Unknown,
-    /// 409.
     #[error("this target comes from the configuration file; remove it there")]
     Configured,
-    /// 503.
     #[error("the change could not be stored: {0}")]
     Storage(String),
 }

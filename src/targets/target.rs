@@ -35,7 +35,6 @@ struct Inner {
     state: Mutex<State>,
 }
 
-/// Where a target comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// From the configuration, with the URL there.
@@ -58,14 +57,11 @@ pub enum Retired {
 
 /// How to connect to a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the other fields are those of `TargetConfig`")]
 pub struct Settings {
-    /// Name look-up, TCP, TLS and upgrade together.
     pub connect_timeout: Duration,
-    /// Between two protocol pings.
     pub heartbeat: Duration,
-    /// The largest message that it may send, in bytes.
     pub max_message_bytes: usize,
-    /// An extra trust root for `wss://`.
     pub ca_file: Option<PathBuf>,
     /// Where it may be; anywhere if the configuration names it.
     pub allow: Option<Arc<Allow>>,
@@ -97,15 +93,12 @@ impl Settings {
 
 /// What the connection to a target is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Connection {
-    /// Before the next attempt.
     #[default]
     Waiting,
-    /// An attempt is under way.
     Connecting,
-    /// The target has accepted.
     Connected,
-    /// The target refused the token.
     Rejected,
 }
 
@@ -127,32 +120,20 @@ impl Connection {
 /// How a target fares, as `GET /api/targets` lists it and `doctor` reads it. Counted since the
 /// bridge started; times are RFC 3339.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of the API")]
 pub struct TargetStatus {
-    /// Unique.
     pub name: String,
-    /// Without its token.
     pub url: String,
-    /// `config` or `registered`.
     pub source: Cow<'static, str>,
-    /// State of its connection.
     pub state: Cow<'static, str>,
-    /// Attempts to connect.
     pub attempts: u64,
-    /// Why the last attempt or connection ended.
     pub last_error: Option<String>,
-    /// The same in one word, for scripts.
     pub last_error_cause: Option<Cow<'static, str>>,
-    /// What to do about it.
     pub last_error_remedy: Option<Cow<'static, str>>,
-    /// When.
     pub last_error_time: Option<String>,
-    /// Since when it is connected.
     pub connected_since: Option<String>,
-    /// Updates that were sent.
     pub updates_sent: u64,
-    /// Updates that were skipped because a newer one was there.
     pub updates_skipped: u64,
-    /// When the last update was sent.
     pub last_sent: Option<String>,
     /// The same as an instant, for the metrics.
     #[serde(skip)]
@@ -242,7 +223,6 @@ impl Target {
         drop(self.0.endpoint.send_replace(endpoint));
     }
 
-    /// Ends it for good, since a new configuration is in effect.
     pub(super) fn retire(&self, why: Retired) {
         // A target retires once: afterwards it is in no list.
         let _set = self.0.retired.set(why);

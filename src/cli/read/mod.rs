@@ -7,7 +7,6 @@ use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
 use tokio::time::Instant;
@@ -27,15 +26,14 @@ use crate::snapshot::warning::Warning;
 use crate::tasks::Tasks;
 use crate::telemetry::logging;
 
-/// Options of `read`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Read this DTU instead of the configured ones
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
     /// The DTU's protocol
-    #[arg(long, value_enum, default_value_t = CliProtocol::Modbus, requires = "host")]
-    protocol: CliProtocol,
+    #[arg(long, value_parser = ["modbus", "protobuf"], default_value = "modbus", requires = "host")]
+    protocol: String,
     /// The DTU's TCP port [default: 502 for modbus, 10081 for protobuf]
     #[arg(long, value_name = "PORT", requires = "host")]
     port: Option<u16>,
@@ -47,13 +45,6 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum CliProtocol {
-    Modbus,
-    Protobuf,
-}
-
-/// What one DTU answered.
 struct Answer {
     dtu: DtuConfig,
     /// Without the pauses between requests.
@@ -113,10 +104,8 @@ fn dtus_to_read(
         let loaded = run::loaded(global).map_err(|error| exit::bad_configuration(&error))?;
         return Ok((loaded.config.dtus, loaded.zone));
     };
-    let protocol = match arguments.protocol {
-        CliProtocol::Modbus => Protocol::Modbus,
-        CliProtocol::Protobuf => Protocol::Protobuf,
-    };
+    let is_modbus = arguments.protocol == "modbus";
+    let protocol = if is_modbus { Protocol::Modbus } else { Protocol::Protobuf };
     let dtu = DtuConfig {
         port: arguments.port,
         unit_id: arguments.unit_id,

@@ -8,7 +8,6 @@ use super::decode::{
     port_record,
 };
 
-/// How many records one request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Batch {
     /// One: as configured, or because the DTU does not support more.
@@ -20,7 +19,6 @@ pub(super) enum Batch {
 }
 
 impl Batch {
-    /// As configured.
     pub(super) fn new(records_per_read: u8) -> Self {
         match records_per_read.min(MAX_RECORDS_PER_READ) {
             0 | 1 => Self::Single,
@@ -28,7 +26,6 @@ impl Batch {
         }
     }
 
-    /// How many records to read from `index` on.
     pub(super) fn records_at(self, index: u16) -> u16 {
         match self {
             Self::Single => 1,

@@ -18,8 +18,6 @@ use crate::plant::serial::{DtuSerial, InverterSerial};
 /// After this many unanswered requests for its serial number or for the addressing check, a DTU is
 /// no longer sent them: each costs a time limit and the connection.
 const MAX_UNANSWERED: u32 = 3;
-
-/// The remedy for a closed port.
 pub(in crate::dtu) const REFUSED: &str = "use the Ethernet port of a DTU-Pro or DTU-Pro-S and set its RS-485 \
                                           role to \"Remote Control\"; for another model, set \
                                           protocol = \"protobuf\"";

@@ -20,7 +20,6 @@ use crate::dtu::dial::Dial;
 /// moment to notice that the last one is gone.
 const RETRY_GAP: Duration = Duration::from_millis(200);
 
-/// The connection to one DTU, kept as long as it works.
 pub(super) struct Connection<D> {
     name: String,
     dialer: D,
@@ -38,7 +37,6 @@ pub(super) struct Connection<D> {
 }
 
 impl<D: Dial> Connection<D> {
-    /// Not connected yet.
     pub(super) fn new(dialer: D, config: &DtuConfig) -> Self {
         Self {
             name: config.name.clone(),
@@ -54,17 +52,14 @@ impl<D: Dial> Connection<D> {
         }
     }
 
-    /// How often it has connected so far.
     pub(super) const fn count(&self) -> u64 {
         self.count
     }
 
-    /// Starts counting pauses.
     pub(super) const fn begin_poll(&mut self) {
         self.paused = Duration::ZERO;
     }
 
-    /// How long it has paused in this poll.
     pub(super) const fn paused(&self) -> Duration {
         self.paused
     }

@@ -14,34 +14,22 @@ use crate::plant::units::{Celsius, Hertz, Volts, WattHours, Watts};
 
 /// Where the list of port records begins.
 const RECORDS: u16 = 0x1000;
-
 /// The length of a record, in addresses and in bytes alike.
 pub(super) const RECORD_BYTES: u16 = 40;
-
 /// The length of a record in registers.
 const RECORD_REGISTERS: u16 = 20;
-
 /// The longest list that the note allows.
 pub(super) const MAX_RECORDS: u16 = 99;
-
 /// A Modbus answer has room for 125 registers: six records.
 pub(super) const MAX_RECORDS_PER_READ: u8 = 6;
-
-/// The DTU's own serial number.
 const DTU_SERIAL: u16 = 0x2000;
-
-/// Its length in registers.
 const DTU_SERIAL_REGISTERS: u16 = 3;
-
 /// First byte of each record of a real DTU, including the null record.
 const DATA_TYPE: u8 = 0x0c;
-
 /// First byte as the note prints it; only emulations have been seen to send it.
 pub(super) const DATA_TYPE_AS_PRINTED: u8 = 0x3c;
-
 /// Where in a record the constant is.
 const CONSTANT_OFFSET: usize = 33;
-
 /// The constant of each record, including the null record.
 const CONSTANT: u8 = 0x07;
 
@@ -55,12 +43,10 @@ pub struct ReadRequest {
 }
 
 impl ReadRequest {
-    /// Record `index`, counted from 0.
     pub(super) const fn record(index: u16) -> Self {
         Self::records(index, 1)
     }
 
-    /// `count` records from `index` on.
     pub(super) const fn records(index: u16, count: u16) -> Self {
         Self {
             address: RECORDS.saturating_add(RECORD_BYTES.saturating_mul(index)),
@@ -74,7 +60,6 @@ impl ReadRequest {
         Self { address: RECORDS.saturating_add(RECORD_REGISTERS), count: RECORD_REGISTERS }
     }
 
-    /// The DTU's own serial number.
     pub(super) const fn dtu_serial() -> Self {
         Self { address: DTU_SERIAL, count: DTU_SERIAL_REGISTERS }
     }

@@ -18,55 +18,33 @@ use crate::dtu::error::guess_protocol;
 
 /// Transaction, protocol, and length of what follows.
 const HEADER: usize = 6;
-
 /// From unit and function code up to the largest Modbus frame, with some slack.
 const LENGTHS: RangeInclusive<usize> = 2..=260;
-
 /// The most data bytes in an answer that the library accepts.
 const MAX_DATA: u8 = 250;
-
 /// Read holding registers, the only function in use.
 const READ: u8 = 3;
 
 /// Why bytes cannot be the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[expect(missing_docs, reason = "the texts say it")]
 pub enum InvalidFrame {
-    /// Protocol 0 is Modbus.
     #[error("its header names protocol {0} instead of 0, Modbus")]
     OtherProtocol(u16),
-    /// A well-known protocol, which is no DTU's.
     #[error("it speaks {0}")]
     KnownProtocol(&'static str),
-    /// The length in the header.
     #[error("its header announces {0} bytes, which no Modbus answer has")]
     ImpossibleLength(usize),
-    /// Neither a reading nor an exception.
     #[error("it answers function {READ} with function {0}")]
     OtherFunction(u8),
-    /// An exception that is cut short.
     #[error("it is an exception without a code")]
     NoExceptionCode,
-    /// The unit identifier differs.
     #[error("it answers as unit {answers}, not {asked}")]
-    OtherUnit {
-        /// Of the answer.
-        answers: u8,
-        /// Of the request.
-        asked: u8,
-    },
-    /// The transaction differs.
+    OtherUnit { answers: u8, asked: u8 },
     #[error("it is the answer to another request")]
     OtherRequest,
-    /// Too few bytes were read from there.
     #[error("{received} bytes from {address:#06x} instead of {expected}")]
-    OtherSize {
-        /// Data bytes in the answer.
-        received: usize,
-        /// The first register.
-        address: u16,
-        /// Data bytes requested.
-        expected: u16,
-    },
+    OtherSize { received: usize, address: u16, expected: u16 },
 }
 
 impl InvalidFrame {
@@ -110,7 +88,6 @@ pub(super) struct LenientFrameReader<S> {
 }
 
 impl<S> LenientFrameReader<S> {
-    /// Reads answers of that unit from `inner`.
     pub(super) fn new(inner: S, unit: u8) -> Self {
         Self { inner, unit, raw: BytesMut::new(), ready: BytesMut::new() }
     }

@@ -71,7 +71,6 @@ fn enc_rand(dtu: &DtuInfo) -> Result<Option<EncRand>, DtuError> {
     dtu.enc_rand.as_slice().try_into().map(Some).map_err(no_key)
 }
 
-/// An answer that is not this protocol.
 pub(super) fn malformed(cause: impl Into<String>) -> DtuError {
     let remedy = "check that `host` is a Hoymiles DTU and `port` is 10081; restart the DTU if it \
                   answered before";

@@ -23,7 +23,6 @@ use crate::dtu::dial::{Dial, TcpDialer};
 use crate::dtu::{Dtu, DtuError, PollError};
 use crate::plant::reading::DtuReading;
 
-/// The remedy for a closed port.
 const REFUSED: &str = "check that `host` is the DTU's address; if the DTU has just started, wait two \
                        minutes";
 
@@ -34,7 +33,6 @@ pub struct ProtobufDtu<D: Dial = TcpDialer> {
     clock: WallClock,
     dialer: D,
     pace: Pace,
-    /// Of the next request.
     sequence: u16,
     session: Option<Session>,
     /// App info received so far, while incomplete.
@@ -164,7 +162,6 @@ impl<D: Dial> ProtobufDtu<D> {
         upload_pause(self.clock.now()).filter(|_| self.settings.avoid_cloud_upload)
     }
 
-    /// One request and its answer; connects if necessary.
     async fn step(
         &mut self,
         connection: &mut Option<Connection<D::Stream>>,
@@ -210,7 +207,6 @@ impl<D: Dial> ProtobufDtu<D> {
         }
     }
 
-    /// Logs once that it refuses the performance mode.
     fn log_refusal(&mut self, error_code: i32) {
         if error_code != 0 && !mem::replace(&mut self.refuses_performance_mode, true) {
             tracing::warn!(
@@ -221,7 +217,6 @@ impl<D: Dial> ProtobufDtu<D> {
         }
     }
 
-    /// Stores app info, and logs a change of encryption.
     fn learn(&mut self, info: AppInfo) -> Result<(), DtuError> {
         let encrypts = info.enc_rand.is_some();
         let name = &self.settings.name;
@@ -238,7 +233,6 @@ impl<D: Dial> ProtobufDtu<D> {
         Ok(())
     }
 
-    /// The reading of the received packets, complete or not.
     fn reading(&mut self, data: RealDataNewReq, is_complete: bool) -> DtuReading {
         let no_info = AppInfo::default();
         let info = self.session.as_ref().map_or(&no_info, |session| &session.info);

@@ -19,11 +19,9 @@ use crate::dtu::DtuError;
 /// How long an answer with another sequence number waits for one with the right number: most answers
 /// repeat the number of their request, but not all.
 const SEQUENCE_WAIT: Duration = Duration::from_millis(500);
-
 /// Unsolicited frames before the connection is given up.
 const MAX_SKIPPED: u32 = 100;
 
-/// One request.
 pub(super) struct Request<'a> {
     pub(super) command: Command,
     pub(super) sequence: u16,
@@ -47,7 +45,6 @@ impl Request<'_> {
         }
     }
 
-    /// The message in an answer.
     fn open(&self, frame: Frame) -> Result<Bytes, DtuError> {
         match self.cipher {
             Some(cipher) if frame.command.encryption() != Encryption::Never => {
@@ -58,7 +55,6 @@ impl Request<'_> {
     }
 }
 
-/// The deadline of a request.
 #[derive(Clone, Copy)]
 pub(super) struct Limit {
     deadline: Instant,
@@ -75,7 +71,6 @@ impl Limit {
     }
 }
 
-/// One open connection.
 #[derive(Debug)]
 pub(super) struct Connection<S> {
     frames: Framed<S, FrameCodec>,
@@ -137,7 +132,6 @@ impl<S: AsyncRead + AsyncWrite + Debug + Unpin> Connection<S> {
         second_best.ok_or_else(|| malformed(unanswered()))
     }
 
-    /// Why there is no answer.
     fn unanswered(&self, limit: Limit, others: &BTreeSet<Command>) -> DtuError {
         let bytes = self.frames.read_buffer();
         if !bytes.is_empty() {

@@ -15,7 +15,6 @@ use crate::dtu::error::{UNKNOWN_KEY, guess_protocol};
 
 /// Guards a frame's payload.
 const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_MODBUS);
-
 const MAGIC: [u8; 2] = *b"HM";
 const HEADER: usize = 10;
 /// The header of the hybrid inverters' gateways; its CRC covers what follows it, too.
@@ -100,6 +99,7 @@ pub struct Frame {
 
 /// The bytes are not a frame, and the start of the next one is unknown.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the names of the fields say it")]
 pub enum FrameError {
     /// The stream itself failed.
     #[error("{0}")]
@@ -113,24 +113,12 @@ pub enum FrameError {
     Magic(Vec<u8>),
     /// The length in the header is smaller than the header.
     #[error("a frame of command {command} says it is {length} bytes long")]
-    Length {
-        /// From the header.
-        command: Command,
-        /// From the header.
-        length: u16,
-    },
+    Length { command: Command, length: u16 },
     /// The payload is damaged.
     #[error(
         "the checksum of a frame of command {command} is {found:04x} instead of {expected:04x}"
     )]
-    Crc {
-        /// From the header.
-        command: Command,
-        /// Computed from the payload.
-        expected: u16,
-        /// From the header.
-        found: u16,
-    },
+    Crc { command: Command, expected: u16, found: u16 },
     /// The payload does not fit into a frame; only for frames we send.
     #[error("a payload of {0} bytes does not fit into a frame")]
     TooLong(usize),
@@ -255,14 +243,11 @@ const fn tag_size(encryption: Encryption) -> usize {
     }
 }
 
-/// The header on the wire.
 struct Header {
     command: Command,
     sequence: u16,
     crc: u16,
-    /// Of header and payload.
     length: usize,
-    /// Of the header alone.
     size: usize,
 }
 

@@ -14,11 +14,9 @@ include!(concat!(env!("OUT_DIR"), "/hoymiles.rs"));
 
 /// The vendor's apps send this time offset everywhere, and no DTU has been seen to use it.
 const OFFSET: i32 = 28_800;
-
 /// Read all inverters continuously until the next restart.
 const PERFORMANCE_MODE: i32 = 33;
 
-/// Requests one packet of app info.
 pub(super) fn app_info_request(now: &Zoned, packet: i32) -> Vec<u8> {
     let time = u32::try_from(now.timestamp().as_second()).unwrap_or_default();
     let time_ymd_hms = local_time(now);
@@ -26,7 +24,6 @@ pub(super) fn app_info_request(now: &Zoned, packet: i32) -> Vec<u8> {
         .encode_to_vec()
 }
 
-/// Requests one packet of the present values.
 pub(super) fn real_data_request(now: &Zoned, packet: i32) -> Vec<u8> {
     RealDataNewRes {
         time_ymd_hms: local_time(now),
@@ -38,7 +35,6 @@ pub(super) fn real_data_request(now: &Zoned, packet: i32) -> Vec<u8> {
     .encode_to_vec()
 }
 
-/// Switches the DTU to reading its inverters continuously.
 pub(super) fn performance_mode_request(now: &Zoned) -> Vec<u8> {
     let time = unix_time(now);
     CommandRes {

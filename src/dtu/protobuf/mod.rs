@@ -31,22 +31,16 @@ use crate::plant::serial::InverterSerial;
 
 /// How one DTU is read.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the other fields are those of `DtuConfig`")]
 pub struct Settings {
-    /// The configured name, for the log.
     pub name: String,
-    /// The time limit of one request, including the connection.
     pub timeout: Duration,
-    /// Retries of one request before the poll fails.
     pub retries: u32,
-    /// The pause between two requests.
     pub request_gap: Duration,
     /// The least time between two polls' requests for values.
     pub refresh: Duration,
-    /// Switch the DTU to reading its inverters continuously.
     pub performance_mode: bool,
-    /// Send nothing while the DTU uploads to the cloud.
     pub avoid_cloud_upload: bool,
-    /// Inverters to leave out.
     pub exclude: Vec<InverterSerial>,
     /// The DTU's time zone: requests contain the local time.
     pub zone: TimeZone,

@@ -9,7 +9,6 @@ use crate::dtu::DtuError;
 /// Of present values; a DTU serves 100 ports, ten blocks to a packet.
 const MAX_PACKETS: i32 = 64;
 
-/// The packets of present values received so far.
 #[derive(Debug, Default)]
 pub(super) struct PacketSet {
     merged: RealDataNewReq,
@@ -18,7 +17,6 @@ pub(super) struct PacketSet {
     first_attempt: Option<Box<Self>>,
 }
 
-/// What one answer has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// Not a packet of values.
@@ -30,7 +28,6 @@ pub(super) enum Progress {
 }
 
 impl PacketSet {
-    /// The packet to request next.
     pub(super) const fn next(&self) -> i32 {
         self.next
     }
@@ -88,7 +85,6 @@ impl PacketSet {
 /// Of app info; 99 inverters, ten to a packet, make ten.
 const MAX_INFO_PACKETS: i32 = 16;
 
-/// The packets of app info received so far.
 #[derive(Debug, Default)]
 pub(super) struct InfoPackets {
     merged: AppInfoReq,
@@ -96,7 +92,6 @@ pub(super) struct InfoPackets {
 }
 
 impl InfoPackets {
-    /// The packet to request next.
     pub(super) const fn next(&self) -> i32 {
         self.next
     }

@@ -10,11 +10,9 @@ use super::messages::RealDataNewReq;
 
 /// 2020-01-01, in Unix seconds: the clock of a DTU that is not synchronised yet is far behind.
 const PLAUSIBLE: i32 = 1_577_836_800;
-
 /// DTUs read their inverters every 30 to 120 s; this is safely longer.
 const LONGEST_REFRESH: i64 = 900;
 
-/// Detects answers that repeat old values.
 #[derive(Debug, Default)]
 pub(super) struct Freshness {
     last: Option<RealDataNewReq>,
@@ -35,7 +33,6 @@ impl Freshness {
         has_same_time || is_older || (has_same_values(last, data) && !is_dark(data))
     }
 
-    /// Stores the last answer.
     pub(super) fn remember(&mut self, data: RealDataNewReq) {
         self.last = Some(data);
     }
@@ -55,7 +52,6 @@ fn has_same_values(one: &RealDataNewReq, other: &RealDataNewReq) -> bool {
         && one.meters == other.meters
 }
 
-/// The pauses between requests and between polls, over all connections.
 #[derive(Debug)]
 pub(super) struct Pace {
     gap: Duration,
@@ -72,19 +68,16 @@ impl Pace {
         Self { gap, refresh, free_at: None, fresh_at: None, paused: Duration::ZERO }
     }
 
-    /// Another gap from the next request on.
     pub(super) const fn with_gap(self, gap: Duration) -> Self {
         Self { gap, ..self }
     }
 
-    /// Waits until the next request may start.
     pub(super) async fn wait(&mut self) {
         self.pause_until(self.free_at).await;
         // In case the poll is dropped before the request ends.
         self.request_ended();
     }
 
-    /// A request has ended, with or without success.
     pub(super) fn request_ended(&mut self) {
         self.free_at = Some(Instant::now() + self.gap);
     }
@@ -96,12 +89,10 @@ impl Pace {
         self.pause_until(self.fresh_at).await;
     }
 
-    /// Waits that long.
     pub(super) async fn pause(&mut self, time: Duration) {
         self.pause_until(Some(Instant::now() + time)).await;
     }
 
-    /// The sum of all pauses in this poll.
     pub(super) const fn paused(&self) -> Duration {
         self.paused
     }
@@ -113,7 +104,6 @@ impl Pace {
         self.paused += started.elapsed();
     }
 
-    /// A request for values is being sent.
     pub(super) fn values_requested(&mut self) {
         self.fresh_at = Some(Instant::now() + self.refresh);
     }
@@ -121,7 +111,6 @@ impl Pace {
 
 /// Newer firmware uploads every five minutes of the clock, older one every fifteen (dtuGateway).
 const UPLOAD_PERIOD: u64 = 300;
-
 /// How long before and after that minute a connection disturbs the upload (the same source).
 const BEFORE: u64 = 10;
 const AFTER: u64 = 30;

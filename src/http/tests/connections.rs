@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::fixture::{Client, GUARD, Server, limits};
+use super::fixture::{Client, GUARD, Server};
+use crate::config::HttpConfig;
+use crate::http::listen;
 use crate::http::request_log::MOST;
-use crate::http::{Limits, listen};
 use crate::telemetry::captured::CapturedLog;
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -18,7 +19,7 @@ const REGISTER: &str = concat!(
 );
 
 fn server(max_connections: usize) -> Server {
-    Server::start(Limits { max_connections, ..limits() })
+    Server::start(HttpConfig { max_connections, ..HttpConfig::default() })
 }
 
 #[tokio::test]
@@ -47,7 +48,7 @@ async fn a_half_closed_client_still_gets_its_response() {
 
 #[tokio::test]
 async fn slow_headers_and_idle_connections_time_out() {
-    let server = Server::start(Limits { header_timeout: SHORT, ..limits() });
+    let server = Server::start(HttpConfig { header_timeout: SHORT, ..HttpConfig::default() });
     let silent = server.client().await;
     let mut slow = server.client().await;
     slow.say("GET /ready HTTP/1.1\r\nX-Slow: ").await;
@@ -60,7 +61,7 @@ async fn slow_headers_and_idle_connections_time_out() {
 
 #[tokio::test]
 async fn idle_connections_are_evicted_for_new_ones() {
-    let server = Server::start(Limits { max_connections: 2, ..limits() });
+    let server = Server::start(HttpConfig { max_connections: 2, ..HttpConfig::default() });
     let mut first = server.client().await;
     assert_eq!(first.get("/ready").await.status, 200);
     let mut others = Vec::new();
@@ -74,7 +75,7 @@ async fn idle_connections_are_evicted_for_new_ones() {
 
 #[tokio::test]
 async fn a_client_that_withholds_its_body_is_evicted() {
-    let server = Server::start(Limits { max_connections: 1, ..limits() });
+    let server = Server::start(HttpConfig { max_connections: 1, ..HttpConfig::default() });
     let mut slow = server.client().await;
     slow.say(&format!("{REGISTER}Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")).await;
     assert!(slow.head().await.starts_with("http/1.1 100 "), "its body is waited for");
@@ -85,7 +86,7 @@ async fn a_client_that_withholds_its_body_is_evicted() {
 
 #[tokio::test]
 async fn a_client_that_pipelines_without_end_is_evicted() {
-    let server = Server::start(Limits { max_connections: 1, ..limits() });
+    let server = Server::start(HttpConfig { max_connections: 1, ..HttpConfig::default() });
     let mut eager = server.client().await;
     assert_eq!(eager.get("/ready").await.status, 200);
     eager.say(&"GET /ready HTTP/1.1\r\nHost: test\r\n\r\n".repeat(20)).await;
@@ -128,7 +129,11 @@ async fn a_header_without_end_is_refused() {
 
 #[tokio::test]
 async fn header_limits_are_configurable() {
-    let server = Server::start(Limits { max_headers: 20, max_header_bytes: 8_192, ..limits() });
+    let server = Server::start(HttpConfig {
+        max_headers: 20,
+        max_header_bytes: 8_192,
+        ..HttpConfig::default()
+    });
     for (count, size, status) in [(18, 10, 200), (21, 10, 431), (2, 3_000, 200), (4, 3_000, 431)] {
         let mut client = server.client().await;
         let header = format!("X: {}\r\n", "y".repeat(size)).repeat(count);

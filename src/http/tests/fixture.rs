@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::super::connections::Connections;
 use super::super::service::Service;
-use super::super::{Api, Limits, listen, serve};
+use super::super::{Api, listen, serve};
 use crate::clock::WallClock;
 use crate::config::{HttpConfig, Protocol, RegistrationConfig};
 use crate::plant::reading::{InverterValues, PortReading};
@@ -127,17 +127,12 @@ pub(super) fn directory(registration: &RegistrationConfig) -> Directory {
     Directory::new(&[], Vec::new(), registration, store, WallClock::from_fn(noon)).unwrap()
 }
 
-/// The limits of the default configuration.
-pub(super) fn limits() -> Limits {
-    Limits::from(&HttpConfig::default())
-}
-
 /// What `api` answers to a request, without a network.
 pub(super) async fn respond<B>(api: &Arc<Api>, request: Request<B>) -> (Parts, String)
 where
     B: Body<Data = Bytes> + Unpin + Send + 'static,
 {
-    let service = Service::new(Arc::clone(api), limits(), TaskTracker::new());
+    let service = Service::new(Arc::clone(api), HttpConfig::default(), TaskTracker::new());
     let client = "192.168.1.23".parse().unwrap();
     let connection = Connections::new(1, Metrics::new()).admit().await.unwrap();
     let response = service.respond(request, client, &connection).await;
@@ -154,12 +149,12 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn start(limits: Limits) -> Self {
+    pub(super) fn start(config: HttpConfig) -> Self {
         let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let tasks = Tasks::new();
         let stop = tasks.stop();
-        tasks.spawn_short(serve(listener, api(), limits, stop.clone()));
+        tasks.spawn_short(serve(listener, api(), config, stop.clone()));
         Self { address, stop, tasks }
     }
 

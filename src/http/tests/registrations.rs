@@ -10,8 +10,8 @@ use http_body_util::{Full, StreamBody};
 use hyper::Request;
 use hyper::body::{Body, Frame};
 
-use super::fixture::{Client, Server, api, directory, limits, respond};
-use crate::config::RegistrationConfig;
+use super::fixture::{Client, Server, api, directory, respond};
+use crate::config::{HttpConfig, RegistrationConfig};
 use crate::http::Api;
 
 /// Status and body of the response to a registration with this body.
@@ -91,7 +91,7 @@ async fn post(client: &mut Client, headers: &str) {
 
 #[tokio::test]
 async fn an_oversized_body_is_refused_unread() {
-    let server = Server::start(limits());
+    let server = Server::start(HttpConfig::default());
     let mut client = server.client().await;
     post(&mut client, "Content-Length: 5000000000").await;
     assert_eq!(client.reply().await.status, 413);
@@ -99,7 +99,7 @@ async fn an_oversized_body_is_refused_unread() {
 
 #[tokio::test]
 async fn a_client_that_sends_too_much_still_gets_its_response() {
-    let server = Server::start(limits());
+    let server = Server::start(HttpConfig::default());
     for announced in ["Content-Length: 500000", "Transfer-Encoding: chunked"] {
         let mut client = server.client().await;
         post(&mut client, announced).await;
@@ -113,7 +113,7 @@ async fn a_client_that_sends_too_much_still_gets_its_response() {
 
 #[tokio::test]
 async fn a_client_that_expects_100_continue_is_refused_before_it_sends() {
-    let server = Server::start(limits());
+    let server = Server::start(HttpConfig::default());
     let mut client = server.client().await;
     post(&mut client, "Content-Length: 500000\r\nExpect: 100-continue").await;
     assert_eq!(client.reply().await.status, 413);

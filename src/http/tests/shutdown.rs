@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::fixture::{Client, Server, limits};
+use super::fixture::{Client, Server};
+use crate::config::HttpConfig;
 
 const AT_ONCE: Duration = Duration::from_millis(500);
 const REGISTER: &str = concat!(
@@ -22,7 +23,7 @@ async fn registering(server: &Server) -> Client {
 
 #[tokio::test]
 async fn idle_connections_do_not_delay_shutdown() {
-    let server = Server::start(limits());
+    let server = Server::start(HttpConfig::default());
     let _silent = server.client().await;
     let mut slow = server.client().await;
     slow.say("GET /ready HTTP/1.1\r\nX-Slow: ").await;
@@ -34,7 +35,7 @@ async fn idle_connections_do_not_delay_shutdown() {
 
 #[tokio::test]
 async fn answers_requests_that_have_begun() {
-    let server = Server::start(limits());
+    let server = Server::start(HttpConfig::default());
     let mut client = registering(&server).await;
     server.stop();
     client.say("{}").await;
@@ -46,7 +47,7 @@ async fn answers_requests_that_have_begun() {
 
 #[tokio::test]
 async fn does_not_wait_for_requests_that_never_end() {
-    let server = Server::start(limits());
+    let server = Server::start(HttpConfig::default());
     let client = registering(&server).await;
     let began = Instant::now();
     assert!(server.ends_within(Duration::from_millis(1_500)).await);

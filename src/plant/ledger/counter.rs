@@ -102,7 +102,6 @@ pub(super) struct Candidate {
     /// The counter from which on its energy belongs to the total: 0 for a new device, its first
     /// reading for a used one.
     pub(super) base: i64,
-    /// The newest of the readings.
     pub(super) counter: i64,
     /// When it was first read with this value.
     pub(super) since: Timestamp,
@@ -142,7 +141,6 @@ pub(super) fn is_new_device(counter: i64, today: Option<i64>) -> bool {
     counter <= NEW || (counter <= MOST_PER_DAY && today.is_some_and(|today| counter <= today))
 }
 
-/// As the ledgers calculate.
 pub(super) fn watt_hours(energy: WattHours) -> i64 {
     i64::try_from(energy.get()).unwrap_or(i64::MAX)
 }
@@ -173,43 +171,22 @@ pub enum Verdict {
 
 /// Why a reading does not count. Energies in Wh, as the device counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "`seen` is the counter's value, `last` the one that counted, `count` how many agree"
+)]
 pub enum Refusal {
     /// Zero after a value: sleeping, waking and restarting DTUs say so.
-    Zero {
-        /// The last value that counted.
-        last: i64,
-    },
+    Zero { last: i64 },
     /// More than there can ever have been.
-    Absurd {
-        /// The value.
-        seen: i64,
-    },
+    Absurd { seen: i64 },
     /// The first value is unusually high, and not yet confirmed.
-    High {
-        /// The value.
-        seen: i64,
-        /// How many rising values agree so far.
-        count: u8,
-    },
+    High { seen: i64, count: u8 },
     /// Lower than before; a real exchange of the device is recognised when three rising values
     /// agree.
-    Fell {
-        /// The value.
-        seen: i64,
-        /// The last value that counted.
-        last: i64,
-        /// How many rising values agree so far.
-        count: u8,
-    },
+    Fell { seen: i64, last: i64, count: u8 },
     /// Grown faster than there can be energy; believed when three rising values agree.
-    Jumped {
-        /// The value.
-        seen: i64,
-        /// The last value that counted.
-        last: i64,
-        /// How many rising values agree so far.
-        count: u8,
-    },
+    Jumped { seen: i64, last: i64, count: u8 },
 }
 
 impl fmt::Display for Refusal {

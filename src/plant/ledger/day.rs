@@ -27,7 +27,6 @@ pub(super) enum DayChange {
     Same,
     /// The day gets another name, because the clock was wrong before; nothing begins.
     Renamed(Date),
-    /// A day begins.
     New(Date),
     /// A day goes on that had been left.
     Resumed(LeftDay),
@@ -189,7 +188,6 @@ impl LeftDays {
         self.0.retain(|left| left.date > next);
     }
 
-    /// That day goes on: whatever came after it was wrong.
     pub(super) fn resume(&mut self, date: Date) {
         let place = self.0.iter().position(|left| left.date == date);
         self.0.truncate(place.unwrap_or(0));

@@ -22,9 +22,7 @@ const COMMON: i64 = 500_000_000;
 /// One counter of a meter.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MeterLedger {
-    /// What is published.
     total: Option<i64>,
-    /// Where the meter's counter stands.
     segment: Option<CounterSegment>,
     /// The counter before an unusual step, until the step is confirmed.
     before_step: Option<i64>,

@@ -5,10 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A DTU serves 99 inverters at most (models of DTU-Pro and DTU-Pro-S); one that names more is broken.
 pub(super) const MOST_INVERTERS: usize = 200;
-
 /// What so many inverters have, of which a large one has eight; most have two or four.
 pub(super) const MOST_PORTS: usize = 8 * MOST_INVERTERS;
-
 /// A DTU reads one meter for the house and perhaps one for the plant; there is room for more.
 pub(super) const MOST_METERS: usize = 16;
 

@@ -13,12 +13,9 @@ use crate::plant::reading::{AcReading, InverterReading, InverterValues, PortRead
 use crate::plant::units::Watts;
 use crate::snapshot::state::{InverterState, PortState};
 
-/// The circumstances of one poll.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
-    /// When the reading was made.
     pub(super) now: Timestamp,
-    /// For how long values outlive a dropout.
     pub(super) hold: Duration,
     /// The DTU reaches none of its inverters, and they had faded before.
     pub(super) is_night: bool,

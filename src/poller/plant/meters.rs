@@ -14,7 +14,6 @@ use crate::plant::units::WattHours;
 use crate::snapshot::json::Rendered;
 use crate::snapshot::state::MeterState;
 
-/// All meters that are known.
 #[derive(Debug, Default)]
 pub(super) struct Meters(BTreeMap<MeterSerial, Meter>);
 
@@ -54,22 +53,18 @@ impl Meters {
         self.0.insert(serial, Meter { state: Arc::new(state.into()), whole, phases });
     }
 
-    /// Sorted by serial number.
     pub(super) fn states(&self) -> impl Iterator<Item = &Arc<Rendered<MeterState>>> {
         self.0.values().map(|meter| &meter.state)
     }
 
-    /// Whether that meter is known.
     pub(super) fn has(&self, serial: MeterSerial) -> bool {
         self.0.contains_key(&serial)
     }
 
-    /// How many meters of that DTU are known.
     pub(super) fn count_of(&self, dtu: &str) -> usize {
         self.states().filter(|state| &*state.dtu_name == dtu).count()
     }
 
-    /// Keeps the meters of these DTUs only.
     pub(super) fn retain(&mut self, dtus: &[Arc<str>]) {
         self.0.retain(|_, meter| dtus.contains(&meter.state.dtu_name));
     }

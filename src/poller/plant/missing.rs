@@ -12,7 +12,6 @@ use crate::poller::night;
 use crate::snapshot::json::Rendered;
 use crate::snapshot::state::{DtuState, InverterState, Listed};
 
-/// What the last answers of one DTU left out.
 #[derive(Debug, Default)]
 pub(super) struct MissingDeviceMonitor {
     answered_at: Option<Timestamp>,
@@ -22,7 +21,6 @@ pub(super) struct MissingDeviceMonitor {
     absent: BTreeMap<InverterSerial, Absence>,
 }
 
-/// An inverter that is not listed.
 #[derive(Clone, Copy, Debug)]
 struct Absence {
     /// When it last was, as far as that was seen.
@@ -34,7 +32,6 @@ struct Absence {
 /// Whether the plant should have light, and when that is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Light {
-    /// The sun is surely up.
     pub(super) is_day: bool,
     /// It may be down, and the plant has faded.
     pub(super) is_dark: bool,

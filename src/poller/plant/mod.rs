@@ -50,7 +50,6 @@ pub struct PlantState {
     rolled_over_at: Option<Timestamp>,
 }
 
-/// What is known of one DTU.
 #[derive(Debug)]
 struct Dtu {
     state: Arc<DtuState>,
@@ -329,7 +328,6 @@ impl PlantState {
         missing.observe(Arc::make_mut(state), reading, &self.inverters, light);
     }
 
-    /// The inverters that belong to that DTU.
     fn serials_of(&self, dtu: &str) -> BTreeSet<InverterSerial> {
         self.inverters().filter(|state| &*state.dtu_name == dtu).map(|state| state.serial).collect()
     }

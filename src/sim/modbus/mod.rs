@@ -13,38 +13,28 @@ use crate::plant::units::Amperes;
 
 /// The largest list of a DTU-Pro (technical note on Modbus V1.2).
 pub const MAX_PORTS: usize = 99;
-
 const READ_HOLDING_REGISTERS: u8 = 3;
 const EXCEPTION: u8 = 0x80;
-
 /// The only exception of a DTU-Pro (technical note on Modbus V1.2).
 const ILLEGAL_FUNCTION: u8 = 1;
-
 /// Registers in one read, by the Modbus specification.
 const MAX_REGISTERS: u16 = 125;
-
 /// Transaction, protocol, length.
 const PREFIX_LENGTH: usize = 6;
-
 /// Unit, function and up to 252 more bytes (Modbus messaging on TCP/IP, section 4.1).
 const MAX_LENGTH: usize = 254;
-
 /// The list of ports; addresses count bytes, although each register holds two.
 const LIST: Range<u16> = 0x1000..0x2000;
 const DTU_SERIAL: u16 = 0x2000;
-
 const RECORD_LENGTH: usize = 40;
 
 /// The first byte of a real DTU's records, and of `OpenDTU`'s.
 const DATA_TYPE: u8 = 0x0c;
 const OPEN_DTU_DATA_TYPE: u8 = 0x3c;
-
 /// `OpenDTU`'s alarm code for an inverter that it does not reach.
 const OPEN_DTU_UNREACHABLE: u16 = 130;
-
 /// Byte 33 of every record, including the one that ends the list.
 const CONSTANT: u8 = 0x07;
-
 const STATUS_PRODUCING: u16 = 3;
 
 /// Modbus-TCP as a DTU-Pro speaks it.
@@ -77,7 +67,6 @@ impl WireProtocol for Modbus {
     }
 }
 
-/// A complete request.
 #[derive(Clone, Debug)]
 struct Request {
     transaction: u16,
@@ -131,7 +120,6 @@ impl Request {
     }
 }
 
-/// The requested bytes; `None` if a DTU has no such registers.
 fn read(request: &Request, simulation: &Simulation, faults: &ActiveFaults) -> Option<Vec<u8>> {
     let (address, count) = request.registers()?;
     if !(1..=MAX_REGISTERS).contains(&count) {

@@ -10,16 +10,10 @@ use crate::sim::server::NotARequest;
 const MAGIC: &[u8] = b"HM";
 const HEADER: usize = 10;
 const TAG: usize = 16;
-
-/// Requests app info.
 pub(super) const APP_INFO: u16 = 0xA301;
-/// Heartbeat.
 pub(super) const HEARTBEAT: u16 = 0xA302;
-/// A command to the DTU.
 pub(super) const COMMAND: u16 = 0xA305;
-/// Requests one packet of the present values.
 pub(super) const REAL_DATA: u16 = 0xA311;
-
 /// An answer's command is smaller than its request's by this.
 pub(super) const ANSWER: u16 = 0x0100;
 
@@ -33,7 +27,6 @@ const fn is_extended(command: u16) -> bool {
     matches!(command >> 8, 0xDB | 0xC3)
 }
 
-/// A request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame<'a> {
     pub(super) command: u16,
@@ -110,7 +103,6 @@ fn crc16(bytes: &[u8]) -> u16 {
     })
 }
 
-/// The key of one start.
 pub(super) struct Cipher {
     enc_rand: [u8; 16],
     key: LessSafeKey,

@@ -7,7 +7,6 @@ const EIGHT_BYTES: u64 = 1;
 const LENGTH: u64 = 2;
 const FOUR_BYTES: u64 = 5;
 
-/// A message under construction.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Message(Vec<u8>);
 
@@ -30,18 +29,15 @@ impl Message {
         self
     }
 
-    /// Adds an embedded message.
     pub(super) fn message(mut self, field: u64, value: &Self) -> Self {
         self.delimited(field, &value.0);
         self
     }
 
-    /// The encoded length.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The encoded message.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.0
     }

@@ -15,15 +15,13 @@ use self::message::{Message, int_of};
 use self::replies::RealData;
 use super::Simulation;
 use super::faults::{ActiveFaults, Fault, Faults, fault_value};
-use super::random::random;
+use super::random;
 use super::server::{NotARequest, WireProtocol};
 
 /// The action "read all inverters continuously".
 const PERFORMANCE_MODE: u64 = 33;
-
 /// What some DTUs answer to a request that they cannot decrypt.
 const ZEROS: [u8; 10] = [0; 10];
-
 /// The least length of a reply under `Fault::BigReply`; more than any seen.
 const BIG: usize = 8192;
 
@@ -210,7 +208,6 @@ struct DtuState {
     /// Performance mode, until the next start.
     reads_continuously: bool,
     last_request: Option<Timestamp>,
-    /// The time of the values that it reports.
     values_of: Option<Timestamp>,
     unsolicited: u16,
     last_reply: Vec<u8>,
@@ -243,7 +240,6 @@ impl DtuState {
         }
     }
 
-    /// The sequence number of the next unsolicited frame.
     fn next_unsolicited(&mut self) -> u16 {
         self.unsolicited = self.unsolicited.wrapping_add(1);
         self.unsolicited

@@ -8,21 +8,17 @@ use super::message::Message;
 use crate::plant::units::WattHours;
 use crate::sim::moment::{InverterMoment, PlantMoment, PortMoment};
 
-/// Kinds of devices in app info.
 const DTU: i64 = 1;
 const MICROINVERTER: i64 = 3;
-
 /// Features of a real DTU that encrypts, as bit 25 says.
 const DFS: i64 = 0x4E00_0000;
 const ENCRYPTS: i64 = 1 << 25;
-
 /// V01.01.01, the first version of some DTUs that encrypts.
 const DTU_SOFTWARE: i64 = 4353;
 const DTU_HARDWARE: i64 = 37_122;
 /// V01.00.12.
 const INVERTER_SOFTWARE: i64 = 10_012;
 const INVERTER_HARDWARE: i64 = 256;
-
 /// The grid profile EN 50549, in version 2.0.1.
 const GRID_PROFILE: [i64; 2] = [2560, 8193];
 
@@ -91,14 +87,11 @@ const REPEATER: u64 = 7;
 const SINGLE_PHASE: u64 = 9;
 const THREE_PHASE: u64 = 10;
 const PORT: u64 = 11;
-
 /// A port's code: fresh values, normal operation.
 const NORMAL: i64 = 0x0300_0000;
-
 /// Unknown; real inverters mostly send this.
 const CHECKSUM: i64 = 28_864;
 
-/// The present values of one DTU.
 pub(super) struct RealData<'a> {
     /// Inverters and ports as it reports them.
     pub(super) plant: &'a PlantMoment,
@@ -245,7 +238,6 @@ struct AcOutput {
 
 /// Per mille; the rest is heat.
 const EFFICIENCY: i64 = 955;
-
 /// Per mille of the active power, which makes a power factor of 0.995.
 const REACTIVE: i64 = 100;
 const POWER_FACTOR: i64 = 995;
@@ -261,18 +253,13 @@ fn ac_output(inverter: &InverterMoment) -> AcOutput {
     AcOutput { power, reactive: power * REACTIVE / 1000, current, power_factor }
 }
 
-/// A three-phase meter.
 const METER_KIND: i64 = 3;
-
 /// The constant consumption of the house, in W.
 const CONSUMPTION: i64 = 600;
-
 /// When the meter starts counting: 2020-01-01, in Unix seconds.
 const METER_START: i64 = 1_577_836_800;
-
 /// Every working meter sends this.
 const METER_FAULT_CODE: i64 = 1;
-
 /// In 0.01 V.
 const METER_VOLTAGE: i64 = 23_170;
 
@@ -313,7 +300,6 @@ const fn factor(power: i64) -> i64 {
 /// Commands of frames for the cloud.
 const CLOUD_HEARTBEAT: u16 = 0x2202;
 const CLOUD_WARNINGS: u16 = 0x220B;
-
 /// An inverter is offline.
 const OFFLINE: i64 = 130;
 

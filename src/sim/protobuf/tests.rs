@@ -28,7 +28,6 @@ use crate::sim::plant::{PlantShape, SimulatedPlant};
 use crate::sim::server::serve;
 
 const GUARD: Duration = Duration::from_secs(5);
-
 /// 2026-08-22, noon.
 const NOON: i64 = 1_787_400_000;
 

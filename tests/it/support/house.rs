@@ -10,7 +10,7 @@ use hoymiles_bridge::dtu::Dtu;
 use hoymiles_bridge::dtu::dial::TcpDialer;
 use hoymiles_bridge::dtu::modbus::ModbusDtu;
 use hoymiles_bridge::dtu::protobuf::{ProtobufDtu, Settings};
-use hoymiles_bridge::http::{self, Api, Limits};
+use hoymiles_bridge::http::{self, Api};
 use hoymiles_bridge::poller::Poller;
 use hoymiles_bridge::poller::plant::PlantState;
 use hoymiles_bridge::poller::publish::SnapshotPublisher;
@@ -88,7 +88,7 @@ impl House {
             metrics: metrics.clone(),
         };
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let serving = http::serve(listener, Arc::new(api), Limits::from(&http), tasks.stop());
+        let serving = http::serve(listener, Arc::new(api), http, tasks.stop());
         tasks.spawn("http", serving);
         let house = Self { snapshot, log, api: url, tasks, _listening: listening };
         let helpers = Helpers { publisher, metrics, clock };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::HttpConfig;
 use hoymiles_bridge::dtu::{DtuError, PollError};
-use hoymiles_bridge::http::{self, Api, Limits};
+use hoymiles_bridge::http::{self, Api};
 use hoymiles_bridge::net::error::ConnectError;
 use hoymiles_bridge::plant::ledger::PortLedger;
 use hoymiles_bridge::plant::reading::{DtuReading, InverterReading};
@@ -181,7 +181,7 @@ impl Scene {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}{path}", listener.local_addr().unwrap());
         let tasks = Tasks::new();
-        let serving = http::serve(listener, Arc::new(api), Limits::from(&http), tasks.stop());
+        let serving = http::serve(listener, Arc::new(api), http, tasks.stop());
         tasks.spawn("http", serving);
         let text = client.get(url).send().await.unwrap().text().await.unwrap();
         within_guard("end of the API", tasks.shut_down(Duration::from_secs(5))).await;

@@ -99,7 +99,6 @@ fn push_line(text: &mut String, line: std::fmt::Arguments<'_>) {
     let _ = writeln!(text, "{}", escaped(&line.to_string()));
 }
 
-/// A column of a table.
 struct Column<Row> {
     title: &'static str,
     /// Text is aligned to the left, numbers to the right.

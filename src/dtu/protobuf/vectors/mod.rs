@@ -1,7 +1,6 @@
 //! Captured and computed frames, compared field by field.
 
 mod names;
-
 mod requests;
 
 use std::collections::BTreeMap;

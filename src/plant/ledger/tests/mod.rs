@@ -1,11 +1,9 @@
 //! The ledger against tables from the field, days of all lengths, and random lives of a port.
 
 mod days;
-
 mod life;
 
 mod meter;
-
 mod night;
 
 use jiff::Timestamp;
