@@ -137,7 +137,6 @@ mod tests {
             r#"{"websocket_url": "ws://ha", "name": "x", "name": "y"}"#,
             "duplicate field `name`",
         );
-        check_refused(&r#"{"a":"#.repeat(60_000), "recursion limit exceeded");
     }
 
     #[test]

@@ -45,9 +45,9 @@ async fn a_body_over_64_kib_is_too_large() {
 
 #[tokio::test]
 async fn a_malformed_body_is_explained() {
-    let (code, text) = status(Full::new(Bytes::from_static(b"{\"name\": 5}"))).await;
+    let (code, text) = status(Full::new(Bytes::from_static(b"{\"name\": \"x\"}"))).await;
     assert_eq!(code, 400);
-    assert!(text.contains("websocket_url is missing"), "{text}");
+    assert!(text.contains("missing field `websocket_url`"), "{text}");
 }
 
 #[tokio::test]
