@@ -137,6 +137,7 @@ mod tests {
             r#"{"websocket_url": "ws://ha", "name": "x", "name": "y"}"#,
             "duplicate field `name`",
         );
+        check_refused(&r#"{"a":"#.repeat(60_000), "EOF while parsing");
     }
 
     #[test]
