@@ -1,4 +1,4 @@
-//! How long a plant of 100 ports takes from the bytes of its records to readings.
+//! Time to decode the records of a plant of 100 ports into readings.
 
 use divan::{Bencher, black_box};
 use hoymiles_bridge::dtu::modbus::decode::{PortRecord, inverters, port_record};

@@ -1,7 +1,7 @@
-//! What the bridge takes of the machine: the size of the binary, memory, and time to the first
-//! answer. Of the real binary in a process of its own, as Linux accounts for it in `/proc`. It is
-//! built with what benchmarks and tests need besides, so that the one users get is a little smaller.
-#![expect(clippy::print_stdout, reason = "the figures are what a benchmark is for")]
+//! Footprint of the bridge: the size of the binary, memory, and time to the first answer. The real
+//! binary in its own process, as Linux accounts for it in `/proc`. It is built with the features of
+//! benchmarks and tests, so the released one is a little smaller.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 mod support;
 
@@ -30,17 +30,17 @@ const MOST_KIB_IN_DEMO: u64 = 12 * 1024;
 const MOST_KIB_WHEN_LARGE: u64 = 64 * 1024;
 const MOST_TO_FIRST_ANSWER: Duration = Duration::from_millis(100);
 const TARGETS: usize = 100;
-/// Polls of each DTU after which memory is looked at.
+/// Polls of each DTU before memory is measured.
 const POLLS: usize = 3;
 const STARTS: usize = 10;
 /// Nothing here takes so long.
 const GUARD: Duration = Duration::from_secs(60);
-/// Code that was never used takes no memory; each of these has its own.
+/// Requested once, because code that has not run takes no memory.
 const PATHS: [&str; 5] = ["/health", "/stats", "/metrics", "/api/ports", "/api/targets"];
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
-    // `cargo bench` says so; other builds are neither small nor quick.
+    // `cargo bench` passes it; other builds are neither small nor fast.
     let is_bench = std::env::args().any(|argument| argument == "--bench");
     let tasks = Tasks::new();
     let bytes = std::fs::metadata(BINARY).context(BINARY)?.len();
@@ -74,7 +74,7 @@ async fn demo(tasks: &Tasks) -> anyhow::Result<Memory> {
     bridge.measure().await
 }
 
-/// A large plant with its targets; what is left in `home` is for the next start.
+/// A large plant with its targets; the state in `home` is for the next start.
 async fn large(tasks: &Tasks, home: &Path) -> anyhow::Result<Memory> {
     let dtus = plant::start(tasks, Modbus).await?;
     let mut targets = Targets::start(tasks).await?;
@@ -145,7 +145,7 @@ struct Bridge {
     child: Child,
     address: SocketAddr,
     answered_after: Duration,
-    /// How many it has told of in its log.
+    /// How many connections the log has reported.
     polls: watch::Receiver<usize>,
 }
 
@@ -166,7 +166,7 @@ impl Bridge {
         let mut bridge = Self { child, address, answered_after: Duration::ZERO, polls };
         bridge.get("/ready").await?;
         bridge.answered_after = begun.elapsed();
-        // Somebody must read on, or the daemon would do without its log.
+        // The pipe must be read, or log lines are lost.
         tasks.spawn_short(async move {
             while let Ok(Some(line)) = log.next_line().await {
                 count.send_modify(|polls| *polls += usize::from(line.contains(" ports of ")));
@@ -186,7 +186,7 @@ impl Bridge {
         Ok(answer)
     }
 
-    /// Uses all of it once, looks at its memory and ends it.
+    /// Requests every path once, measures memory and stops it.
     async fn measure(self) -> anyhow::Result<Memory> {
         for path in PATHS {
             self.get(path).await?;

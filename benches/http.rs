@@ -1,4 +1,4 @@
-//! What our answer costs beside the least that any server could do: `/api/inverters` of a large
+//! Cost of a response compared with the minimum of any server: `/api/inverters` of a large
 //! plant against a bare hyper server that returns the same bytes, in turns, in one run.
 
 use std::convert::Infallible;
@@ -33,18 +33,18 @@ use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-/// What ours must reach of the bare server's rate.
+/// The least share of the bare server's rate.
 const LEAST_SHARE: f64 = 0.7;
 const CLIENTS: usize = 4;
 
-/// How much is measured: all of it, or so little that only a fault shows.
+/// How much is measured: a full benchmark, or only a check that it runs.
 struct Effort {
     rounds: usize,
     round: Duration,
 }
 
 fn main() -> anyhow::Result<()> {
-    // `cargo bench` says so; without it somebody only wants to know whether this runs.
+    // `cargo bench` passes it; otherwise only check that this runs.
     let is_bench = std::env::args().any(|argument| argument == "--bench");
     let effort = if is_bench {
         Effort { rounds: 9, round: Duration::from_millis(400) }
@@ -62,7 +62,7 @@ fn main() -> anyhow::Result<()> {
 
     let mut shares = Vec::new();
     for round in 0..=effort.rounds {
-        // Who comes second may find the processor slower, or faster.
+        // The second may find the processor slower, or faster.
         let first = if round % 2 == 0 { bare } else { ours };
         let second = if round % 2 == 0 { ours } else { bare };
         let first = rate(first, body.len(), effort.round)?;
@@ -89,7 +89,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The least that a server can do.
+/// A bare hyper server.
 async fn bare(tasks: &Tasks, body: Bytes) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
@@ -145,7 +145,7 @@ fn rate(address: SocketAddr, length: usize, round: Duration) -> anyhow::Result<f
     Ok(f64::from(requests) / began.elapsed().as_secs_f64())
 }
 
-/// Asks until `round` is over, on one connection, and counts the answers.
+/// Sends requests on one connection until `round` is over, and counts the answers.
 fn client(address: SocketAddr, length: usize, round: Duration) -> io::Result<u32> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;

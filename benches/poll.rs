@@ -1,6 +1,6 @@
-//! How long a poll of 37 ports takes from a DTU that needs 150 ms for each answer: hardly more than
-//! the DTU itself, and with six records in one answer a fifth of that.
-#![expect(clippy::print_stdout, reason = "the figures are what a benchmark is for")]
+//! Duration of a poll of 37 ports from a DTU that needs 150 ms per answer: hardly more than the DTU
+//! itself needs, and with six records per answer a fifth of that.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ use hoymiles_bridge::tasks::Tasks;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-/// What a DTU-Pro was measured to take.
+/// Measured latency of a DTU-Pro.
 const LATENCY: Duration = Duration::from_millis(150);
 const INVERTERS: usize = 19;
 const PORTS: usize = 37;
-/// Of a poll, in multiples of what its requests take on the DTU's side.
+/// Of a poll, in multiples of the DTU's own latency.
 const MOST_OVERHEAD: f64 = 1.05;
 /// Of a poll with six records in one answer, as a share of one with a single record.
 const MOST_SHARE: f64 = 0.2;
-/// The first one dials, asks for the DTU's serial number and tries out the long answers.
+/// The first one connects, reads the DTU's serial number and tries out long answers.
 const POLLS: usize = 2;
 
 #[tokio::main]
@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Polls a fresh DTU a few times; how long the last poll took.
+/// Polls a fresh DTU a few times; returns how long the last poll took.
 async fn polls(records_per_read: u8) -> anyhow::Result<Duration> {
     let shape = PlantShape {
         inverters: INVERTERS,

@@ -1,4 +1,4 @@
-//! How long a plant of 100 ports takes from the bytes of its protobuf frame to a reading, plain and
+//! Time to decode the protobuf frame of a plant of 100 ports into a reading, plain and
 //! encrypted.
 
 use bytes::BytesMut;

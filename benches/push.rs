@@ -1,6 +1,6 @@
-//! How fast news travels: from the last byte of a DTU to a target, and from one snapshot to a
+//! Latency of updates: from the last byte of a DTU to a target, and from one snapshot to a
 //! thousand targets. DTUs, bridge and targets share this process and its two threads.
-#![expect(clippy::print_stdout, reason = "the figures are what a benchmark is for")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 mod support;
 
@@ -46,11 +46,11 @@ const TARGETS: usize = 1_000;
 const SNAPSHOTS: usize = 11;
 /// Each target has two ends here; the rest is for everything else.
 const OPEN_FILES: u64 = 2 * TARGETS as u64 + 100;
-/// A machine that does other work besides makes everything wait: one quiet time among these counts.
+/// Other load on the machine delays everything, so the best of these tries counts.
 const TRIES: usize = 5;
 
 fn main() -> anyhow::Result<()> {
-    // The daemon's log at its usual level is written, too, though to nobody.
+    // The log is written at its default level, and discarded.
     tracing_subscriber::fmt().with_writer(io::sink).init();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -60,11 +60,11 @@ fn main() -> anyhow::Result<()> {
     })
 }
 
-/// Polls a large plant for one target that waits for it; the last snapshot.
+/// Polls a large plant for one target; returns the last snapshot.
 async fn latency() -> anyhow::Result<Snapshot> {
     let state_dir = tempfile::tempdir()?;
     let mut bridge = Bridge::start(state_dir.path()).await?;
-    // The first poll of each DTU dials and asks for its serial number.
+    // The first poll of each DTU connects and reads its serial number.
     bridge.poll(bridge.turns.len()).await?;
     for _ in 0..TRIES {
         let took = bridge.poll(POLLS).await?;
@@ -83,7 +83,7 @@ async fn latency() -> anyhow::Result<Snapshot> {
     anyhow::bail!("over the limit, {TRIES} times")
 }
 
-/// Publishes a snapshot to a thousand targets, again and again.
+/// Publishes a snapshot to a thousand targets repeatedly.
 async fn fan_out(snapshot: Snapshot) -> anyhow::Result<()> {
     let limit = process::raise_file_limit();
     anyhow::ensure!(
@@ -120,7 +120,7 @@ async fn fan_out(snapshot: Snapshot) -> anyhow::Result<()> {
     anyhow::bail!("over the limit, {TRIES} times")
 }
 
-/// How long something took, each time that it was done, the shortest first.
+/// Durations in ascending order.
 struct Took(Vec<Duration>);
 
 impl From<Vec<Duration>> for Took {
@@ -131,7 +131,7 @@ impl From<Vec<Duration>> for Took {
 }
 
 impl Took {
-    /// What so many of a hundred did not exceed.
+    /// The given percentile.
     fn within(&self, percent: usize) -> Duration {
         let last = self.0.len().saturating_sub(1);
         self.0.get((self.0.len() * percent / 100).min(last)).copied().unwrap_or(Duration::MAX)
@@ -169,7 +169,7 @@ impl Bridge {
         push::start(&tasks, directory(&targets, 1, store)?, snapshots.clone(), clock.clone());
         let mut turns = Vec::new();
         for mut config in dtus {
-            // To be done sooner; the last answer is none the easier for it.
+            // Shortens the run without making the last answer any easier.
             config.records_per_read = 6;
             let (turn, its_turns) = mpsc::channel(1);
             turns.push(turn);
@@ -186,7 +186,7 @@ impl Bridge {
         Ok(Self { tasks, modbus, targets, turns, snapshots })
     }
 
-    /// Polls the DTUs in turn; from the last byte of each to the target.
+    /// Polls the DTUs in turn; returns the times from the last byte of each to the target.
     async fn poll(&mut self, count: usize) -> anyhow::Result<Took> {
         let mut took = Vec::new();
         for turn in self.turns.iter().cycle().take(count) {
@@ -221,7 +221,7 @@ impl Dtu for InTurn {
     }
 }
 
-/// Modbus that takes note of when it has answered; nothing but sending the bytes comes after.
+/// Modbus that records when it has answered; only sending the bytes comes after.
 #[derive(Clone, Default)]
 struct Stamping {
     modbus: Modbus,

@@ -1,6 +1,6 @@
-//! What it costs to put a plant of 100 inverters with 4 ports each into JSON and to hand it to its
-//! readers: the same for one and for a hundred of them, because it is serialised once for all.
-#![expect(clippy::print_stdout, reason = "the figures are what a benchmark is for")]
+//! Cost of serialising a plant of 100 inverters with 4 ports each to JSON and passing it to its
+//! readers: the same for one and for a hundred of them, because it is serialised once.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 const INVERTERS: u64 = 100;
 const PORTS: u8 = 4;
 const READERS: usize = 100;
-/// Enough that each kind of round meets a quiet moment of the machine.
+/// Enough that each kind of round has a run without other load on the machine.
 const ROUNDS: usize = 200;
 /// With all readers, in multiples of the time with one.
 const MOST_FOR_READERS: f64 = 1.1;
@@ -74,7 +74,7 @@ fn time<T>(work: impl FnOnce() -> T) -> Duration {
     begun.elapsed()
 }
 
-/// What a target does when it is woken.
+/// What a target does when a snapshot is published.
 fn take(reader: &mut SnapshotReader) -> Bytes {
     reader.take_latest().update_json()
 }

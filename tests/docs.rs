@@ -1,5 +1,5 @@
 //! The documents are true: generated tables are current, and every link leads somewhere.
-#![expect(clippy::unwrap_used, reason = "a test that cannot continue says where it stopped")]
+#![expect(clippy::unwrap_used, reason = "a failed step of a test should say where")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,4 @@
-//! What packages and workflows say agrees with the program and with Cargo.toml.
+//! Packages and workflows agree with the program and with Cargo.toml.
 #![expect(clippy::unwrap_used, reason = "a failed step of a test should say where")]
 
 use std::fs;

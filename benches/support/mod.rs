@@ -1,4 +1,4 @@
-//! A large plant and its targets, for benchmarks of the whole way between them.
+//! A large plant and its targets, for benchmarks from one end to the other.
 
 pub(crate) mod plant;
 

@@ -15,7 +15,7 @@ pub(crate) const INVERTERS: usize = 100;
 pub(crate) const PORTS: usize = 4;
 const DTUS: usize = 5;
 
-/// Serves the plant until `tasks` end; how to ask each of its DTUs.
+/// Serves the plant until `tasks` end; returns a configuration for each of its DTUs.
 pub(crate) async fn start(
     tasks: &Tasks,
     language: impl WireProtocol + Clone,

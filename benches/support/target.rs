@@ -1,4 +1,4 @@
-//! WebSocket targets that take note of when an update has come, and do nothing with it.
+//! WebSocket targets that record when an update arrives, and discard it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -10,13 +10,13 @@ use tokio::time::Instant;
 use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Any number of targets on one port, told apart by the path of their URL.
+/// Any number of targets on one port, distinguished by the path of their URL.
 pub(crate) struct Targets {
     address: SocketAddr,
     updates: mpsc::UnboundedReceiver<Update>,
 }
 
-/// An update that has come to one of them.
+/// An update that one of them has received.
 pub(crate) struct Update {
     /// When the last byte of it was read.
     pub(crate) at: Instant,

@@ -1,4 +1,4 @@
-//! A whole poll of a DTU whose answers need mending, or are beyond it.
+//! A whole poll of a DTU with answers that need repair or cannot be repaired.
 #![no_main]
 
 use hoymiles_bridge_fuzz::modbus_repair::run;

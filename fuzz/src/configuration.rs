@@ -3,7 +3,7 @@
 use hoymiles_bridge::config::describe;
 use hoymiles_bridge::config::load::load_builtin;
 
-/// One run of it.
+/// Runs this fuzz target once.
 pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     // Lines behind a NUL are variables, `HTTP__LISTEN=...`.

@@ -1,5 +1,5 @@
-//! What the fuzz targets do with the bytes they are given, and what they share: time that does not
-//! pass, and a peer that answers out of a script. The bridge's own tests do it with the seeds.
+//! The fuzz targets and what they share: paused time, and a peer that answers from a script. The
+//! bridge's own tests run them with the seeds.
 
 pub mod script;
 pub mod stream;
@@ -16,10 +16,10 @@ use std::cell::OnceCell;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// What a target does with some bytes.
+/// Runs a fuzz target with some bytes.
 pub type Run = fn(&[u8]);
 
-/// Each target's name and what it does.
+/// The name and function of each fuzz target.
 pub const TARGETS: [(&str, Run); 7] = [
     ("configuration", configuration::run),
     ("modbus_decode", modbus_decode::run),
@@ -34,7 +34,7 @@ thread_local! {
     static PAUSED: OnceCell<Runtime> = const { OnceCell::new() };
 }
 
-/// Runs `task` in a time that jumps over every wait.
+/// Runs `task` in paused time, which skips every wait.
 pub fn without_waiting<T>(task: impl Future<Output = T>) -> T {
     PAUSED.with(|runtime| {
         let new = || Builder::new_current_thread().enable_time().start_paused(true).build();

@@ -3,7 +3,7 @@
 use hoymiles_bridge::dtu::modbus::decode::{dtu_serial, inverters, port_record};
 use hoymiles_bridge::dtu::modbus::scale::Scales;
 
-/// One run of it.
+/// Runs this fuzz target once.
 pub fn run(data: &[u8]) {
     drop(dtu_serial(data).map(|serial| serial.to_string()));
     let mut records = Vec::new();

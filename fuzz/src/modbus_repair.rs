@@ -1,4 +1,4 @@
-//! A whole poll of a DTU whose answers need repair, or are beyond it.
+//! A whole poll of a DTU with answers that need repair or cannot be repaired.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use super::script::Script;
 use super::stream::ScriptedDtu;
 use super::without_waiting;
 
-/// Its list has an end, its time limits and retries too; this is far more than all of them.
+/// Far more than the length of the list, time limits and retries allow.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// One run of it.
+/// Runs this fuzz target once.
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
     let config = DtuConfig {
@@ -35,14 +35,14 @@ fn answer(script: &mut Script, request: &[u8]) -> Vec<u8> {
     let kind = script.byte();
     let piece = script.piece();
     match (kind % 4, request.get(..2)) {
-        // As it comes.
+        // Arbitrary bytes.
         (0, _) | (_, None) => piece.to_vec(),
-        // Of a length that is as announced.
+        // With the announced length.
         (1, Some(transaction)) => {
             let length = u16::try_from(piece.len()).unwrap_or(u16::MAX);
             [transaction, &[0, 0], &length.to_be_bytes(), &piece].concat()
         }
-        // With data, whatever their number.
+        // With any amount of data.
         (_, Some(transaction)) => {
             let length = u16::try_from(piece.len()).unwrap_or(u16::MAX).saturating_add(3);
             let head = [1, 3, if kind & 4 == 0 { piece.len().to_le_bytes()[0] } else { kind }];

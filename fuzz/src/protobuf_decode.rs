@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::script::Script;
 
-/// One run of it.
+/// Runs this fuzz target once.
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
     let info = AppInfoReq::decode(script.piece()).map(|message| AppInfo::of(&message));

@@ -16,10 +16,10 @@ use super::script::Script;
 use super::stream::ScriptedDtu;
 use super::without_waiting;
 
-/// Its packets, time limits and retries are bounded; this is far more than all of them.
+/// Far more than packets, time limits and retries allow.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// One run of it.
+/// Runs this fuzz target once.
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
     match script.byte() {
@@ -68,7 +68,7 @@ fn frames(pieces: &[&[u8]], encrypted: bool) -> (Vec<Frame>, bool) {
 fn answer(script: &mut Script, request: &[u8]) -> Vec<u8> {
     let (kind, piece) = (script.byte(), script.piece());
     let [_, _, c0, c1, s0, s1, ..] = request else { return piece.to_vec() };
-    // As it comes.
+    // Arbitrary bytes.
     if kind % 8 == 0 {
         return piece.to_vec();
     }

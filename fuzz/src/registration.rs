@@ -22,7 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
-/// One run of it.
+/// Runs this fuzz target once.
 pub fn run(data: &[u8]) {
     let (text, body) = match data.split_first() {
         Some((kind, rest)) if kind % 2 == 0 => (String::from_utf8_lossy(rest).into_owned(), rest),
@@ -67,8 +67,8 @@ thread_local! {
     static SERVER: RefCell<Server> = RefCell::new(Server::start());
 }
 
-/// The HTTP server on loopback. It registers nobody, since that would look names up; all else
-/// happens as ever.
+/// The HTTP server on loopback. Registration is off, because it would resolve names; all else works
+/// as usual.
 struct Server {
     runtime: Runtime,
     address: std::net::SocketAddr,

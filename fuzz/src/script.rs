@@ -1,8 +1,8 @@
-//! The bytes of the fuzzer as what a peer will say, piece by piece.
+//! The bytes of the fuzzer as the answers of a peer, piece by piece.
 
 use bytes::Bytes;
 
-/// What is left of the fuzzer's bytes.
+/// The remaining bytes of the fuzzer.
 #[derive(Clone, Debug)]
 pub struct Script(Bytes);
 
@@ -17,7 +17,7 @@ impl Script {
         self.take(1).first().copied().unwrap_or_default()
     }
 
-    /// The next so many bytes, or those that are left.
+    /// The next `count` bytes, or the remaining ones.
     pub fn take(&mut self, count: usize) -> Bytes {
         self.0.split_to(count.min(self.0.len()))
     }

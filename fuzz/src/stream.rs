@@ -1,4 +1,4 @@
-//! A connection whose other end answers each write out of a script, and hangs up after its end.
+//! A connection whose peer answers each write from a script and disconnects at its end.
 
 use std::fmt;
 use std::io;
@@ -24,7 +24,7 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// The other end says `first` unasked.
+    /// The peer sends `first` before any request.
     pub fn new(script: Script, answer: Answer, first: &[u8]) -> Self {
         Self { script: Arc::new(Mutex::new(script)), answer, incoming: first.into() }
     }
@@ -68,14 +68,14 @@ impl AsyncWrite for Scripted {
     }
 }
 
-/// Dials a DTU that answers out of a script, one connection after the other until it is over.
+/// Connects to a DTU that answers from a script, one connection after the other until its end.
 pub struct ScriptedDtu {
     script: Arc<Mutex<Script>>,
     answer: Answer,
 }
 
 impl ScriptedDtu {
-    /// Not dialled yet.
+    /// Not connected yet.
     pub fn new(script: Script, answer: Answer) -> Self {
         Self { script: Arc::new(Mutex::new(script)), answer }
     }

@@ -18,12 +18,12 @@ use super::without_waiting;
 const DAY: Duration = Duration::from_secs(86_400);
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// One run of it.
+/// Runs this fuzz target once.
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
-    let first = said(&mut script);
+    let first = message(&mut script);
     without_waiting(async {
-        let stream = Scripted::new(script, |script, _| said(script), &first);
+        let stream = Scripted::new(script, |script, _| message(script), &first);
         let limits = WebSocketConfig::default()
             .max_message_size(Some(1 << 20))
             .max_frame_size(Some(1 << 20));
@@ -39,12 +39,12 @@ pub fn run(data: &[u8]) {
             let end = session.run(snapshots(), HEARTBEAT, &check_printable, &stop).await;
             Some(end.failure.map(|failure| failure.problem().to_string()))
         };
-        drop(tokio::time::timeout(DAY, life).await.expect("it hangs up in the end"));
+        drop(tokio::time::timeout(DAY, life).await.expect("it disconnects in the end"));
     });
 }
 
 /// Raw bytes, or the text of a message in a sound frame.
-fn said(script: &mut Script) -> Vec<u8> {
+fn message(script: &mut Script) -> Vec<u8> {
     let (kind, piece) = (script.byte(), script.piece());
     if kind % 2 == 0 {
         return piece.to_vec();

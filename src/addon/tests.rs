@@ -19,7 +19,7 @@ fn offered_at(url: &str) -> SupervisorBroker {
     SupervisorBroker { supervisor, rest: MqttConfig { qos: 2, ..MqttConfig::default() } }
 }
 
-/// A Supervisor that gives these answers, one a connection; `None` is silence.
+/// A Supervisor that gives these answers, one per connection; `None` means no answer.
 async fn supervisor(answers: Vec<Option<String>>) -> (SupervisorBroker, impl Future<Output = ()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -58,7 +58,7 @@ async fn asked(answer: String) -> Result<MqttConfig, SupervisorError> {
 }
 
 #[tokio::test]
-async fn the_broker_is_the_one_of_the_supervisor() {
+async fn reads_the_broker_of_the_supervisor() {
     let config = asked(http(200, SERVICE)).await.unwrap();
     assert_eq!((config.host.as_str(), config.port(), config.tls), ("core-mosquitto", 1883, false));
     assert_eq!(config.username.as_deref(), Some("addons"));

@@ -22,7 +22,7 @@ use crate::snapshot::{self, Contents, Snapshot, SnapshotReader, SnapshotWriter};
 type Stream = WebSocketStream<DuplexStream>;
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// Our end and the target's, with so many bytes on the way at most.
+/// Our end and the target's, with a buffer of this many bytes.
 async fn pair(on_the_way: usize) -> (Stream, Stream) {
     let (near, far) = duplex(on_the_way);
     (
@@ -70,7 +70,7 @@ async fn text(far: &mut Stream) -> String {
     }
 }
 
-/// What the target says decides whether it has accepted, and when.
+/// Whether and when a target that sends these messages has accepted.
 async fn accepted(words: &[&str], closes: bool) -> (Result<(), Failure>, Duration) {
     let (near, mut far) = pair(4_096).await;
     let began = Instant::now();
@@ -92,7 +92,7 @@ async fn accepted(words: &[&str], closes: bool) -> (Result<(), Failure>, Duratio
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_accepts_by_its_word_or_by_a_second_of_silence() {
+async fn a_target_accepts_with_a_message_or_after_a_second_without_one() {
     let (outcome, after) = accepted(&[r#"{"type":"connected","status":"ready"}"#], false).await;
     assert_eq!((outcome, after), (Ok(()), Duration::ZERO));
     let (outcome, after) = accepted(&["hello", r#"{"type":"welcome"}"#], false).await;
@@ -100,7 +100,7 @@ async fn a_target_accepts_by_its_word_or_by_a_second_of_silence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_refuses_by_its_word_or_by_hanging_up() {
+async fn a_target_refuses_with_a_message_or_by_disconnecting() {
     let (outcome, _) = accepted(&[r#"{"error": "Invalid authentication token"}"#], true).await;
     assert_eq!(outcome, Err(Failure::TokenRefused("Invalid authentication token".to_owned())));
     let (outcome, _) = accepted(&[r#"{"error": "no"}"#], false).await;
@@ -122,7 +122,7 @@ async fn a_target_refuses_by_its_word_or_by_hanging_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_does_not_even_read_the_ping_ends_within_the_limit() {
+async fn a_target_that_does_not_read_the_ping_is_disconnected_in_time() {
     let (near, _far) = pair(1).await;
     let outcome = Session::accept(near).await.map(drop);
     assert_eq!(outcome, Err(Failure::NotReading(Duration::from_secs(1))));
@@ -143,13 +143,13 @@ async fn open(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_target_gets_the_newest_and_what_it_missed_is_counted() {
+async fn a_slow_target_gets_the_newest_update_and_missed_ones_are_counted() {
     let (mut session, mut far, writer, reader) = open(64).await;
     let (counted, stop) = (Counted::default(), CancellationToken::new());
     let target = async {
         sleep(Duration::from_secs(1)).await;
         writer.publish(snapshot(&"1".repeat(1_000)));
-        // The first fills the way; the others come while it is being sent.
+        // The first fills the buffer; the others are published while it is being sent.
         sleep(Duration::from_secs(1)).await;
         for number in 2..=5 {
             writer.publish(snapshot(&number.to_string().repeat(1_000)));
@@ -166,7 +166,7 @@ async fn a_slow_target_gets_the_newest_and_what_it_missed_is_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_answers_pings_is_kept_and_one_that_does_not_is_left() {
+async fn a_target_that_does_not_answer_pings_is_disconnected() {
     let (mut session, mut far, _writer, reader) = open(4_096).await;
     let stop = CancellationToken::new();
     let began = Instant::now();
@@ -216,7 +216,7 @@ async fn an_update_is_delivered_if_a_ping_is_answered_or_the_connection_lasts_fo
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_talks_but_takes_nothing_is_left() {
+async fn a_target_that_sends_but_does_not_read_is_disconnected() {
     let (mut session, far, writer, reader) = open(1_024).await;
     let (mut talking, _unread) = far.split();
     let stop = CancellationToken::new();
@@ -236,7 +236,7 @@ async fn a_target_that_talks_but_takes_nothing_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_target_does_wrong_is_named() {
+async fn protocol_errors_of_a_target_are_named() {
     for (message, expected) in [
         (
             Message::Close(Some(tokio_tungstenite::tungstenite::protocol::CloseFrame {
@@ -263,7 +263,7 @@ async fn what_the_target_does_wrong_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn good_bye_is_said_with_its_code_and_takes_no_longer_than_it_may() {
+async fn closes_with_a_code_within_the_time_limit() {
     let (mut session, mut far, _writer, _reader) = open(4_096).await;
     let target = async {
         let message = far.next().await.unwrap().unwrap();
@@ -271,7 +271,7 @@ async fn good_bye_is_said_with_its_code_and_takes_no_longer_than_it_may() {
         (frame.code, frame.reason.to_string())
     };
     let began = Instant::now();
-    let ((), said) = tokio::join!(session.close(CloseCode::Away, "the bridge stops"), target);
-    assert_eq!(said, (CloseCode::Away, "the bridge stops".to_owned()));
+    let ((), received) = tokio::join!(session.close(CloseCode::Away, "the bridge stops"), target);
+    assert_eq!(received, (CloseCode::Away, "the bridge stops".to_owned()));
     assert!(began.elapsed() < Duration::from_secs(1));
 }

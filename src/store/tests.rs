@@ -1,4 +1,4 @@
-//! The store from outside: what was acknowledged is there after whatever happened.
+//! The store from outside: acknowledged data survives crashes, full disks and damaged files.
 
 use std::fs;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ fn open_at(directory: &Path) -> Store {
     Store::start(Database::open(directory, clock(), GUARD))
 }
 
-/// The store's thread, worked by hand.
+/// The store's worker without its thread.
 fn worker_at(directory: &Path) -> Worker {
     Worker::new(Database::open(directory, clock(), Duration::ZERO))
 }
@@ -138,7 +138,7 @@ async fn with_a_target(directory: &Path) {
     meddle(directory, "SELECT count(*) FROM record");
 }
 
-/// What a process that dies now leaves behind.
+/// A copy of the files that a process killed now would leave.
 fn left_behind(directory: &Path) -> TempDir {
     let copy = TempDir::new().unwrap();
     for entry in fs::read_dir(directory).unwrap() {
@@ -188,7 +188,7 @@ fn a_target_does_not_show_its_url() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_a_crash() {
+async fn acknowledged_data_survives_a_crash() {
     let directory = TempDir::new().unwrap();
     let store = open_at(directory.path());
     store.save_target(target("a", "1")).await.unwrap();
@@ -230,7 +230,7 @@ async fn a_crash_never_leaves_half_a_plant() {
 }
 
 #[tokio::test]
-async fn ledgers_and_dtus_that_are_left_out_stay() {
+async fn records_missing_from_a_save_are_kept() {
     let store = Store::in_memory();
     store.save_plant(plant(1));
     store.save_plant(StoredPlant::default());
@@ -376,7 +376,7 @@ fn a_day_of_37_ports_writes_at_most_ten_megabytes() {
 async fn a_damaged_file_is_renamed_and_a_new_one_begins() {
     let directory = TempDir::new().unwrap();
     let file = file_in(directory.path());
-    fs::write(&file, b"this is no database, whatever its name says".repeat(100)).unwrap();
+    fs::write(&file, b"this is not a database, despite its name".repeat(100)).unwrap();
     fs::write(directory.path().join("hoymiles-bridge.db-wal"), b"old").unwrap();
     let kept = "hoymiles-bridge.db.damaged-20260630T101112Z";
     let store = opens_with_warning(directory.path(), &["is damaged", kept]);
@@ -597,7 +597,7 @@ async fn a_file_that_is_replaced_while_running_is_kept_under_another_name() {
 }
 
 #[tokio::test]
-async fn nobody_else_may_read_the_files() {
+async fn other_users_cannot_read_the_files() {
     use std::os::unix::fs::PermissionsExt;
     let directory = TempDir::new().unwrap();
     with_a_target(directory.path()).await;
@@ -618,7 +618,7 @@ async fn the_end_of_the_thread_is_noticed() {
     let (requests, receiver) = unbounded_channel();
     let worker = Worker::new(Database::default());
     let store = Store { requests, status: Arc::clone(&worker.status) };
-    // What a panic does to it.
+    // As a panic would end it.
     drop((worker, receiver));
     tokio::time::timeout(GUARD, store.died()).await.unwrap();
     store.save_plant(plant(1));
@@ -648,7 +648,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 #[test]
-fn the_plant_saved_last_wins_whatever_happens_in_between() {
+fn the_plant_saved_last_wins() {
     let runtime = Runtime::new().unwrap();
     let steps = proptest::collection::vec(step(), 1..30);
     let config = Config { cases: 24, failure_persistence: None, ..Config::default() };

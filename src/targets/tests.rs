@@ -1,4 +1,4 @@
-//! The directory: what is taken in, what is remembered, what is forgotten.
+//! The directory: registration, storage and removal of targets.
 
 use std::sync::Mutex as StdMutex;
 
@@ -98,7 +98,7 @@ async fn a_taken_name_gets_the_host_added() {
 }
 
 #[tokio::test]
-async fn a_name_is_one_for_a_log_line() {
+async fn names_are_safe_for_a_log_line() {
     let bench = Bench::empty();
     for name in ["two\nlines", "\u{1b}[31mred", "a\u{200b}", " ", "\u{a0}", &"x".repeat(65)] {
         let refused = bench.directory.register("ws://127.0.0.1:1/ws", name).await;
@@ -110,7 +110,7 @@ async fn a_name_is_one_for_a_log_line() {
 }
 
 #[tokio::test]
-async fn what_registered_is_there_after_a_restart_and_what_was_deleted_is_not() {
+async fn registered_targets_survive_a_restart_and_deleted_ones_do_not() {
     let bench = Bench::empty();
     bench.register("ws://127.0.0.1:1/ws?token=a", "A").await;
     bench.register("ws://127.0.0.2:1/ws?token=b", "B").await;
@@ -122,7 +122,7 @@ async fn what_registered_is_there_after_a_restart_and_what_was_deleted_is_not() 
 }
 
 #[tokio::test]
-async fn a_target_of_the_configuration_takes_a_new_token_and_gives_it_back_when_refused() {
+async fn a_configured_target_uses_a_new_token_until_it_is_refused() {
     let config = [configured("HA", "ws://127.0.0.1:1/ws", Some("own"))];
     let bench = Bench::new(&config, Store::in_memory());
     assert_eq!(bench.url_of("HA"), "ws://127.0.0.1:1/ws?token=own");
@@ -138,14 +138,14 @@ async fn a_target_of_the_configuration_takes_a_new_token_and_gives_it_back_when_
 }
 
 #[tokio::test]
-async fn a_registered_target_that_fails_for_a_week_is_forgotten() {
+async fn a_registered_target_that_fails_for_a_week_is_removed() {
     let bench = Bench::empty();
     bench.register("ws://127.0.0.1:1/ws", "A").await;
     let target = bench.target("A");
     bench.directory.note_failure(&target).await;
     bench.pass(DAY * 6);
     bench.directory.note_failure(&target).await;
-    // A restart does not forget since when.
+    // A restart keeps the time of the first failure.
     let again = Bench::new(&[], bench.store.clone());
     let target = again.target("A");
     again.pass(DAY * 6);
@@ -162,7 +162,7 @@ async fn a_registered_target_that_fails_for_a_week_is_forgotten() {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_not_set_forgets_nobody() {
+async fn an_unset_clock_removes_no_target() {
     let bench = Bench::empty();
     bench.register("ws://127.0.0.1:1/ws", "A").await;
     *bench.now.lock().unwrap() = Timestamp::UNIX_EPOCH;
@@ -173,7 +173,7 @@ async fn a_clock_that_was_not_set_forgets_nobody() {
 }
 
 #[tokio::test]
-async fn a_closed_door_stays_closed() {
+async fn registration_can_be_disabled() {
     let registration = RegistrationConfig { enabled: false, ..RegistrationConfig::default() };
     let (store, clock) = (Store::in_memory(), WallClock::from_fn(|| FIRST));
     let directory = Directory::new(&[], Vec::new(), &registration, store, clock).unwrap();

@@ -1,4 +1,4 @@
-//! Clients that misuse the API, while everybody else is still answered in time.
+//! Clients that misuse the API while others are still answered in time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, interval};
 
 use crate::support::bridge::{Bridge, Home};
-use crate::support::{client, say, within_guard};
+use crate::support::{client, print, within_guard};
 
 /// More than `http.max_connections`.
 const CROWD: u32 = 300;
@@ -103,7 +103,7 @@ async fn thousands_of_idle_connections_do_not_lock_others_out() {
     }
     if crowd.len() < 10_000 {
         let count = crowd.len();
-        say(&format!("{count} idle connections, of at most {most} by the limit of open files"));
+        print(&format!("{count} idle connections, of at most {most} by the limit of open files"));
     }
     others_are_answered(&bridge, "idle").await;
     let peak = memory(&bridge, "VmHWM");

@@ -52,7 +52,7 @@ async fn supervisor() -> (TcpListener, String) {
     (listener, url)
 }
 
-/// Answers one question about the broker.
+/// Answers one request for the broker.
 async fn answer(listener: &TcpListener, status: u16, body: &Value) {
     let (mut stream, _) = within_guard("question", listener.accept()).await.unwrap();
     let mut request = Vec::new();
@@ -68,7 +68,7 @@ async fn answer(listener: &TcpListener, status: u16, body: &Value) {
 }
 
 #[tokio::test]
-async fn the_add_on_keeps_its_state_beside_its_options() {
+async fn the_add_on_stores_its_state_next_to_its_options() {
     let data = data(&json!({"enabled": false}));
     let bridge = Bridge::start(run(&data, "http://127.0.0.1:1")).await;
     let inverters = bridge.inverters_when(|all| all.get(0).is_some()).await;
@@ -114,7 +114,7 @@ async fn a_changed_broker_or_login_is_fetched_again() {
     let lines = "allow_anonymous false\npassword_file FOLDER/passwords\n";
     let broker = Broker::start_with(lines, &[("passwords", PASSWORDS)]).await;
     let (listener, url) = supervisor().await;
-    // It occupies the port without listening.
+    // Occupies the port without listening.
     let nobody = TcpSocket::new_v4().unwrap();
     nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let gone = nobody.local_addr().unwrap().port();
@@ -122,7 +122,7 @@ async fn a_changed_broker_or_login_is_fetched_again() {
     let bridge = Bridge::start(run(&data, &url)).await;
     answer(&listener, 200, &service(gone, PASSWORD)).await;
     let refused = bridge.logged("connection refused by 127.0.0.1:").await;
-    // Without an answer the bridge keeps what it knows.
+    // Without an answer the bridge keeps the known broker.
     answer(&listener, 500, &json!({})).await;
     bridge.logged("[MQTT] Cannot get broker details from the Supervisor: the Supervisor answers HTTP 500; ").await;
     bridge.logged_times("connection refused by 127.0.0.1:", 2).await;
@@ -169,7 +169,7 @@ async fn faulty_options_exit_with_2_and_their_name() {
 }
 
 #[tokio::test]
-async fn doctor_asks_the_supervisor_too() {
+async fn doctor_requests_the_broker_from_the_supervisor() {
     let (listener, url) = supervisor().await;
     let data = data(&json!({"enabled": true}));
     let mut doctor = as_add_on("doctor", &data, &url);

@@ -24,7 +24,7 @@ async fn demo_needs_no_configuration() {
 }
 
 #[tokio::test]
-async fn read_prints_a_table_or_json_and_says_which_dtu_failed() {
+async fn read_prints_a_table_or_json_and_names_the_dtu_that_failed() {
     let plant = Plant::start(&["--inverters", "3", "--ports-per-inverter", "2"]).await;
     let port = plant.address.port().to_string();
     let at_plant = ["read", "--host", "127.0.0.1", "--protocol", "modbus", "--port", &port];
@@ -98,7 +98,7 @@ async fn healthcheck_follows_the_running_daemon() {
     std::fs::write(&config, text).unwrap();
     let config = config.to_str().unwrap();
     let (code, ..) = output(&["healthcheck", "--config", config], None).await;
-    assert_eq!(code, 1, "nobody listens yet");
+    assert_eq!(code, 1, "the daemon is not running yet");
 
     let mut run = command(&["run", "--config", config]);
     run.stdout(Stdio::piped());
@@ -141,9 +141,9 @@ async fn healthcheck_finds_the_running_daemon_after_its_file_changed() {
     let left = home.folder.path().join("data/hoymiles-bridge.listen");
     std::fs::remove_file(&left).unwrap();
     std::fs::write(&file, &changed[1]).unwrap();
-    let mut told = command(&arguments);
-    told.env("HOYMILES__HTTP__LISTEN", bridge.api.trim_start_matches("http://"));
-    assert_eq!(told.output().await.unwrap().status.code(), Some(0));
+    let mut check = command(&arguments);
+    check.env("HOYMILES__HTTP__LISTEN", bridge.api.trim_start_matches("http://"));
+    assert_eq!(check.output().await.unwrap().status.code(), Some(0));
     std::fs::write(&file, &good).unwrap();
     bridge.stop().await;
 
@@ -151,10 +151,10 @@ async fn healthcheck_finds_the_running_daemon_after_its_file_changed() {
     assert!(left.exists());
     bridge.stop().await;
     assert!(!left.exists(), "a clean shutdown removes the file");
-    for (text, said) in [(&changed[3], &elsewhere[..]), (&changed[1], "is not TOML")] {
+    for (text, expected) in [(&changed[3], &elsewhere[..]), (&changed[1], "is not TOML")] {
         std::fs::write(&file, text).unwrap();
         let (code, _, message) = output(&arguments, None).await;
         assert_eq!(code, 1, "{message}");
-        assert!(message.contains(said), "{message}");
+        assert!(message.contains(expected), "{message}");
     }
 }

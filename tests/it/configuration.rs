@@ -41,7 +41,7 @@ async fn a_malformed_duration_is_refused() {
 }
 
 #[tokio::test]
-async fn two_dtus_of_one_name_are_refused() {
+async fn two_dtus_with_the_same_name_are_refused() {
     check(
         "[[dtu]]\nname = \"A\"\nprotocol = \"modbus\"\nhost = \"127.0.0.1\"\n\
          [[dtu]]\nname = \"A\"\nprotocol = \"modbus\"\nhost = \"127.0.0.2\"\n",

@@ -4,21 +4,21 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::bridge::{Bridge, Home, command};
-use crate::support::say;
+use crate::support::print;
 
 /// The user of the image.
 const NOBODY: u32 = 65532;
 
-/// Whether this process may become another user and mount: true in CI, false on a user's desk.
+/// Whether this process may become another user and mount: usually true only in CI.
 async fn is_root() -> bool {
     let id = tokio::process::Command::new("id").arg("-u").output().await.unwrap();
     id.stdout.starts_with(b"0\n")
 }
 
 #[tokio::test]
-async fn it_runs_as_another_user_on_a_read_only_tree() {
+async fn runs_as_another_user_on_a_read_only_tree() {
     if !is_root().await {
-        say("SKIPPED: only root can start the daemon as another user on a read-only tree");
+        print("SKIPPED: only root can start the daemon as another user on a read-only tree");
         return;
     }
     let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
@@ -61,7 +61,7 @@ async fn it_runs_as_another_user_on_a_read_only_tree() {
 }
 
 #[tokio::test]
-async fn a_state_directory_that_cannot_be_written_degrades_to_memory_with_a_warning() {
+async fn keeps_state_in_memory_if_the_directory_cannot_be_written() {
     let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
     // A file where the folder should be: not even root can write into it.
     std::fs::write(home.folder.path().join("data"), "in the way").unwrap();
@@ -76,7 +76,7 @@ async fn a_state_directory_that_cannot_be_written_degrades_to_memory_with_a_warn
 }
 
 #[tokio::test]
-async fn a_low_limit_of_open_files_is_raised_for_many_targets() {
+async fn raises_a_low_limit_of_open_files_for_many_targets() {
     let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
     let mut run = tokio::process::Command::new("sh");
     run.args(["-c", r#"ulimit -S -n 64; exec "$BINARY" run --config "$CONFIG""#])

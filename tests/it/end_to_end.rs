@@ -1,4 +1,4 @@
-//! From the DTU's records to the targets: what is pushed is what is served.
+//! From the DTU's records to the targets: pushed and served values are the same.
 
 use std::net::TcpListener;
 
@@ -17,7 +17,7 @@ fn port_count(inverters: &Value) -> usize {
 }
 
 #[tokio::test]
-async fn two_targets_get_what_two_dtus_say_and_what_the_api_serves() {
+async fn two_targets_receive_the_values_that_the_api_serves() {
     let (house, barn) = tokio::join!(
         Plant::start(&["--inverters", "19", "--ports", "37", "--seed", "1"]),
         Plant::start(&["--inverters", "2", "--ports-per-inverter", "4", "--seed", "2"]),
@@ -67,7 +67,7 @@ async fn two_targets_get_what_two_dtus_say_and_what_the_api_serves() {
 }
 
 #[tokio::test]
-async fn one_box_over_both_of_its_protocols_is_told_and_read_over_the_first() {
+async fn a_dtu_configured_with_both_protocols_is_read_over_the_first_with_a_warning() {
     let shape = ["--inverters", "1", "--ports-per-inverter", "2", "--seed", "5"];
     let (m, e) = tokio::join!(Plant::start(&shape), Plant::start_protobuf(&shape));
     let second = e.dtu("E").replace("modbus", "protobuf");
@@ -75,12 +75,12 @@ async fn one_box_over_both_of_its_protocols_is_told_and_read_over_the_first() {
     let (_, json, _) =
         output(&["read", "--json", "--config", home.config().to_str().unwrap()], None).await;
     let read: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(read[0]["dtu_name"], "M", "the same as the bridge takes");
+    assert_eq!(read[0]["dtu_name"], "M", "the same as in the bridge");
     let bridge = home.run().await;
     bridge.logged("E: 2 ports of 1 inverter in ").await;
     bridge.logged("M: 2 ports of 1 inverter in ").await;
-    let told = "E: M also reads its inverters ";
-    assert!(bridge.logged(told).await.contains("WARN"));
+    let warning = "E: M also reads its inverters ";
+    assert!(bridge.logged(warning).await.contains("WARN"));
     let inverters = bridge.inverters_when(|inverters| port_count(inverters) == 2).await;
     assert_eq!(inverters.as_array().map(Vec::len), Some(1));
     assert_eq!(inverters[0]["dtu_name"], "M", "the first of the configuration");
@@ -90,7 +90,7 @@ async fn one_box_over_both_of_its_protocols_is_told_and_read_over_the_first() {
 }
 
 #[tokio::test]
-async fn a_dtu_that_goes_and_comes_back_loses_nothing() {
+async fn a_dtu_that_returns_has_lost_nothing() {
     let plant = Plant::start(&["--inverters", "2", "--ports-per-inverter", "2"]).await;
     let home = Home::new(&plant.dtu("DTU"));
     let bridge = home.run().await;
@@ -104,7 +104,7 @@ async fn a_dtu_that_goes_and_comes_back_loses_nothing() {
     for index in [0, 1] {
         assert!(total(&after, index) >= total(&before, index));
         assert!(after[index]["timestamp"].is_string());
-        assert!(after[index]["pv_power"].is_number(), "the last good reading stands");
+        assert!(after[index]["pv_power"].is_number(), "the last good reading is kept");
     }
     let (status, health) = bridge.get("/health").await;
     assert_eq!(status, 200, "it answered within its threshold");
@@ -118,7 +118,7 @@ async fn a_dtu_that_goes_and_comes_back_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_target_that_goes_and_comes_back_gets_the_newest() {
+async fn a_target_that_returns_gets_the_newest_values() {
     let plant = Plant::start(&["--inverters", "1", "--ports-per-inverter", "2"]).await;
     let first = Target::start("secret").await;
     let address = first.address;
@@ -141,7 +141,7 @@ async fn a_target_that_goes_and_comes_back_gets_the_newest() {
 
 #[tokio::test]
 async fn logs_a_dtu_without_an_answer_before_its_first_poll_has_failed() {
-    // They accept connections and never answer.
+    // Both accept connections and never answer.
     let silent = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let [modbus, protobuf] = silent.each_ref().map(|dtu| dtu.local_addr().unwrap().port());
     let home = Home::new(&format!(

@@ -1,13 +1,13 @@
-//! The whole house: the real binary, real sockets, simulated DTUs. One binary, since linking is
-//! what takes time.
+//! Integration tests: the real binary, real sockets, simulated DTUs. They are one test binary
+//! because linking takes most of the build time.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that cannot go on shall say where"
+    reason = "a failed step of a test should say where"
 )]
 
-#[expect(unreachable_pub, reason = "elsewhere it is a library")]
+#[expect(unreachable_pub, reason = "a library in the fuzz workspace")]
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 mod support;

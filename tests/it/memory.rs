@@ -1,4 +1,4 @@
-//! What fifty DTUs cost.
+//! Memory of the daemon with fifty DTUs.
 
 use hoymiles_bridge::sim::plant::{PlantShape, SimulatedPlant};
 use hoymiles_bridge::sim::protobuf::ProtobufOptions;

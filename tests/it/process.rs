@@ -1,5 +1,4 @@
-//! What the computer does to the process: no file descriptors, no room on the disk, impatient
-//! owners.
+//! Limits of the machine: no file descriptors, a full or read-only disk, a second signal.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -37,7 +36,7 @@ fn home_of(plant: &Plant, target: &Target) -> Home {
 }
 
 #[tokio::test]
-async fn a_lack_of_file_descriptors_is_waited_out() {
+async fn recovers_from_a_lack_of_file_descriptors() {
     let plant = Plant::start(&["--inverters", "2"]).await;
     let target = Target::start("secret").await;
     let home = home_of(&plant, &target);
@@ -54,8 +53,8 @@ async fn a_lack_of_file_descriptors_is_waited_out() {
     drop(crowd);
     let (status, health) = bridge.get("/health").await;
     assert_eq!((status, &health["dtus"]["DTU"]["error_count"]), (200, &json!(0)), "{health}");
-    let told = bridge.log().iter().filter(|line| line.contains("can be accepted")).count();
-    assert_eq!(told, 1, "it is told once a minute");
+    let logged = bridge.log().iter().filter(|line| line.contains("can be accepted")).count();
+    assert_eq!(logged, 1, "it is logged once a minute");
     let (status, _) = bridge.stop().await;
     assert_eq!(status.code(), Some(0));
     target.stop().await;
@@ -73,7 +72,7 @@ async fn run_on_small_disk(home: &Home, options: &str) -> Option<Bridge> {
 async fn run_with_mounts(home: &Home, mounts: &str) -> Option<Bridge> {
     let probe = Command::new("unshare").args(["-rm", "true"]).status().await;
     if !probe.is_ok_and(|status| status.success()) {
-        #[expect(clippy::print_stderr, reason = "a test that was not made shall be seen")]
+        #[expect(clippy::print_stderr, reason = "a skipped test must be visible")]
         {
             eprintln!("SKIPPED: this machine does not let a process have mounts of its own");
         }
@@ -92,7 +91,7 @@ fn seen_from_here(bridge: &Bridge, path: &Path) -> std::path::PathBuf {
 }
 
 #[tokio::test]
-async fn a_full_disk_costs_only_what_would_be_kept() {
+async fn a_full_disk_costs_only_stored_state() {
     let plant = Plant::start(&["--inverters", "2"]).await;
     let target = Target::start("secret").await;
     let home = home_of(&plant, &target);
@@ -119,7 +118,7 @@ async fn a_full_disk_costs_only_what_would_be_kept() {
 }
 
 #[tokio::test]
-async fn on_a_read_only_disk_the_bridge_works_from_memory() {
+async fn works_in_memory_on_a_read_only_disk() {
     let plant = Plant::start(&["--inverters", "2"]).await;
     let home = Home::new(&plant.dtu("DTU"));
     let Some(bridge) = run_on_small_disk(&home, "ro").await else { return };
@@ -134,7 +133,7 @@ async fn on_a_read_only_disk_the_bridge_works_from_memory() {
 }
 
 #[tokio::test]
-async fn a_disk_that_is_read_only_after_a_power_cut_costs_neither_targets_nor_energy() {
+async fn a_read_only_disk_after_a_power_cut_costs_no_targets_and_no_energy() {
     let plant = Plant::start(&["--inverters", "2"]).await;
     let home = Home::new(&plant.dtu("DTU"));
     let bridge = home.run().await;
@@ -151,8 +150,8 @@ async fn a_disk_that_is_read_only_after_a_power_cut_costs_neither_targets_nor_en
     let mounts = format!("mount --bind {data} {data} && mount -o remount,ro,bind {data}");
     let Some(bridge) = run_with_mounts(&home, &mounts).await else { return };
     let parts = ["the file system is read-only", "starting from what was stored before"];
-    let told = bridge.logged("state is kept in memory only").await;
-    assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+    let logged = bridge.logged("state is kept in memory only").await;
+    assert!(parts.iter().all(|part| logged.contains(part)), "{logged}");
     let (_, targets) = bridge.get("/api/targets").await;
     assert_eq!(targets[0]["name"], "HA", "{targets}");
     let (_, after) = bridge.get("/api/production/current").await;
@@ -162,7 +161,7 @@ async fn a_disk_that_is_read_only_after_a_power_cut_costs_neither_targets_nor_en
 
 #[tokio::test]
 async fn a_second_signal_exits_at_once_with_1() {
-    // Accepts the bridge, and does not take part in saying good-bye.
+    // Accepts the bridge and never answers its close frame.
     let stubborn = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let home = Home::new(&format!(
         "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n[[target]]\nname = \"Stubborn\"\nurl = \"ws://{}/ws\"\n",
@@ -173,7 +172,6 @@ async fn a_second_signal_exits_at_once_with_1() {
     let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
     socket.send(Message::text(r#"{"type": "connected"}"#)).await.unwrap();
     bridge.logged("✓ Connected to: Stubborn").await;
-    // Who asks in vain asks again and again.
     let insists = format!("while kill -TERM {}; do sleep 0.05; done 2>&-", bridge.pid());
     let mut insisting = Command::new("sh").args(["-c", &insists]).spawn().unwrap();
     let (status, log) = bridge.ended().await;

@@ -1,4 +1,4 @@
-//! How Home Assistant registers itself, and what the bridge remembers of it.
+//! Registration by Home Assistant, and what the bridge stores of it.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::plant::Plant;
 use crate::support::target::Target;
 
 #[tokio::test]
-async fn a_registration_connects_at_once_and_survives_a_restart_of_the_bridge() {
+async fn a_registration_connects_at_once_and_survives_a_restart() {
     let plant = Plant::start(&["--inverters", "1", "--ports-per-inverter", "2"]).await;
     let target = Target::start("first").await;
     let home = Home::new(&plant.dtu("DTU"));
@@ -56,7 +56,7 @@ async fn a_new_token_replaces_the_old_one_and_the_connection() {
     let (_, targets) = bridge.get("/api/targets").await;
     assert_eq!(targets.as_array().unwrap().len(), 1, "one URL is one target");
 
-    // A dead token is refused in words and waits for the next registration.
+    // A refused token is reported, and the target waits for the next registration.
     register("dead").await;
     bridge.logged("[WebSocket] Connection failed for Home Assistant: ").await;
     let (_, targets) = bridge.get("/api/targets").await;
@@ -68,7 +68,7 @@ async fn a_new_token_replaces_the_old_one_and_the_connection() {
 }
 
 #[tokio::test]
-async fn what_may_not_be_registered_is_refused_with_the_reason() {
+async fn invalid_registrations_are_refused_with_the_reason() {
     let plant = Plant::start(&["--inverters", "1"]).await;
     let home = Home::new(&format!(
         "{}[http.registration]\nallow = [\"127.0.0.1/32\"]\nmax_targets = 1\n",
@@ -104,7 +104,7 @@ async fn what_may_not_be_registered_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn why_a_registration_is_refused_is_logged_without_its_secrets() {
+async fn refused_registrations_are_logged_without_secrets() {
     let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
     let bridge = home.run().await;
     let url = |url: &str| json!({"websocket_url": url, "name": "Target"});

@@ -1,4 +1,4 @@
-//! SIGHUP: the configuration is reloaded, and what is unchanged is not interrupted.
+//! SIGHUP: the configuration is reloaded without interrupting what is unchanged.
 
 use serde_json::{Value, json};
 
@@ -103,7 +103,7 @@ async fn a_reloaded_dtu_never_sees_two_clients() {
         assert_eq!(health["dtus"][dtu]["status"], "online", "{health}");
     }
 
-    // One that is gone takes its inverters with it.
+    // A removed DTU takes its inverters with it.
     home.configure(&barn.dtu("Barn"));
     reload(&bridge, "DTUs 1 unchanged, 0 started, 1 stopped").await;
     assert_eq!(names(&bridge, "/api/inverters", "dtu_name").await, ["Barn"]);
@@ -160,7 +160,7 @@ async fn an_invalid_configuration_is_refused_and_restart_only_settings_are_named
     bridge.logged("dtu[0].protocol").await;
     assert_eq!(names(&bridge, "/api/targets", "state").await, ["connected"]);
 
-    // A certificate's file that has become a pipe blocks nothing.
+    // A certificate file that has become a pipe blocks nothing.
     let pipe = home.folder.path().join("token");
     let made = tokio::process::Command::new("mkfifo").arg(&pipe).status().await.unwrap();
     assert!(made.success());

@@ -1,10 +1,10 @@
-//! What a restart of the bridge keeps.
+//! State that survives a restart of the bridge.
 
 use crate::support::bridge::Home;
 use crate::support::plant::Plant;
 
 #[tokio::test]
-async fn the_last_snapshot_is_served_at_once_with_its_old_times() {
+async fn the_stored_snapshot_is_served_at_once_with_its_original_times() {
     let plant = Plant::start(&["--inverters", "2", "--ports-per-inverter", "2"]).await;
     let home = Home::new(&plant.dtu("DTU"));
     let bridge = home.run().await;
@@ -25,7 +25,7 @@ async fn the_last_snapshot_is_served_at_once_with_its_old_times() {
 }
 
 #[tokio::test]
-async fn a_damaged_database_is_set_aside_and_the_bridge_starts() {
+async fn a_damaged_database_is_renamed_and_the_bridge_starts() {
     let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
     let data = home.folder.path().join("data");
     std::fs::create_dir(&data).unwrap();
@@ -38,11 +38,11 @@ async fn a_damaged_database_is_set_aside_and_the_bridge_starts() {
         .unwrap()
         .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("damaged"))
         .count();
-    assert_eq!(kept, 1, "the damaged file is kept aside");
+    assert_eq!(kept, 1, "the damaged file is kept under another name");
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_in_the_database_is_told_and_not_served() {
+async fn impossible_records_in_the_database_are_logged_and_not_served() {
     let plant = Plant::start(&["--inverters", "2"]).await;
     let home = Home::new(&plant.dtu("DTU"));
     let bridge = home.run().await;
@@ -59,12 +59,12 @@ async fn what_makes_no_sense_in_the_database_is_told_and_not_served() {
     drop(database);
 
     let bridge = home.run().await;
-    let told = bridge.logged("the database has impossible energies").await;
-    assert!(told.contains("WARN") && told.contains("backup of state_dir"), "{told}");
-    assert!(told.contains(before[0]["serial_number"].as_str().unwrap()), "{told}");
-    let told = bridge.logged("inverter records in the database are damaged").await;
-    assert!(told.contains("WARN") && told.contains("check the disk or SD card"), "{told}");
+    let line = bridge.logged("the database has impossible energies").await;
+    assert!(line.contains("WARN") && line.contains("backup of state_dir"), "{line}");
+    assert!(line.contains(before[0]["serial_number"].as_str().unwrap()), "{line}");
+    let line = bridge.logged("inverter records in the database are damaged").await;
+    assert!(line.contains("WARN") && line.contains("check the disk or SD card"), "{line}");
     let (_, after) = bridge.get("/api/production/current").await;
-    assert_eq!(after, serde_json::json!([]), "nothing that makes no sense");
+    assert_eq!(after, serde_json::json!([]), "impossible records are not served");
     bridge.stop().await;
 }

@@ -1,4 +1,4 @@
-//! The seeds of the fuzz targets, and what has crashed one of them once: each is run again.
+//! Runs each seed of the fuzz targets, including those that once caused a crash.
 
 use std::panic::catch_unwind;
 use std::path::Path;

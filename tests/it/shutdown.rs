@@ -1,4 +1,4 @@
-//! How the daemon shuts down: in order, in time, with its ports free.
+//! Shutdown of the daemon: in order, in time, and with its ports released.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::support::within_guard;
 
 #[tokio::test]
 async fn sigterm_during_a_poll_closes_targets_with_1001_and_frees_the_port() {
-    // Each request takes a second, so that a poll of 37 ports is always under way.
+    // Each request takes a second, so a poll of 37 ports is always in progress.
     let plant = Plant::start(&["--inverters", "19", "--ports", "37", "--latency", "500"]).await;
     let target = Target::start("secret").await;
     let home = Home::new(&format!(
@@ -27,9 +27,9 @@ async fn sigterm_during_a_poll_closes_targets_with_1001_and_frees_the_port() {
     bridge.logged("[WebSocket] ✓ Connected to: One").await;
     let api = bridge.api.trim_start_matches("http://").to_owned();
 
-    let told = Instant::now();
+    let signalled = Instant::now();
     let (status, log) = bridge.stop().await;
-    assert!(told.elapsed() < Duration::from_secs(2), "it took {:?}", told.elapsed());
+    assert!(signalled.elapsed() < Duration::from_secs(2), "it took {:?}", signalled.elapsed());
     assert_eq!(status.code(), Some(0), "{log:#?}");
     let received =
         target.received("close frame", |received| !received.close_codes.is_empty()).await;
@@ -40,7 +40,7 @@ async fn sigterm_during_a_poll_closes_targets_with_1001_and_frees_the_port() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_ends_the_start_with_a_message() {
+async fn a_port_in_use_stops_the_start_with_a_message() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
     let config = home.config();
@@ -68,12 +68,12 @@ async fn two_signals_at_once_shut_down_in_order() {
 }
 
 #[tokio::test]
-async fn a_log_reader_that_stalls_or_goes_away_does_not_block_the_daemon() {
+async fn a_log_reader_that_stalls_or_exits_does_not_block_the_daemon() {
     for closes in [false, true] {
         let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
         let config = home.config();
         let (reader, writer) = std::io::pipe().unwrap();
-        // A page, so that few lines fill it.
+        // One page, which a few lines fill.
         rustix::pipe::fcntl_setpipe_size(&writer, 4_096).unwrap();
         let mut run = command(&["run", "--config", config.to_str().unwrap()]);
         let mut daemon = run.stdout(writer).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! The folder of the add-on says of its options what the bridge knows of them.
+//! The add-on's files agree with the configuration keys of the bridge.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// A YAML file as JSON, which is easier to ask.
+/// A YAML file as JSON, which is easier to query.
 fn yaml(path: &str) -> Value {
     let text = read(path);
     let documents = Yaml::load_from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -91,7 +91,7 @@ fn supervisors_type(key: &Key) -> String {
 }
 
 #[test]
-fn every_option_of_the_add_on_is_known_and_every_known_one_is_an_option() {
+fn add_on_options_and_configuration_keys_agree() {
     let keys = addon::offered(&Config::keys());
     let mut known: BTreeMap<String, String> =
         keys.iter().map(|key| (key.path.clone(), supervisors_type(key))).collect();
@@ -100,7 +100,7 @@ fn every_option_of_the_add_on_is_known_and_every_known_one_is_an_option() {
 }
 
 #[test]
-fn the_options_of_a_new_add_on_lack_nothing_but_the_dtus_address() {
+fn a_new_add_on_needs_only_the_address_of_the_dtu() {
     let config = config_yaml();
     let (options, schema) = (&config["options"], &config["schema"]);
     // The Supervisor starts no add-on that lacks a section of its schema.

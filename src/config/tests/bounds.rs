@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::{DTU, loaded};
 
-/// Each key that names a file, with what must stand around it.
+/// Each key that names a file, with the lines that it needs.
 const KEYS: [(&str, &str, u64); 7] = [
     ("[http]\ntoken_file", "http.token_file", 64 << 10),
     (

@@ -1,4 +1,4 @@
-//! What the documents and `config/` say about keys is true and complete.
+//! The documents and `config/` describe every key correctly.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -61,7 +61,7 @@ fn the_annotated_file_names_exactly_the_keys_that_exist() {
 }
 
 #[test]
-fn what_the_annotated_file_has_commented_out_is_valid_too() {
+fn commented_out_lines_of_the_annotated_file_are_valid() {
     let text = read("config/hoymiles-bridge.example.toml");
     let lines = text.lines().map(|line| {
         let bare = line.trim_start_matches(['#', ' ']);

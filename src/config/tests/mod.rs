@@ -1,4 +1,4 @@
-//! Faulty and good configurations, and what is said of them.
+//! Invalid and valid configurations, and their messages.
 
 mod addon;
 mod bounds;

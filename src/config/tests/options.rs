@@ -53,7 +53,7 @@ const ALL_AS_OPTIONS: &str = r#"{
     "http": {"token": "ap1"}, "log": {"level": "debug", "format": "json"}
 }"#;
 
-/// The same in the file's language.
+/// The same in TOML.
 const ALL_AS_TOML: &str = r#"
 timezone = "Europe/Berlin"
 state_dir = "FOLDER"
@@ -100,7 +100,7 @@ client_id = "roof"
 "#;
 
 #[test]
-fn options_mean_what_the_same_keys_mean_in_the_file() {
+fn options_equal_the_same_keys_in_the_file() {
     let (options, folder) = loaded(ALL_AS_OPTIONS, &[]);
     let options = options.unwrap();
     let toml = ALL_AS_TOML.replace("FOLDER", folder.to_str().unwrap());

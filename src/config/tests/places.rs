@@ -2,7 +2,7 @@
 
 use super::{DTU, loaded};
 
-/// All that is said of it.
+/// The whole message.
 #[track_caller]
 fn check(toml: &str, environment: &[(&str, &str)], expected: &str) {
     assert_eq!(loaded(toml, environment).unwrap_err(), expected);

@@ -2,7 +2,7 @@
 
 use super::{DTU, describe, loaded};
 
-/// A DTU of that protocol with these lines below it calls for these warnings.
+/// A DTU of that protocol with these lines causes these warnings.
 #[track_caller]
 fn check(protocol: &str, lines: &str, expected: &[&str]) {
     let toml = format!("[[dtu]]\nname = \"Roof\"\nprotocol = \"{protocol}\"\n{lines}\n");
@@ -100,7 +100,7 @@ fn the_port_of_the_other_protocol_causes_a_warning() {
     );
 }
 
-/// These lines behind a DTU call for these warnings.
+/// These lines after a DTU cause these warnings.
 #[track_caller]
 fn check_rest(lines: &str, environment: &[(&str, &str)], expected: &[&str]) {
     let loaded = loaded(&format!("{DTU}{lines}"), environment).unwrap();

@@ -112,13 +112,13 @@ async fn waits_until_the_dtu_can_have_new_values() {
     let refresh = Duration::from_secs(35);
     let mut pair = Pair::with(&ONE, Settings { refresh, ..settings() });
     pair.poll().await.unwrap();
-    // An answer that is lost has begun the DTU's wait anew as well.
+    // A lost answer has restarted the DTU's wait as well.
     drop(pair.poll_with(&[const { Fault::BadCrc }; 3]).await.unwrap_err());
     let lost = pair.dtu.asked.iter().rfind(|asked| asked.packet == 0).unwrap().at;
     pair.dtu.faults.clear();
     pair.poll().await.unwrap();
     let asked: Vec<_> = pair.dtu.asked.iter().filter(|asked| asked.packet == 0).collect();
-    // Its key is asked for before, since the connection failed.
+    // Its key is requested first, because the connection failed.
     assert_eq!(asked.last().unwrap().at - lost, refresh + GAP);
 }
 
@@ -323,8 +323,8 @@ async fn limits_the_packets_of_app_info() {
 
 #[tokio::test(start_paused = true)]
 async fn logs_a_refused_performance_mode_once() {
-    for (answer, told) in [((33, 5), 1), ((33, 0), 0), ((1, 5), 0)] {
-        let (heard, _listening) = CapturedLog::start();
+    for (answer, count) in [((33, 5), 1), ((33, 0), 0), ((1, 5), 0)] {
+        let (captured, _listening) = CapturedLog::start();
         let mut pair = Pair::with(&ONE, Settings { performance_mode: true, ..settings() });
         pair.dtu.mode_answer = answer;
         // It repeats its values, so the command is sent again.
@@ -336,7 +336,7 @@ async fn logs_a_refused_performance_mode_once() {
         assert!(asked > 1, "{answer:?}");
         let line =
             "WARN DTU Roof: refuses performance mode (error code 5); remove `performance_mode`";
-        assert_eq!(heard.lines(), vec![line; told], "{answer:?}");
+        assert_eq!(captured.lines(), vec![line; count], "{answer:?}");
     }
 }
 
@@ -350,7 +350,7 @@ async fn enables_performance_mode_if_configured_and_after_a_restart() {
     pair.dtu.step = 0;
     pair.poll().await.unwrap();
     pair.poll().await.unwrap();
-    assert_eq!(pair.commands()[4..], ["A311", "A305", "A311"], "it stands still: told again");
+    assert_eq!(pair.commands()[4..], ["A311", "A305", "A311"], "its values are stale: sent again");
     let failed = [Fault::Restart(Some([8; 16]))];
     pair.poll_with(&failed).await.unwrap();
     assert_eq!(pair.commands().last().map(String::as_str), Some("A311"));

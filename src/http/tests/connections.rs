@@ -1,4 +1,4 @@
-//! What clients may do to a server, over real sockets.
+//! Slow, idle and abusive clients, over real sockets.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -27,12 +27,12 @@ async fn a_connection_serves_one_request_after_the_other() {
     let server = server(4);
     let mut client = server.client().await;
     let whole = client.get("/api/inverters").await;
-    client.say("HEAD /api/inverters HTTP/1.1\r\nHost: test\r\n\r\n").await;
+    client.send("HEAD /api/inverters HTTP/1.1\r\nHost: test\r\n\r\n").await;
     let head = client.head().await;
     assert!(head.contains(&format!("content-length: {}\r\n", whole.body.len())), "{head}");
     assert_eq!(client.get("/ready").await.body, "OK", "HEAD has no body");
     assert_eq!(client.get("/nothing").await.status, 404);
-    client.say("POST /ready HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabc").await;
+    client.send("POST /ready HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabc").await;
     assert_eq!(client.reply().await.status, 405);
     assert_eq!(client.get("/ready").await.status, 200);
 }
@@ -41,7 +41,7 @@ async fn a_connection_serves_one_request_after_the_other() {
 async fn a_half_closed_client_still_gets_its_response() {
     let server = server(4);
     let mut client = server.client().await;
-    client.say(&format!("{REGISTER}Content-Length: 2\r\n\r\n{{}}")).await;
+    client.send(&format!("{REGISTER}Content-Length: 2\r\n\r\n{{}}")).await;
     client.close_half().await;
     assert!(client.closed().await.starts_with("HTTP/1.1 400 "));
 }
@@ -51,7 +51,7 @@ async fn slow_headers_and_idle_connections_time_out() {
     let server = Server::start(HttpConfig { header_timeout: SHORT, ..HttpConfig::default() });
     let silent = server.client().await;
     let mut slow = server.client().await;
-    slow.say("GET /ready HTTP/1.1\r\nX-Slow: ").await;
+    slow.send("GET /ready HTTP/1.1\r\nX-Slow: ").await;
     let mut idle = server.client().await;
     assert_eq!(idle.get("/ready").await.status, 200);
     for client in [silent, slow, idle] {
@@ -77,7 +77,7 @@ async fn idle_connections_are_evicted_for_new_ones() {
 async fn a_client_that_withholds_its_body_is_evicted() {
     let server = Server::start(HttpConfig { max_connections: 1, ..HttpConfig::default() });
     let mut slow = server.client().await;
-    slow.say(&format!("{REGISTER}Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")).await;
+    slow.send(&format!("{REGISTER}Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")).await;
     assert!(slow.head().await.starts_with("http/1.1 100 "), "its body is waited for");
     let mut other_client = server.client().await;
     assert_eq!(other_client.get("/ready").await.status, 200);
@@ -89,7 +89,7 @@ async fn a_client_that_pipelines_without_end_is_evicted() {
     let server = Server::start(HttpConfig { max_connections: 1, ..HttpConfig::default() });
     let mut eager = server.client().await;
     assert_eq!(eager.get("/ready").await.status, 200);
-    eager.say(&"GET /ready HTTP/1.1\r\nHost: test\r\n\r\n".repeat(20)).await;
+    eager.send(&"GET /ready HTTP/1.1\r\nHost: test\r\n\r\n".repeat(20)).await;
     let mut other_client = server.client().await;
     assert_eq!(other_client.get("/ready").await.status, 200);
 }
@@ -100,7 +100,7 @@ async fn pipelined_requests_do_not_hold_up_other_clients() {
     let (mut eager, mut other) = (server.client().await, server.client().await);
     assert_eq!(eager.get("/stats").await.status, 200);
     assert_eq!(other.get("/stats").await.status, 200);
-    eager.say(&"GET /ready HTTP/1.1\r\nHost: test\r\n\r\n".repeat(50)).await;
+    eager.send(&"GET /ready HTTP/1.1\r\nHost: test\r\n\r\n".repeat(50)).await;
     let page = other.get("/metrics").await.body;
     let before = r#"hoymiles_http_requests_total{method="GET",route="/ready",status="200"} "#;
     let answered = page.lines().find_map(|line| line.strip_prefix(before)).unwrap_or("0");
@@ -122,8 +122,8 @@ async fn a_crowd_can_connect_at_once() {
 async fn a_header_without_end_is_refused() {
     let server = server(4);
     let mut client = server.client().await;
-    client.say("GET /ready HTTP/1.1\r\nX-Long: ").await;
-    client.try_to_say(&"x".repeat(100_000)).await;
+    client.send("GET /ready HTTP/1.1\r\nX-Long: ").await;
+    client.try_to_send(&"x".repeat(100_000)).await;
     assert!(client.closed().await.starts_with("HTTP/1.1 431 "));
 }
 
@@ -137,7 +137,7 @@ async fn header_limits_are_configurable() {
     for (count, size, status) in [(18, 10, 200), (21, 10, 431), (2, 3_000, 200), (4, 3_000, 431)] {
         let mut client = server.client().await;
         let header = format!("X: {}\r\n", "y".repeat(size)).repeat(count);
-        client.try_to_say(&format!("GET /ready HTTP/1.1\r\nHost: test\r\n{header}\r\n")).await;
+        client.try_to_send(&format!("GET /ready HTTP/1.1\r\nHost: test\r\n{header}\r\n")).await;
         let reply = client.reply().await;
         assert_eq!(reply.status, status, "{count} of {size} bytes");
     }
@@ -156,7 +156,7 @@ async fn requests_that_break_the_protocol_are_refused_and_end_the_connection() {
         let mut client = server.client().await;
         // On a kept connection, too.
         assert_eq!(client.get("/ready").await.status, 200);
-        client.try_to_say(&request).await;
+        client.try_to_send(&request).await;
         assert_eq!(client.reply().await.status, status);
         assert_eq!(client.closed().await, "");
     }
@@ -164,7 +164,7 @@ async fn requests_that_break_the_protocol_are_refused_and_end_the_connection() {
 
 async fn flood(client: &mut Client, request: &str, count: usize) {
     for _ in 0..count / 100 {
-        client.say(&request.repeat(100)).await;
+        client.send(&request.repeat(100)).await;
         for _ in 0..100 {
             client.reply().await;
         }
@@ -173,12 +173,12 @@ async fn flood(client: &mut Client, request: &str, count: usize) {
 
 #[tokio::test]
 async fn a_flood_of_requests_does_not_fill_the_log() {
-    let (heard, _listening) = CapturedLog::start();
+    let (captured, _listening) = CapturedLog::start();
     let server = server(4);
     let mut client = server.client().await;
     flood(&mut client, "GET /api/ports HTTP/1.1\r\nHost: test\r\n\r\n", 1_000).await;
     flood(&mut client, &format!("{REGISTER}Content-Length: 2\r\n\r\n{{}}"), 1_000).await;
-    let lines = heard.lines();
+    let lines = captured.lines();
     for (part, count) in [
         ("GET /api/ports from 127.0.0.1", MOST),
         ("Registration refused", MOST),

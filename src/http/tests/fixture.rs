@@ -33,7 +33,7 @@ use crate::targets::Directory;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
 
-/// Longer than anything takes that works.
+/// Longer than any step of a passing test.
 pub(super) const GUARD: Duration = Duration::from_secs(5);
 
 /// Noon of a day in June.
@@ -175,7 +175,7 @@ impl Server {
     }
 }
 
-/// A client that says exactly what a test wants.
+/// A client that sends exactly the bytes of the test.
 pub(super) struct Client {
     stream: TcpStream,
     unread: Vec<u8>,
@@ -189,22 +189,22 @@ pub(super) struct Reply {
 }
 
 impl Client {
-    pub(super) async fn say(&mut self, text: &str) {
+    pub(super) async fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// Says it as far as the server listens.
-    pub(super) async fn try_to_say(&mut self, text: &str) {
+    /// Sends it as far as the server reads.
+    pub(super) async fn try_to_send(&mut self, text: &str) {
         drop(self.stream.write_all(text.as_bytes()).await);
     }
 
-    /// Has nothing more to say, but listens.
+    /// Closes the sending half.
     pub(super) async fn close_half(&mut self) {
         self.stream.shutdown().await.unwrap();
     }
 
     pub(super) async fn get(&mut self, path: &str) -> Reply {
-        self.say(&format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n")).await;
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n")).await;
         self.reply().await
     }
 
@@ -233,7 +233,7 @@ impl Client {
         }
     }
 
-    /// Waits until the server closes the connection, and returns what it said before.
+    /// Waits until the server closes the connection, and returns what it sent before.
     pub(super) async fn closed(mut self) -> String {
         while self.more().await {}
         String::from_utf8(self.unread).unwrap()

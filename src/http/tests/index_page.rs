@@ -1,4 +1,4 @@
-//! The page at `/`: who gets it, what it shows, and that it is harmless.
+//! The page at `/`: when it is served, its content, and its escaping.
 
 use std::sync::Arc;
 

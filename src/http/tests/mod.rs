@@ -1,4 +1,4 @@
-//! The module as a whole: responses, and what clients may do to the server.
+//! The module as a whole: responses, and limits on clients.
 
 mod connections;
 mod fixture;

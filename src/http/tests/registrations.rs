@@ -86,7 +86,9 @@ async fn a_body_that_does_not_arrive_gets_408() {
 async fn post(client: &mut Client, headers: &str) {
     let path = "/api/websocket/register";
     let json = "Content-Type: application/json";
-    client.say(&format!("POST {path} HTTP/1.1\r\nHost: test\r\n{json}\r\n{headers}\r\n\r\n")).await;
+    client
+        .send(&format!("POST {path} HTTP/1.1\r\nHost: test\r\n{json}\r\n{headers}\r\n\r\n"))
+        .await;
 }
 
 #[tokio::test]
@@ -105,7 +107,7 @@ async fn a_client_that_sends_too_much_still_gets_its_response() {
         post(&mut client, announced).await;
         let body = " ".repeat(500_000);
         let is_chunked = announced.starts_with('T');
-        client.say(&if is_chunked { format!("7a120\r\n{body}\r\n0\r\n\r\n") } else { body }).await;
+        client.send(&if is_chunked { format!("7a120\r\n{body}\r\n0\r\n\r\n") } else { body }).await;
         assert_eq!(client.reply().await.status, 413, "{announced}");
         assert_eq!(client.get("/ready").await.status, 200, "{announced}: the connection is kept");
     }

@@ -16,7 +16,7 @@ const REGISTER: &str = concat!(
 /// A client whose registration has begun and is not complete.
 async fn registering(server: &Server) -> Client {
     let mut client = server.client().await;
-    client.say(&format!("{REGISTER}Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")).await;
+    client.send(&format!("{REGISTER}Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")).await;
     assert!(client.head().await.starts_with("http/1.1 100 "));
     client
 }
@@ -26,7 +26,7 @@ async fn idle_connections_do_not_delay_shutdown() {
     let server = Server::start(HttpConfig::default());
     let _silent = server.client().await;
     let mut slow = server.client().await;
-    slow.say("GET /ready HTTP/1.1\r\nX-Slow: ").await;
+    slow.send("GET /ready HTTP/1.1\r\nX-Slow: ").await;
     let mut idle = server.client().await;
     assert_eq!(idle.get("/ready").await.status, 200);
     assert!(server.ends_within(AT_ONCE).await);
@@ -38,7 +38,7 @@ async fn answers_requests_that_have_begun() {
     let server = Server::start(HttpConfig::default());
     let mut client = registering(&server).await;
     server.stop();
-    client.say("{}").await;
+    client.send("{}").await;
     let reply = client.reply().await;
     assert_eq!(reply.status, 400);
     assert_eq!(client.closed().await, "");

@@ -1,4 +1,4 @@
-//! Tables of days as plants have them: what was delivered when, and whether silence is sleep then.
+//! Tables of real days: the power over time, and whether a missing answer then means sleep.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn at(text: &str) -> Timestamp {
     format!("{text}[Europe/Berlin]").parse::<Zoned>().unwrap().timestamp()
 }
 
-/// What came before: the time, and the watts of all ports; `None` if no inverter was reached.
+/// A previous answer: its time, and the power of all ports; `None` if no inverter was reached.
 type Answer<'a> = (&'a str, Option<i32>);
 
 fn detector_after(answers: &[Answer<'_>]) -> NightDetector {
@@ -28,7 +28,7 @@ fn detector_after(answers: &[Answer<'_>]) -> NightDetector {
     detector
 }
 
-/// Whether silence at each time is sleep.
+/// Whether a missing answer at each time means sleep.
 #[track_caller]
 fn check(what: &str, answers: &[Answer<'_>], silent_at: &[(&str, bool)]) {
     let detector = detector_after(answers);
@@ -38,7 +38,7 @@ fn check(what: &str, answers: &[Answer<'_>], silent_at: &[(&str, bool)]) {
 }
 
 #[test]
-fn a_plant_that_had_faded_sleeps_until_the_sun_is_surely_up() {
+fn a_faded_plant_sleeps_until_after_sunrise() {
     check(
         "a clear evening",
         &[
@@ -58,7 +58,7 @@ fn a_plant_that_had_faded_sleeps_until_the_sun_is_surely_up() {
 }
 
 #[test]
-fn silence_in_the_midst_of_production_is_a_failure() {
+fn a_missing_answer_during_production_is_a_failure() {
     check(
         "an afternoon",
         &[("2026-06-10T16:00", Some(900))],
@@ -67,7 +67,7 @@ fn silence_in_the_midst_of_production_is_a_failure() {
 }
 
 #[test]
-fn faded_is_a_small_part_of_the_days_best() {
+fn faded_means_a_small_fraction_of_the_days_peak() {
     let evening = |watts| [("2026-06-10T13:00", Some(1_400)), ("2026-06-10T20:00", Some(watts))];
     check("a twentieth", &evening(70), &[("2026-06-10T20:30", true)]);
     check("more", &evening(71), &[("2026-06-10T20:30", false)]);
@@ -88,7 +88,7 @@ fn faded_is_a_small_part_of_the_days_best() {
 }
 
 #[test]
-fn a_cloud_is_no_evening_once_the_length_of_the_day_is_known() {
+fn a_cloud_does_not_count_as_evening_once_the_day_length_is_known() {
     let cloud = ("2026-06-11T16:00", Some(12));
     check("nothing is known yet", &[cloud], &[("2026-06-11T16:05", true)]);
     check(
@@ -97,7 +97,7 @@ fn a_cloud_is_no_evening_once_the_length_of_the_day_is_known() {
         &[
             ("2026-06-11T16:05", false),
             ("2026-06-11T19:29", false),
-            // Nor does it become sleep when the evening comes.
+            // It does not become sleep in the evening either.
             ("2026-06-11T20:00", false),
             ("2026-06-12T01:00", false),
         ],
@@ -113,7 +113,7 @@ fn a_cloud_is_no_evening_once_the_length_of_the_day_is_known() {
         &[("2026-10-25T16:50", true)],
     );
     check(
-        "last summer says nothing",
+        "data from last summer is not used",
         &[("2026-06-10T21:30", Some(5)), ("2026-12-10T15:50", Some(5))],
         &[("2026-12-10T15:55", true)],
     );
@@ -167,7 +167,7 @@ fn a_dtu_that_restarts_and_reaches_nothing_yet_has_not_faded() {
 
 /// The night rows of a real DTU with twelve ports, to the minute.
 #[test]
-fn captured_evenings_are_evenings() {
+fn captured_evenings_are_recognised() {
     let detector = |watts: i32| {
         let mut detector = NightDetector::default();
         detector.answered(Watts::from_tenths(7_010), 12, at("2022-03-15T12:00"), &berlin());
@@ -200,7 +200,7 @@ fn a_dtu_never_seen_is_not_known_to_sleep() {
 }
 
 #[test]
-fn what_was_known_before_a_restart_counts() {
+fn state_from_before_a_restart_is_used() {
     let check = |tenths: Option<i32>, silent_at: &str, expected: bool| {
         let evening = Some(at("2026-06-10T21:20"));
         let detector = NightDetector::restored(evening, tenths.map(Watts::from_tenths), PORTS);
@@ -213,8 +213,8 @@ fn what_was_known_before_a_restart_counts() {
     check(Some(0), "2026-06-11T02:00", true);
     check(Some(9_000), "2026-06-11T02:00", false);
     check(Some(0), "2026-06-11T12:00", false);
-    // It had failed in the midst of the day, and its power was forgotten.
+    // It had failed during the day, and its power had expired.
     check(None, "2026-06-11T02:00", false);
-    // The bridge was away for days: it knows no more than of a DTU that it has never seen.
+    // After days of downtime the bridge knows as little as of a new DTU.
     check(Some(0), "2026-06-14T02:00", false);
 }

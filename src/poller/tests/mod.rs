@@ -1,4 +1,4 @@
-//! The poller with a DTU that says what the test has planned, in paused time.
+//! The poller with a scripted DTU, in paused time.
 
 mod warnings;
 
@@ -21,20 +21,20 @@ use crate::telemetry::captured::CapturedLog;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// What it says at each poll, and when it was asked.
+/// Its answer to each poll, and the times of the polls.
 struct ScriptedDtu {
-    says: VecDeque<Result<DtuReading, DtuError>>,
+    answers: VecDeque<Result<DtuReading, DtuError>>,
     asked: Arc<Mutex<Vec<u64>>>,
     started: Instant,
     done: CancellationToken,
-    /// For each answer: what it takes, and what of that are pauses.
+    /// For each answer: how long it takes, and how much of that are pauses.
     takes: Duration,
     pauses: Duration,
 }
 
 impl Dtu for ScriptedDtu {
     async fn poll(&mut self) -> Result<DtuReading, PollError> {
-        let Some(says) = self.says.pop_front() else {
+        let Some(answer) = self.answers.pop_front() else {
             self.done.cancel();
             return std::future::pending().await;
         };
@@ -42,7 +42,7 @@ impl Dtu for ScriptedDtu {
         if !self.takes.is_zero() {
             sleep(self.takes).await;
         }
-        says.map_err(PollError::from)
+        answer.map_err(PollError::from)
     }
 
     fn pauses(&self) -> Duration {
@@ -50,9 +50,9 @@ impl Dtu for ScriptedDtu {
     }
 }
 
-/// What a DTU's polls led to.
+/// The result of a run.
 struct Outcome {
-    /// The seconds at which it was asked.
+    /// The seconds at which it was polled.
     asked: Vec<u64>,
     log: Vec<String>,
     snapshot: SnapshotReader,
@@ -65,18 +65,19 @@ impl Outcome {
     }
 }
 
-/// Polls from nine in the evening on.
-async fn run(says: Vec<Result<DtuReading, DtuError>>) -> Outcome {
+/// Polls from 21:00 on.
+async fn run(answers: Vec<Result<DtuReading, DtuError>>) -> Outcome {
     let evening: Timestamp = "2026-06-10T21:00:00Z".parse().unwrap();
-    run_by(move |elapsed| evening + elapsed, Duration::ZERO, Duration::ZERO, says).await
+    run_by(move |elapsed| evening + elapsed, Duration::ZERO, Duration::ZERO, answers).await
 }
 
-/// Polls by a clock that says this so long after the start. Each takes so long, pauses included.
+/// Polls with a clock that returns this time so long after the start. Each poll takes so long,
+/// pauses included.
 async fn run_by(
     time: impl Fn(Duration) -> Timestamp + Send + Sync + 'static,
     takes: Duration,
     pauses: Duration,
-    says: Vec<Result<DtuReading, DtuError>>,
+    answers: Vec<Result<DtuReading, DtuError>>,
 ) -> Outcome {
     let (log, _listening) = CapturedLog::start();
     let started = Instant::now();
@@ -86,7 +87,7 @@ async fn run_by(
     let (publisher, snapshot) = SnapshotPublisher::new(plant, Store::in_memory(), clock.now());
     let (asked, stop) = (Arc::<Mutex<Vec<u64>>>::default(), CancellationToken::new());
     let dtu = ScriptedDtu {
-        says: says.into(),
+        answers: answers.into(),
         asked: Arc::clone(&asked),
         started,
         done: stop.clone(),
@@ -123,16 +124,16 @@ fn malformed(text: &str) -> Result<DtuReading, DtuError> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sleep_is_one_line_when_it_begins_and_one_when_it_ends() {
-    let mut says = vec![delivers(3)];
-    says.extend((0..20).map(|_| gone()));
-    let night = run(says).await;
+async fn logs_the_beginning_and_the_end_of_sleep_once() {
+    let mut answers = vec![delivers(3)];
+    answers.extend((0..20).map(|_| gone()));
+    let night = run(answers).await;
     assert_eq!(night.status(), DtuStatus::Asleep);
     assert_eq!(night.log.len(), 2, "{:#?}", night.log);
     let went = "INFO Roof: the DTU is asleep: its inverters had stopped producing before it stopped answering";
     assert_eq!(night.log[1], went);
     let waits: Vec<_> = night.asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert_eq!(waits[..5], [60, 5, 10, 5, 10], "at dusk it may come back at once");
+    assert_eq!(waits[..5], [60, 5, 10, 5, 10], "in the evening it may come back at once");
     assert_eq!(waits[17..], [300, 300, 300], "then it is left alone");
 
     let morning = run(vec![delivers(3), gone(), gone(), gone(), delivers(4), delivers(5)]).await;
@@ -148,7 +149,7 @@ async fn sleep_is_one_line_when_it_begins_and_one_when_it_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_at_dusk_is_no_sleep_and_costs_no_value() {
+async fn a_lost_answer_in_the_evening_is_not_sleep_and_costs_no_value() {
     let outcome = run(vec![delivers(3), gone(), gone()]).await;
     assert_eq!(outcome.status(), DtuStatus::Online);
     let power = outcome.snapshot.latest().inverters().next().unwrap().pv_power();
@@ -165,7 +166,7 @@ async fn a_dtu_that_never_answered_has_failed_even_at_night() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dtu_that_answers_nonsense_is_not_asleep() {
+async fn a_dtu_with_malformed_answers_is_not_asleep() {
     let outcome = run(vec![delivers(3), malformed("app info")]).await;
     assert_eq!(outcome.status(), DtuStatus::Error);
     let outcome = run(vec![delivers(300), gone()]).await;
@@ -173,7 +174,7 @@ async fn a_dtu_that_answers_nonsense_is_not_asleep() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_failure_is_told_once_whatever_bytes_came() {
+async fn each_failure_is_logged_once_whatever_the_bytes() {
     let outcome = run(vec![
         delivers(300),
         malformed("a frame begins with [12, ff]"),
@@ -205,21 +206,21 @@ async fn each_failure_is_told_once_whatever_bytes_came() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn targets_hear_of_a_failure_when_it_begins_and_when_values_are_forgotten() {
+async fn publishes_a_failure_when_it_begins_and_when_values_expire() {
     let outcome = run(vec![delivers(300), gone(), gone(), gone()]).await;
     assert_eq!(outcome.snapshot.latest().sequence(), 2, "a value and a failure");
-    let mut says = vec![delivers(300)];
-    says.extend((0..12).map(|_| gone()));
-    let outcome = run(says).await;
+    let mut answers = vec![delivers(300)];
+    answers.extend((0..12).map(|_| gone()));
+    let outcome = run(answers).await;
     assert_eq!(outcome.snapshot.latest().inverters().next().unwrap().pv_power(), None);
     assert_eq!(outcome.snapshot.latest().sequence(), 3, "and that the value is not known any more");
 }
 
 #[tokio::test(start_paused = true)]
-async fn pauses_that_spare_a_dtu_do_not_make_it_look_slow_nor_its_polls_rare() {
+async fn deliberate_pauses_do_not_count_as_slow_or_missed_polls() {
     let (takes, pauses) = (Duration::from_millis(12_800), Duration::from_secs(12));
-    let says = vec![delivers(400), delivers(410), gone(), delivers(420)];
-    let outcome = run_by(|elapsed| Timestamp::UNIX_EPOCH + elapsed, takes, pauses, says).await;
+    let answers = vec![delivers(400), delivers(410), gone(), delivers(420)];
+    let outcome = run_by(|elapsed| Timestamp::UNIX_EPOCH + elapsed, takes, pauses, answers).await;
     assert_eq!(outcome.asked, [0, 60, 120, 137]);
     assert_eq!(outcome.log[0], "INFO Roof: 1 port of 1 inverter in 0.8 s");
     let metrics = outcome.metrics.gather();
@@ -233,8 +234,8 @@ async fn pauses_that_spare_a_dtu_do_not_make_it_look_slow_nor_its_polls_rare() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_jumps_disturbs_no_schedule() {
-    // A board without battery: 1970, then the time server's, then an hour back.
+async fn clock_jumps_do_not_change_the_schedule() {
+    // A board without a battery: 1970, then NTP time, then an hour back.
     let time = |elapsed: Duration| {
         let base: Timestamp = match elapsed.as_secs() {
             ..90 => Timestamp::UNIX_EPOCH,
@@ -243,8 +244,8 @@ async fn a_clock_that_jumps_disturbs_no_schedule() {
         };
         base + elapsed
     };
-    let says = (0..5).map(|_| delivers(400)).collect();
-    let outcome = run_by(time, Duration::ZERO, Duration::ZERO, says).await;
+    let answers = (0..5).map(|_| delivers(400)).collect();
+    let outcome = run_by(time, Duration::ZERO, Duration::ZERO, answers).await;
     assert_eq!(outcome.asked, [0, 60, 120, 180, 240]);
     assert_eq!(outcome.status(), DtuStatus::Online);
     let snapshot = outcome.snapshot.latest();
@@ -268,7 +269,7 @@ fn a_poll_longer_than_the_interval_skips_a_start() {
 }
 
 #[test]
-fn a_failing_dtu_is_retried_within_its_interval_at_first_and_then_every_five_minutes() {
+fn a_failing_dtu_is_retried_within_its_interval_then_every_five_minutes() {
     let waits = |interval: u64| {
         (1..=14)
             .map(|failures| wait_after_failure(seconds(interval), failures).as_secs())

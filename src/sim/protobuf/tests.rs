@@ -198,7 +198,7 @@ async fn meter_counters_never_fall_and_equal_the_sum_of_phases() {
             .await;
     let mut before = [WattHours::default(); 3];
     for _ in 0..5 {
-        // Ten watt hours of the house's 300 W.
+        // Ten watt hours of the household's 300 W.
         pair.seconds.fetch_add(60, Ordering::Relaxed);
         let meter = pair.poll().await.unwrap().meters.remove(0);
         let now: Vec<WattHours> = meter.phases.iter().map(|phase| phase.imported).collect();
@@ -277,7 +277,7 @@ async fn other_faults_invent_nothing_and_end_when_cleared() {
 #[tokio::test]
 async fn errors_say_what_came_instead_of_an_answer() {
     for kind in [ProtobufOptions::default, encrypted] {
-        for (fault, said) in [
+        for (fault, expected) in [
             ("wrong-length", "sent only part of its answer within 500ms ("),
             ("wrong-length", " of 65535 bytes)"),
             ("wrong-command", "sent only answers to other requests within 500ms ("),
@@ -288,7 +288,7 @@ async fn errors_say_what_came_instead_of_an_answer() {
             let mut pair = Pair::with(plant(1, 2), kind(), limit, Duration::ZERO).await;
             pair.simulation.faults().set(fault.parse::<PlannedFault>().unwrap());
             let error = pair.poll().await.unwrap_err().error.to_string();
-            assert!(error.contains(said), "{fault}: {error}");
+            assert!(error.contains(expected), "{fault}: {error}");
         }
     }
 }
@@ -419,7 +419,7 @@ fn unsolicited_frames_surround_the_reply() {
     assert!(frames[3].2.len() >= 8192);
     check_whole::<RealDataNewReq>(&frames[3].2);
     check_whole::<WarnReq>(&frames[1].2);
-    // Its sixth field is one that nobody knows.
+    // The meaning of its sixth field is unknown.
     assert_eq!(HbReq::decode(frames[0].2.as_slice()).unwrap().csq, 78);
 }
 
@@ -435,7 +435,7 @@ fn unknown_requests_are_not_answered() {
     }
 }
 
-/// Pairs of seconds: of a request, and of the values that it gets.
+/// Pairs of seconds: of a request, and of its values.
 #[track_caller]
 fn check_refresh(state: &mut DtuState, asked: &[(i64, i64)]) {
     for &(now, expected) in asked {

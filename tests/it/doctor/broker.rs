@@ -6,7 +6,7 @@ use super::{ALONE, Findings, doctor};
 use crate::support::bridge::Home;
 use crate::support::broker::{Broker, is_missing};
 
-/// What `doctor` finds with this `[mqtt]`.
+/// Findings of `doctor` with this `[mqtt]` section.
 async fn with(section: &str) -> Findings {
     let dtu = "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n";
     let found = doctor(&Home::new(&format!("{dtu}{section}")), ALONE, &[]).await;
@@ -35,14 +35,14 @@ async fn a_broker_that_refuses_has_cause_and_remedy() {
     let found = with(&broker.section(login)).await;
     assert_eq!(found.marks("MQTT"), ["name+", "tcp+", "login-"]);
     assert_eq!(found.step("MQTT", "login")["label"], "login_refused");
-    let said = found.said("MQTT", "login");
-    assert!(said.contains("refused the user name or password"), "{said}");
-    assert!(said.contains("mqtt.username"), "{said}");
+    let text = found.text("MQTT", "login");
+    assert!(text.contains("refused the user name or password"), "{text}");
+    assert!(text.contains("mqtt.username"), "{text}");
     assert_eq!(found.code, 1);
     let found = with(&broker.section("tls = true\n")).await;
     assert_eq!(found.marks("MQTT"), ["name+", "tcp+", "tls-"]);
-    let said = found.said("MQTT", "tls");
-    assert!(said.contains("`tls = false`"), "{said}");
+    let text = found.text("MQTT", "tls");
+    assert!(text.contains("`tls = false`"), "{text}");
 }
 
 #[tokio::test]
@@ -50,5 +50,5 @@ async fn reports_that_no_broker_listens() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let found = with(&format!("[mqtt]\nhost = \"127.0.0.1\"\nport = {port}\n")).await;
     assert_eq!(found.marks("MQTT"), ["name+", "tcp-"]);
-    assert!(found.said("MQTT", "tcp").contains("connection refused"));
+    assert!(found.text("MQTT", "tcp").contains("connection refused"));
 }

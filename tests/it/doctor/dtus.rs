@@ -19,8 +19,8 @@ async fn tests_a_healthy_dtu_step_by_step() {
     let expected =
         ["name+", "tcp+", "protocol+", "serial+", "inverters+", "reach+", "age?", "clock?"];
     assert_eq!(found.marks("DTU"), expected, "{:#?}", found.subjects);
-    assert!(found.said("DTU", "protocol").contains("Modbus OK"));
-    assert!(found.said("DTU", "inverters").contains("3 inverters with 6 ports"));
+    assert!(found.text("DTU", "protocol").contains("Modbus OK"));
+    assert!(found.text("DTU", "inverters").contains("3 inverters with 6 ports"));
     assert_eq!(found.code, 0, "{:#?}", found.subjects);
     plant.stop().await;
 }
@@ -45,8 +45,8 @@ async fn protobuf_has_encryption_age_and_clock() {
             "age+",
         ];
         assert_eq!(found.marks("DTU")[..8], expected, "{:#?}", found.subjects);
-        assert!(found.said("DTU", "encryption").starts_with(encryption), "{options:?}");
-        assert!(found.said("DTU", "clock").contains(clock), "{}", found.said("DTU", "clock"));
+        assert!(found.text("DTU", "encryption").starts_with(encryption), "{options:?}");
+        assert!(found.text("DTU", "clock").contains(clock), "{}", found.text("DTU", "clock"));
         assert_eq!(found.code, 0);
         plant.stop().await;
     }
@@ -54,7 +54,7 @@ async fn protobuf_has_encryption_age_and_clock() {
 
 #[tokio::test]
 async fn each_fault_of_a_dtu_fails_its_step_with_cause_and_remedy() {
-    for (fault, marks, said) in [
+    for (fault, marks, text) in [
         (
             "silence",
             &["name+", "tcp+", "protocol-"][..],
@@ -70,7 +70,7 @@ async fn each_fault_of_a_dtu_fails_its_step_with_cause_and_remedy() {
         let found = doctor(&home, ALONE, &[]).await;
         assert_eq!(found.marks("DTU"), marks, "{fault}: {:#?}", found.subject("DTU"));
         let failed = marks.last().unwrap().trim_end_matches('-');
-        assert!(found.said("DTU", failed).contains(said), "{fault}: {}", found.said("DTU", failed));
+        assert!(found.text("DTU", failed).contains(text), "{fault}: {}", found.text("DTU", failed));
         assert_eq!(found.code, 1, "{fault}");
         plant.stop().await;
     }
@@ -84,11 +84,11 @@ async fn a_dtu_that_cannot_be_reached_fails_before_its_protocol() {
     let home = Home::new(&dtu("modbus", port));
     let found = doctor(&home, ALONE, &[]).await;
     assert_eq!(found.marks("DTU"), ["name+", "tcp-"]);
-    assert!(found.said("DTU", "tcp").contains("Remote Control"), "{}", found.said("DTU", "tcp"));
+    assert!(found.text("DTU", "tcp").contains("Remote Control"), "{}", found.text("DTU", "tcp"));
 
     home.configure(&dtu("modbus", port).replace("127.0.0.1", "no-such-dtu.invalid"));
     let found = doctor(&home, ALONE, &[]).await;
     assert_eq!(found.marks("DTU"), ["name-"]);
-    assert!(found.said("DTU", "name").contains("IP address"), "{}", found.said("DTU", "name"));
+    assert!(found.text("DTU", "name").contains("IP address"), "{}", found.text("DTU", "name"));
     assert_eq!(found.code, 1);
 }

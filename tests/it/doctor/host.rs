@@ -13,7 +13,7 @@ async fn exits_with_0_if_all_is_well() {
     let marks = found.marks("bridge");
     let expected = ["configuration+", "port+", "state_dir+", "time_zone+", "clock+"];
     assert_eq!(marks[..5], expected, "{:#?}", found.subjects);
-    assert_eq!(marks[5..], ["targets?"], "no target is no fault");
+    assert_eq!(marks[5..], ["targets?"], "a missing target is not a problem");
     assert_eq!(found.code, 0, "{:#?}", found.subjects);
     assert!(!home.folder.path().join("data").exists(), "it changes nothing");
 
@@ -29,7 +29,7 @@ async fn exits_with_2_on_a_bad_configuration_with_json_too() {
     let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"smoke\"\n");
     let found = doctor(&home, ALONE, &[]).await;
     assert_eq!((found.code, found.marks("bridge")), (2, vec!["configuration-".to_owned()]));
-    assert!(found.said("bridge", "configuration").contains("dtu[0].protocol"));
+    assert!(found.text("bridge", "configuration").contains("dtu[0].protocol"));
 }
 
 #[tokio::test]
@@ -66,12 +66,12 @@ async fn reports_a_port_that_another_program_uses() {
     let home = Home::new(SIMULATED);
     let found = doctor(&home, &silent.local_addr().unwrap().to_string(), &[]).await;
     assert!(found.marks("bridge").contains(&"port-".to_owned()), "{:#?}", found.subjects);
-    assert!(found.said("bridge", "port").contains("does not answer"));
+    assert!(found.text("bridge", "port").contains("does not answer"));
 
     let printer =
         super::targets::Stub::start(b"HTTP/1.1 200 OK\r\nserver: printer\r\n\r\nhello").await;
     let found = doctor(&home, &printer.address.to_string(), &[]).await;
-    assert!(found.said("bridge", "port").contains("printer"), "{}", found.said("bridge", "port"));
+    assert!(found.text("bridge", "port").contains("printer"), "{}", found.text("bridge", "port"));
     assert_eq!(found.code, 1);
 
     // To listen on all addresses, each of them must be free.
@@ -82,15 +82,15 @@ async fn reports_a_port_that_another_program_uses() {
         let port = silent.local_addr().unwrap().port();
         let found = doctor(&home, &format!("{listen}:{port}"), &[]).await;
         assert!(found.marks("bridge").contains(&"port-".to_owned()), "{:#?}", found.subjects);
-        let said = found.said("bridge", "port");
-        assert!(said.contains(&format!("{listen}:{port}")), "{said}");
+        let text = found.text("bridge", "port");
+        assert!(text.contains(&format!("{listen}:{port}")), "{text}");
     }
 }
 
 #[tokio::test]
 async fn reports_a_state_dir_that_cannot_be_written() {
     let home = Home::new(SIMULATED);
-    // A file of that name stops even root, which permissions do not.
+    // A file of that name stops even root; permissions do not.
     std::fs::write(home.folder.path().join("data"), "").unwrap();
     let found = doctor(&home, ALONE, &[]).await;
     assert!(found.marks("bridge").contains(&"state_dir-".to_owned()), "{:#?}", found.subjects);

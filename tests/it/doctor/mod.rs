@@ -14,7 +14,7 @@ use tokio::process::Command;
 use crate::support::bridge::{Home, command};
 use crate::support::within_guard;
 
-/// What `doctor --json` found.
+/// The output of `doctor --json`.
 struct Findings {
     code: i32,
     subjects: Vec<Value>,
@@ -51,7 +51,7 @@ impl Findings {
 
     /// The detail of a step, its remedy and its notes, as one text.
     #[track_caller]
-    fn said(&self, subject: &str, step: &str) -> String {
+    fn text(&self, subject: &str, step: &str) -> String {
         let step = self.step(subject, step);
         let notes = step["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap());
         let parts = [step["detail"].as_str(), step["remedy"].as_str()].into_iter().flatten();
@@ -73,7 +73,7 @@ async fn doctor_in(environment: &[(&str, &str)], home: &Home, options: &[&str]) 
     findings(command).await
 }
 
-/// What `doctor --json`, called by that command, finds.
+/// Runs `command`, a `doctor --json`, and parses its output.
 async fn findings(mut command: Command) -> Findings {
     let output = within_guard("end of doctor", command.output()).await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

@@ -12,7 +12,7 @@ use crate::support::bridge::{Bridge, Home, command};
 use crate::support::plant::Plant;
 use crate::support::target::Target;
 
-/// What the other program received, and how many bytes it sent.
+/// The bytes that the other program received, and how many it sent.
 #[derive(Clone, Debug, Default)]
 struct Talk {
     received: String,
@@ -46,7 +46,7 @@ impl EndlessAnswer {
     }
 }
 
-/// Until the client hangs up.
+/// Answers until the client disconnects.
 async fn answer_without_end(mut stream: TcpStream, talk: &Mutex<Talk>) {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
@@ -70,11 +70,11 @@ async fn another_program_gets_no_token_and_its_answer_is_bounded() {
     let listen = other.address.to_string();
     let environment = [("HOYMILES__HTTP__LISTEN", &*listen), ("HOYMILES__HTTP__TOKEN", "hush")];
     let found = doctor_in(&environment, &home, &[]).await;
-    let said = found.said("bridge", "port");
-    assert!(said.contains("another program") && said.contains("HTTP 200"), "{said}");
+    let text = found.text("bridge", "port");
+    assert!(text.contains("another program") && text.contains("HTTP 200"), "{text}");
     let Talk { received, sent } = other.talk.lock().unwrap().clone();
     assert!(received.starts_with("GET /health ") && !received.contains("hush"), "{received}");
-    // With what the buffers of the two sockets hold.
+    // Includes what the buffers of both sockets hold.
     assert!(sent < 32 << 20, "{sent} bytes were read");
 }
 
@@ -96,13 +96,17 @@ async fn without_its_token_the_bridge_reports_no_targets() {
         |token| [("HOYMILES__HTTP__LISTEN", &*listen), ("HOYMILES__HTTP__TOKEN", token)];
 
     let found = doctor_in(&environment("other"), &home, &[]).await;
-    assert!(found.said("bridge", "targets").contains("HTTP 401"), "{:#?}", found.subjects);
+    assert!(found.text("bridge", "targets").contains("HTTP 401"), "{:#?}", found.subjects);
     assert_eq!(found.step("bridge", "targets")["label"], "wrong_token");
     let marks = ["bridge+", "protocol+", "serial+", "inverters+", "age+"];
     assert_eq!(found.marks("DTU"), marks, "{:#?}", found.subject("DTU"));
     assert_eq!(found.marks("HA"), ["name+", "tcp+", "upgrade?"]);
-    assert!(found.said("HA", "upgrade").contains("may already be connected"));
-    assert_eq!(target.received("one", |_| true).await.paths.len(), 1, "nobody else connected");
+    assert!(found.text("HA", "upgrade").contains("may already be connected"));
+    assert_eq!(
+        target.received("one", |_| true).await.paths.len(),
+        1,
+        "there was no second connection"
+    );
 
     let found = doctor_in(&environment("right"), &home, &[]).await;
     assert!(found.marks("DTU").contains(&"inverters+".to_owned()), "{:#?}", found.subjects);

@@ -1,4 +1,4 @@
-//! Beside a running bridge: its reports come first, and its connections are left alone.
+//! `doctor` next to a running bridge: shows its reports and leaves its connections alone.
 
 use serde_json::json;
 
@@ -28,14 +28,14 @@ async fn leaves_the_connections_of_the_running_bridge_alone() {
     assert_eq!(found.code, 0, "{:#?}", found.subjects);
     let expected = ["bridge+", "protocol+", "serial+", "inverters+", "age+"];
     assert_eq!(found.marks("DTU"), expected, "{:#?}", found.subject("DTU"));
-    assert!(found.said("DTU", "inverters").contains("2 inverters with 8 ports"));
+    assert!(found.text("DTU", "inverters").contains("2 inverters with 8 ports"));
     assert_eq!(found.marks("HA"), ["bridge+", "name+", "tcp+", "upgrade?"]);
     let skipped = "skipped: the running bridge is already connected (use --force)";
-    assert!(found.said("DTU", "bridge").contains(skipped), "{:#?}", found.subject("DTU"));
-    assert!(found.said("HA", "upgrade").contains(skipped), "{:#?}", found.subject("HA"));
-    assert!(found.said("bridge", "configuration").contains("1 configured target"));
+    assert!(found.text("DTU", "bridge").contains(skipped), "{:#?}", found.subject("DTU"));
+    assert!(found.text("HA", "upgrade").contains(skipped), "{:#?}", found.subject("HA"));
+    assert!(found.text("bridge", "configuration").contains("1 configured target"));
     assert!(found.marks("bridge").contains(&"running+".to_owned()));
-    assert!(found.said("bridge", "port").contains("the running bridge listens on"));
+    assert!(found.text("bridge", "port").contains("the running bridge listens on"));
 
     let forced = doctor(&home, &listen(&bridge), &["--force"]).await;
     assert!(forced.marks("DTU").contains(&"protocol-".to_owned()), "{:#?}", forced.subject("DTU"));
@@ -61,17 +61,17 @@ async fn repeats_what_the_bridge_reports_and_then_tests_it() {
     bridge.logged("[WebSocket] Connection failed for HA").await;
     let found = doctor(&home, &listen(&bridge), &[]).await;
     assert_eq!(found.marks("DTU"), ["bridge-", "name+", "tcp+", "protocol-"]);
-    assert!(found.said("DTU", "bridge").contains(" in a row"));
+    assert!(found.text("DTU", "bridge").contains(" in a row"));
     assert_eq!(found.marks("HA")[0], "bridge-");
-    assert!(found.said("HA", "bridge").contains("Invalid authentication token"));
+    assert!(found.text("HA", "bridge").contains("Invalid authentication token"));
     assert_eq!(found.marks("HA").last().unwrap(), "token-");
     assert!(found.marks("bridge").contains(&"running-".to_owned()));
     assert_eq!(found.code, 1);
 
-    // A DTU that was added to the file since.
+    // A DTU that was added to the file after the start.
     home.configure(&format!("{}{}", plant.dtu("DTU"), plant.dtu("Second")));
     let found = doctor(&home, &listen(&bridge), &[]).await;
-    assert!(found.said("Second", "bridge").contains("another configuration"));
+    assert!(found.text("Second", "bridge").contains("another configuration"));
     bridge.stop().await;
     target.stop().await;
     plant.stop().await;
@@ -89,19 +89,23 @@ async fn tests_a_registered_target_with_its_token_once_the_bridge_has_stopped() 
     let found = doctor(&home, &listen(&bridge), &[]).await;
     let expected = ["bridge+", "name+", "tcp+", "upgrade?"];
     assert_eq!(found.marks("Home Assistant"), expected, "{:#?}", found.subjects);
-    assert_eq!(target.received("one", |_| true).await.paths.len(), 1, "nobody else connected");
+    assert_eq!(
+        target.received("one", |_| true).await.paths.len(),
+        1,
+        "there was no second connection"
+    );
 
-    // The configuration says another port, or port 0; state_dir has the right one.
+    // The configuration has another port, or port 0; state_dir has the right one.
     let listen = listen(&bridge);
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let elsewhere = nobody.local_addr().unwrap().to_string();
     drop(nobody);
     for (configured, hint) in [(ALONE, ""), (&elsewhere, "when the bridge is restarted")] {
         let found = doctor(&home, configured, &[]).await;
-        let said = found.said("bridge", "port");
+        let text = found.text("bridge", "port");
         assert!(
-            said.contains(&format!("running bridge listens on {listen}")) && said.contains(hint),
-            "{said}"
+            text.contains(&format!("running bridge listens on {listen}")) && text.contains(hint),
+            "{text}"
         );
         assert_eq!(found.marks("Home Assistant"), expected, "{:#?}", found.subjects);
     }
@@ -109,7 +113,7 @@ async fn tests_a_registered_target_with_its_token_once_the_bridge_has_stopped() 
     // Without that file the bridge is not found; its database is locked, and left alone.
     std::fs::remove_file(home.folder.path().join("data/hoymiles-bridge.listen")).unwrap();
     let found = doctor(&home, ALONE, &[]).await;
-    assert!(found.said("bridge", "targets").contains("in use by another process"));
+    assert!(found.text("bridge", "targets").contains("in use by another process"));
 
     // Killed, it leaves its targets in the write-ahead log of its database.
     bridge.signal("KILL").await;

@@ -1,4 +1,4 @@
-//! State that was left behind, and that this process may not change or not even read.
+//! A state directory that this process may not write, or not even read.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,15 +9,15 @@ use tokio::process::Command;
 use super::{ALONE, Findings, findings};
 use crate::support::bridge::Home;
 use crate::support::plant::Plant;
-use crate::support::say;
+use crate::support::print;
 use crate::support::target::Target;
 
-/// Runs `doctor` under `unshare` with these options and after these commands; `None` where this machine
-/// does not allow that.
+/// Runs `doctor` under `unshare` with these options, after these commands; `None` if this machine
+/// does not allow it.
 async fn doctor_apart(home: &Home, unshare: &[&str], before: &str) -> Option<Findings> {
     let probe = Command::new("unshare").args(unshare).arg("true").status().await;
     if !probe.is_ok_and(|status| status.success()) {
-        say("SKIPPED: this machine does not let a process be another user (unshare)");
+        print("SKIPPED: this machine does not let a process be another user (unshare)");
         return None;
     }
     let mut command = Command::new("unshare");
@@ -46,22 +46,22 @@ async fn reports_why_state_dir_cannot_be_written_or_read() {
     let shown = data.display();
     let mount = format!("mount --bind {shown} {shown}\nmount -o remount,ro,bind {shown}");
     if let Some(found) = doctor_apart(&home, &["-rm"], &mount).await {
-        let said = found.said("bridge", "state_dir");
-        assert!(said.contains("Read-only file system") && said.contains("mount"), "{said}");
+        let text = found.text("bridge", "state_dir");
+        assert!(text.contains("Read-only file system") && text.contains("mount"), "{text}");
         assert!(found.marks("Home Assistant").contains(&"token+".to_owned()));
         assert!(!found.marks("bridge").contains(&"targets-".to_owned()), "{:#?}", found.subjects);
     }
 
-    // In such a namespace root is no more than any user.
+    // In this namespace root has no more rights than any other user.
     let close = |path: &std::path::Path| fs::set_permissions(path, Permissions::from_mode(0o000));
     close(&data.join("hoymiles-bridge.db")).unwrap();
     if let Some(found) = doctor_apart(&home, &["-U"], "").await {
-        let said = found.said("bridge", "targets");
-        assert!(said.contains("cannot be read") && said.contains("run doctor as"), "{said}");
+        let text = found.text("bridge", "targets");
+        assert!(text.contains("cannot be read") && text.contains("run doctor as"), "{text}");
         close(&data).unwrap();
         let found = doctor_apart(&home, &["-U"], "").await.unwrap();
-        let said = found.said("bridge", "targets");
-        assert!(said.contains("Permission denied") && said.contains("run doctor as"), "{said}");
+        let text = found.text("bridge", "targets");
+        assert!(text.contains("Permission denied") && text.contains("run doctor as"), "{text}");
     }
     fs::set_permissions(&data, Permissions::from_mode(0o700)).unwrap();
     target.stop().await;

@@ -10,7 +10,7 @@ use super::{ALONE, Findings, doctor};
 use crate::support::bridge::Home;
 use crate::support::target::Target;
 
-/// Answers each request with the same bytes, and hangs up.
+/// Answers each request with the same bytes and disconnects.
 pub(super) struct Stub {
     pub(super) address: SocketAddr,
     _stop: DropGuard,
@@ -38,7 +38,7 @@ impl Stub {
     }
 }
 
-/// What `doctor` finds of a target at that URL.
+/// Findings of `doctor` for a target with that URL.
 async fn at(url: &str, limit: &str) -> Findings {
     let home = Home::new(&format!(
         "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n\
@@ -86,7 +86,7 @@ async fn each_fault_of_a_target_fails_its_step_with_cause_and_remedy() {
     let unloaded = Stub::start(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
     let garbage = Stub::start(b"220 mail.example ESMTP\r\n").await;
     let plain_tls = format!("wss://{}/ws", target.address);
-    for (url, marks, said) in [
+    for (url, marks, text) in [
         (format!("ws://{closed}/ws"), &["name+", "tcp-"][..], "refused"),
         ("ws://no-such-host.invalid/ws".to_owned(), &["name-"], "use an IP address"),
         (
@@ -110,7 +110,7 @@ async fn each_fault_of_a_target_fails_its_step_with_cause_and_remedy() {
         let found = at(&url, "10s").await;
         assert_eq!(found.marks("HA"), marks, "{url}: {:#?}", found.subject("HA"));
         let failed = marks.last().unwrap().trim_end_matches('-');
-        assert!(found.said("HA", failed).contains(said), "{url}: {}", found.said("HA", failed));
+        assert!(found.text("HA", failed).contains(text), "{url}: {}", found.text("HA", failed));
         assert_eq!(found.code, 1, "{url}");
     }
     target.stop().await;
@@ -118,11 +118,11 @@ async fn each_fault_of_a_target_fails_its_step_with_cause_and_remedy() {
 
 #[tokio::test]
 async fn gives_up_on_a_target_that_never_answers() {
-    // The system completes connections that nobody accepts.
+    // The kernel completes connections that no program accepts.
     let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let found = at(&format!("ws://{}/ws", mute.local_addr().unwrap()), "500ms").await;
     assert_eq!(found.marks("HA"), ["name+", "tcp+", "http-"]);
-    assert!(found.said("HA", "http").contains("500ms"), "{}", found.said("HA", "http"));
+    assert!(found.text("HA", "http").contains("500ms"), "{}", found.text("HA", "http"));
     let millis: u64 = found.subject("HA")["steps"]
         .as_array()
         .unwrap()

@@ -1,4 +1,4 @@
-//! Looks at what is published for what was never true, and for what is missing.
+//! Checks each snapshot for values that were never true, and for missing ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use hoymiles_bridge::snapshot::SnapshotReader;
 use hoymiles_bridge::snapshot::state::PortState;
 use jiff::{SignedDuration, Timestamp};
 
-/// What was true of a port in any minute so far.
+/// The true powers and energies of each port in all minutes so far.
 type Truths = BTreeMap<(InverterSerial, u8), (BTreeSet<Watts>, BTreeSet<WattHours>)>;
 
-/// Looks at each snapshot for what was never true, and for what was known before.
+/// Checks each snapshot for values that were never true, and for known ones that are missing.
 pub(super) struct Auditor {
     snapshots: SnapshotReader,
     plants: Vec<SimulatedPlant>,
@@ -50,7 +50,7 @@ impl Auditor {
         }
     }
 
-    /// Looks at the newest snapshot, which is not newer than `now`.
+    /// Checks the newest snapshot, which is not newer than `now`.
     pub(super) fn audit(&mut self, now: Timestamp) {
         self.learn(now);
         for inverter in self.snapshots.latest().inverters() {

@@ -1,15 +1,15 @@
-//! What DTUs do wrong, one fault after the other, and that no reading is lost or invented by it.
+//! Faults of DTUs, one after the other: no reading is lost or invented.
 
 mod auditor;
-mod scene;
+mod fixture;
 
 use std::time::Duration;
 
 use hoymiles_bridge::sim::faults::Fault;
 use hoymiles_bridge::snapshot::state::DtuStatus;
 
-use self::scene::{NAMES, Scene};
-use crate::support::house::House;
+use self::fixture::{Fixture, NAMES};
+use crate::support::pipeline::Pipeline;
 
 /// Modbus, plain, encrypted.
 const ALL: [bool; 3] = [true; 3];
@@ -18,8 +18,8 @@ const PROTOBUF: [bool; 3] = [false, true, true];
 const NONE: [bool; 3] = [false; 3];
 
 #[tokio::test]
-async fn dtus_that_answer_nothing_or_nonsense_are_told_once_and_back_at_once() {
-    let mut scene = Scene::new().await;
+async fn each_dtu_failure_is_logged_once_and_recovery_takes_one_interval() {
+    let mut fixture = Fixture::new().await;
     for (fault, fails) in [
         (Fault::Silence, ALL),
         (Fault::Close, ALL),
@@ -34,14 +34,14 @@ async fn dtus_that_answer_nothing_or_nonsense_are_told_once_and_back_at_once() {
         (Fault::WrongCommand, PROTOBUF),
         (Fault::ZeroBytes, PROTOBUF),
     ] {
-        scene.suffer(fault, fails).await;
+        fixture.break_and_repair(fault, fails).await;
     }
-    scene.ends().await;
+    fixture.ends().await;
 }
 
 #[tokio::test]
-async fn dtus_that_are_slow_talkative_forgetful_or_new_lose_nothing() {
-    let mut scene = Scene::new().await;
+async fn slow_chatty_or_restarted_dtus_lose_no_reading() {
+    let mut fixture = Fixture::new().await;
     let soon = Duration::from_millis(20);
     for fault in [
         Fault::Slow(soon),
@@ -60,40 +60,41 @@ async fn dtus_that_are_slow_talkative_forgetful_or_new_lose_nothing() {
         Fault::Night,
         Fault::NightTotalsKept,
     ] {
-        scene.suffer(fault, NONE).await;
+        fixture.break_and_repair(fault, NONE).await;
     }
-    scene.ends().await;
+    fixture.ends().await;
 }
 
 #[tokio::test]
-async fn dtus_that_restart_come_back_with_another_key() {
-    let mut scene = Scene::new().await;
+async fn restarted_dtus_are_read_with_their_new_key() {
+    let mut fixture = Fixture::new().await;
     for _ in 0..2 {
-        let before = scene.house.log.lines(0).len();
-        for dtu in &mut scene.dtus {
+        let before = fixture.pipeline.log.lines(0).len();
+        for dtu in &mut fixture.dtus {
             dtu.switch_off().await;
         }
-        let are_missed =
-            |house: &House| NAMES.iter().all(|name| house.dtu(name).status == DtuStatus::Error);
-        scene.until("failures of DTUs that are off", are_missed).await;
-        for dtu in &mut scene.dtus {
+        let are_missed = |pipeline: &Pipeline| {
+            NAMES.iter().all(|name| pipeline.dtu(name).status == DtuStatus::Error)
+        };
+        fixture.until("failures of DTUs that are off", are_missed).await;
+        for dtu in &mut fixture.dtus {
             dtu.switch_on().await;
         }
-        scene.recovered("restart").await;
+        fixture.recovered("restart").await;
         for name in NAMES {
-            scene.check_log("restart", name, before, true);
+            fixture.check_log("restart", name, before, true);
         }
-        // At once, so that no poll fails: the key has changed under the bridge's hands.
-        let before = scene.house.log.lines(0).len();
-        for dtu in &mut scene.dtus {
+        // At once, so no poll fails: the key has changed between two polls.
+        let before = fixture.pipeline.log.lines(0).len();
+        for dtu in &mut fixture.dtus {
             dtu.restart().await;
         }
-        scene.recovered("quick restart").await;
+        fixture.recovered("quick restart").await;
         for name in NAMES {
-            let lines = scene.house.log.lines(before);
+            let lines = fixture.pipeline.log.lines(before);
             let failed = lines.iter().filter(|line| line.contains("poll failed")).count();
             assert!(failed <= 3, "{name}: {lines:#?}");
         }
     }
-    scene.ends().await;
+    fixture.ends().await;
 }

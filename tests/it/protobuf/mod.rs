@@ -28,7 +28,7 @@ fn sum(inverters: &[Value], key: &str) -> f64 {
     inverters.iter().map(|inverter| inverter[key].as_f64().unwrap()).sum()
 }
 
-/// What is served for that DTU is the truth of its plant, to the last digit.
+/// Checks that the served values of that DTU equal those of its plant, to the last digit.
 #[track_caller]
 fn check_truth(served: &Value, name: &str, dtu: &SimulatedDtu) {
     let truth = dtu.simulation.truth();
@@ -59,7 +59,7 @@ fn port_count(inverters: &Value) -> usize {
 
 #[tokio::test]
 async fn serves_and_pushes_the_same_values_of_both_protocols() {
-    // The plants' time stands, so that the truth is the same whenever it is read.
+    // The plants' time is fixed, so the values do not depend on when they are read.
     let clock = PlantClock::at(NOON);
     let wlite = ProtobufOptions::default();
     let mut pro = SimulatedDtu::start(plant(1, 4, 2), &clock, Speaks::Modbus).await;
@@ -153,7 +153,7 @@ fn without_times(value: Value) -> Value {
 fn check_meter(meter: &Value, dtu: &SimulatedDtu) {
     let produced = dtu.simulation.truth().pv_power().as_f64();
     let power = meter["power"].as_f64().unwrap();
-    assert!((power + produced - 600.0).abs() <= 10.0, "the house uses 600 W: {meter}");
+    assert!((power + produced - 600.0).abs() <= 10.0, "the household uses 600 W: {meter}");
     assert_eq!(meter["dtu_name"], "HMT");
     assert_eq!(meter["phases"].as_array().unwrap().len(), 3, "{meter}");
     assert!(meter["energy_exported"].as_u64().unwrap() > 0, "{meter}");
@@ -170,7 +170,7 @@ fn check_protocols(inverters: &Value) {
     }
 }
 
-/// The table of entities is right about what each protocol provides.
+/// Checks the table of entities against what each protocol provides.
 #[track_caller]
 fn check_entities(inverters: &Value) {
     for inverter in inverters.as_array().unwrap() {

@@ -1,4 +1,4 @@
-//! Panel-powered DTUs of both protocols over a night and a restart.
+//! Panel-powered DTUs of both protocols during a night and a restart.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(crate) fn evening_zone() -> String {
     }
 }
 
-/// Waits until the inverters of all DTUs are there with their power.
+/// Waits until the inverters of all DTUs have a power.
 async fn production(bridge: &Bridge, dtus: usize) -> Value {
     bridge
         .inverters_when(|inverters| {
@@ -51,17 +51,17 @@ async fn panel_powered_dtus_sleep_at_night_and_wake_up() {
         roof.dtu("Roof")
     ));
     let bridge = home.run().await;
-    let dusk = production(&bridge, 2).await;
-    assert!(sum(dusk.as_array().unwrap(), "pv_power") > 0.0, "{dusk}");
+    let evening = production(&bridge, 2).await;
+    assert!(sum(evening.as_array().unwrap(), "pv_power") > 0.0, "{evening}");
 
-    // The sun sets. The one that is asked often is seen to go.
+    // Sunset. The DTU with the short interval is noticed first.
     clock.set("2026-06-10T21:00:00Z");
     bridge.logged("Barn: the DTU is asleep").await;
     let (status, health) = bridge.get("/health").await;
     assert_eq!((status, &health["dtus"]["Barn"]["status"]), (200, &"asleep".into()), "{health}");
     bridge.stop().await;
 
-    // Over a restart at night both are known to sleep.
+    // After a restart at night both are still known to be asleep.
     let bridge = home.run().await;
     bridge.logged("Barn: the DTU is asleep").await;
     bridge.logged("Roof: the DTU is asleep").await;
@@ -76,9 +76,9 @@ async fn panel_powered_dtus_sleep_at_night_and_wake_up() {
         );
         assert!(dtu["last_error"].is_null() && dtu["last_successful_query"].is_string(), "{dtu}");
     }
-    check_night(&bridge.get("/api/inverters").await.1, &dusk);
+    check_night(&bridge.get("/api/inverters").await.1, &evening);
 
-    // The sun rises.
+    // Sunrise.
     clock.set("2026-06-11T07:00:00Z");
     bridge.logged("Barn: the DTU is awake again").await;
     bridge.logged("Roof: the DTU is awake again").await;
@@ -102,21 +102,21 @@ async fn panel_powered_dtus_sleep_at_night_and_wake_up() {
     roof.switch_off().await;
 }
 
-/// At night powers are 0, energies and times those of dusk.
+/// At night power is 0; energies and times are those of the evening.
 #[track_caller]
-fn check_night(night: &Value, dusk: &Value) {
-    for (night, dusk) in night.as_array().unwrap().iter().zip(dusk.as_array().unwrap()) {
+fn check_night(night: &Value, evening: &Value) {
+    for (night, evening) in night.as_array().unwrap().iter().zip(evening.as_array().unwrap()) {
         assert_eq!(night["pv_power"], 0.0, "{night}");
         assert!(night["grid_voltage"].is_null() && night["temperature"].is_null(), "{night}");
         for key in ["serial_number", "timestamp", "today_production", "total_production"] {
-            assert_eq!(night[key], dusk[key], "{key}");
+            assert_eq!(night[key], evening[key], "{key}");
         }
-        for (night, dusk) in
-            night["ports"].as_array().unwrap().iter().zip(dusk["ports"].as_array().unwrap())
+        for (night, evening) in
+            night["ports"].as_array().unwrap().iter().zip(evening["ports"].as_array().unwrap())
         {
             assert_eq!((&night["pv_power"], &night["pv_voltage"]), (&0.0.into(), &Value::Null));
             for key in ["timestamp", "today_production", "total_production"] {
-                assert_eq!(night[key], dusk[key], "{key}");
+                assert_eq!(night[key], evening[key], "{key}");
             }
         }
     }

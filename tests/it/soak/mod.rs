@@ -1,12 +1,12 @@
-//! Steady trouble on all sides at once: what the daemon takes of the computer stays flat, and a
+//! Constant faults and load: the daemon's use of memory, descriptors and threads stays flat, and a
 //! healthy target misses no poll.
 //!
-//! A short form runs with all tests; `SOAK_SECONDS=600 cargo test --test it soak` is the long one,
-//! which prints its figures.
+//! A short run is part of all tests; `SOAK_SECONDS=600 cargo test --test it soak` is the long one,
+//! which prints its usage.
 
-mod figures;
-mod listener;
-mod trouble;
+mod healthy_target;
+mod load;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,73 +18,73 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::figures::{Figures, check_flat};
-use self::listener::Listener;
-use self::trouble::Trouble;
+use self::healthy_target::HealthyTarget;
+use self::load::Load;
+use self::usage::{Usage, check_flat};
 use crate::support::bridge::{Bridge, Home};
 use crate::support::simulated::{PlantClock, SimulatedDtu, Speaks};
-use crate::support::{say, within_guard};
+use crate::support::{print, within_guard};
 
 const MODBUS: usize = 10;
 const PROTOBUF: usize = 2;
 /// Without `SOAK_SECONDS`.
 const SHORT: Duration = Duration::from_secs(12);
 const SAMPLES_EVERY: Duration = Duration::from_secs(1);
-/// How often the long form says how it stands.
-const TOLD_EVERY: usize = 30;
+/// Samples between two lines of progress in a long run.
+const PRINT_EVERY: usize = 30;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_steady_trouble_nothing_grows_and_no_poll_is_missed() {
+async fn under_constant_faults_usage_stays_flat_and_no_poll_is_missed() {
     let asked = std::env::var("SOAK_SECONDS").ok();
     let lasts = asked.as_ref().map_or(SHORT, |seconds| {
         Duration::from_secs(seconds.parse().expect("SOAK_SECONDS is a number"))
     });
     let clock = PlantClock::running("2026-06-10T10:00:00Z", 1_000);
     let dtus = dtus(&clock).await;
-    let healthy = Listener::start().await;
+    let healthy = HealthyTarget::start().await;
     let mut config = format!("[[target]]\nname = \"healthy\"\nurl = \"{}\"\n", healthy.url());
     for (index, dtu) in dtus.iter().enumerate() {
         config += &dtu.dtu(&format!("DTU {index}"));
     }
     let home = Home::new(&config);
     let bridge = Arc::new(home.run().await);
-    healthy.heard("all DTUs", |heard| heard.dtus_asked() == MODBUS + PROTOBUF).await;
-    let before = Figures::of(bridge.pid());
+    healthy.received("all DTUs", |received| received.dtus_polled() == MODBUS + PROTOBUF).await;
+    let before = Usage::of(bridge.pid());
 
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let trouble = Trouble::start(Arc::clone(&bridge), &dtus, &tasks, &stop);
+    let load = Load::start(Arc::clone(&bridge), &dtus, &tasks, &stop);
     let mut samples = Vec::new();
     let (began, mut ticks) = (Instant::now(), interval(SAMPLES_EVERY));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while began.elapsed() < lasts {
         ticks.tick().await;
-        let figures = Figures::of(bridge.pid());
-        if asked.is_some() && samples.len() % TOLD_EVERY == 0 {
-            let (heard, counts) = (healthy.so_far(), trouble.counts());
-            say(&format!("{:>4} s: {figures}; {heard}; {counts}", began.elapsed().as_secs()));
+        let usage = Usage::of(bridge.pid());
+        if asked.is_some() && samples.len() % PRINT_EVERY == 0 {
+            let (received, counts) = (healthy.so_far(), load.counts());
+            print(&format!("{:>4} s: {usage}; {received}; {counts}", began.elapsed().as_secs()));
         }
-        samples.push(figures);
+        samples.push(usage);
     }
     stop.cancel();
     tasks.close();
-    within_guard("end of the trouble", tasks.wait()).await;
-    let counts = trouble.end().await;
+    within_guard("end of the load", tasks.wait()).await;
+    let counts = load.end().await;
 
     let after = back_to(&before, &bridge).await;
     let (_, targets) = bridge.get("/api/targets").await;
     let target = targets.as_array().unwrap().iter().find(|one| one["name"] == "healthy").unwrap();
     let sent = target["updates_sent"].as_u64().unwrap();
-    healthy.heard("what was sent", |heard| heard.updates >= sent).await;
-    let heard = healthy.so_far();
+    healthy.received("all updates", |received| received.updates >= sent).await;
+    let received = healthy.so_far();
     if asked.is_some() {
-        say(&format!("before: {before}\nafter: {after}; {heard}; {counts}; {target}"));
+        print(&format!("before: {before}\nafter: {after}; {received}; {counts}; {target}"));
     }
-    assert_eq!((heard.connections, heard.missed), (1, 0), "{heard}; {target}");
+    assert_eq!((received.connections, received.missed), (1, 0), "{received}; {target}");
     assert_eq!(target["attempts"], Value::from(1), "{target}");
     check_flat(&before, &samples);
     counts.check(lasts);
 
-    let bridge = Arc::into_inner(bridge).expect("all trouble has ended");
+    let bridge = Arc::into_inner(bridge).expect("all tasks have ended");
     let (status, _) = bridge.stop().await;
     assert_eq!(status.code(), Some(0));
     for mut dtu in dtus {
@@ -106,12 +106,12 @@ async fn dtus(clock: &PlantClock) -> Vec<SimulatedDtu> {
     dtus
 }
 
-/// Waits until no descriptor is held any more that was not held before.
-async fn back_to(before: &Figures, bridge: &Bridge) -> Figures {
+/// Waits until no more descriptors are open than before.
+async fn back_to(before: &Usage, bridge: &Bridge) -> Usage {
     within_guard("descriptors as before", async {
         let mut ticks = interval(Duration::from_millis(100));
         loop {
-            let after = Figures::of(bridge.pid());
+            let after = Usage::of(bridge.pid());
             if after.descriptors <= before.descriptors {
                 return after;
             }

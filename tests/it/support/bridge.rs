@@ -147,12 +147,12 @@ impl Bridge {
     pub(crate) async fn ended(mut self) -> (ExitStatus, Vec<String>) {
         let status = within_guard("end of the daemon", self.child.wait()).await.unwrap();
         let mut log = self.log.clone();
-        // The collector goes when the pipe is empty.
+        // The collector ends when the pipe is empty.
         while log.changed().await.is_ok() {}
         (status, self.log())
     }
 
-    /// Tells it to end and waits.
+    /// Sends SIGTERM and waits.
     pub(crate) async fn stop(self) -> (ExitStatus, Vec<String>) {
         self.signal("TERM").await;
         self.ended().await

@@ -1,4 +1,4 @@
-//! A real mosquitto on loopback, and someone who reads what it holds.
+//! A real mosquitto on loopback, and a client that reads its topics.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::{say, within_guard};
+use super::{print, within_guard};
 
 /// A running mosquitto with files of its own.
 pub(crate) struct Broker {
@@ -24,33 +24,33 @@ pub(crate) struct Broker {
     child: Child,
 }
 
-/// After this time it is told again to end.
+/// After this time the signal is sent again.
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// Where mosquitto is, if it is installed.
 pub(crate) fn installed() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Debian puts it where only root looks.
+    // Debian installs it where only root's PATH has it.
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
     folders.map(|folder| folder.join("mosquitto")).find(|file| file.exists())
 }
 
-/// Says that a test was left out: `.ci/run` installs mosquitto, a desk may have none.
+/// Reports a skipped test: CI installs mosquitto, a developer's machine may not have it.
 pub(crate) fn is_missing() -> bool {
     let is_missing = installed().is_none();
     if is_missing {
-        say("SKIPPED: mosquitto is not installed (sudo apt-get install mosquitto)");
+        print("SKIPPED: mosquitto is not installed (sudo apt-get install mosquitto)");
     }
     is_missing
 }
 
 impl Broker {
-    /// A broker for everybody, which forgets everything when it ends.
+    /// A broker without login and without persistence.
     pub(crate) async fn start() -> Self {
         Self::start_with("allow_anonymous true\n", &[]).await
     }
 
-    /// With these further lines; files are put beside the configuration, which `FOLDER` names.
+    /// With these further lines and files; `FOLDER` stands for the folder of the files.
     pub(crate) async fn start_with(lines: &str, files: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         for (name, text) in files {
@@ -59,7 +59,7 @@ impl Broker {
         let lines = lines.replace("FOLDER", &folder.path().display().to_string());
         std::fs::write(folder.path().join("lines"), lines).unwrap();
         loop {
-            // It cannot be told to choose a port; that somebody takes this one meanwhile is rare.
+            // Mosquitto cannot choose a free port; another program rarely takes this one meanwhile.
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             if let Some(child) = run(folder.path(), port).await {
                 return Self { port, folder, child };
@@ -67,19 +67,19 @@ impl Broker {
         }
     }
 
-    /// Ends it in order and starts it again at the same port.
+    /// Stops it cleanly and starts it again on the same port.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         self.resume().await;
     }
 
-    /// Ends it in order, so that it writes down what it shall keep.
+    /// Stops it cleanly, so that it writes its persistence file.
     pub(crate) async fn stop(&mut self) {
         let pid = self.child.id().expect("it runs").to_string();
         let ending = async {
             loop {
                 Command::new("kill").args(["-s", "TERM", &pid]).status().await.unwrap();
-                // It misses a signal that comes just after it has said that it runs.
+                // It misses a signal right after it has reported that it runs.
                 if let Ok(ended) = timeout(AGAIN, self.child.wait()).await {
                     break ended.unwrap();
                 }
@@ -93,7 +93,7 @@ impl Broker {
         self.child = run(self.folder.path(), self.port).await.expect("its port is free again");
     }
 
-    /// The `[mqtt]` section that leads there, with these further lines.
+    /// The `[mqtt]` section for it, with these further lines.
     pub(crate) fn section(&self, lines: &str) -> String {
         format!("[mqtt]\nhost = \"127.0.0.1\"\nport = {}\n{lines}", self.port)
     }
@@ -103,7 +103,7 @@ impl Broker {
 async fn run(folder: &Path, port: u16) -> Option<Child> {
     let lines = std::fs::read_to_string(folder.join("lines")).unwrap();
     let config = folder.join("mosquitto.conf");
-    // As root it would become another user, who cannot read the folder.
+    // As root it would switch to another user, who cannot read the folder.
     let text = format!("user root\nlog_dest stderr\nlistener {port} 127.0.0.1\n{lines}\n");
     std::fs::write(&config, text).unwrap();
     let mut child = Command::new(installed().unwrap())
@@ -116,11 +116,11 @@ async fn run(folder: &Path, port: u16) -> Option<Child> {
         .spawn()
         .unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut told = Vec::new();
+    let mut output = Vec::new();
     let running = async {
         while let Some(line) = log.next_line().await.unwrap() {
             let is_running = line.ends_with(" running");
-            told.push(line);
+            output.push(line);
             if is_running {
                 return true;
             }
@@ -128,28 +128,28 @@ async fn run(folder: &Path, port: u16) -> Option<Child> {
         false
     };
     if !within_guard("start of the broker", running).await {
-        assert!(told.iter().any(|line| line.contains("in use")), "{told:#?}");
+        assert!(output.iter().any(|line| line.contains("in use")), "{output:#?}");
         return None;
     }
-    // Somebody must read on, or it would stand still at a full pipe.
+    // The pipe must be read, or it blocks when it is full.
     #[expect(clippy::disallowed_methods, reason = "ends with the pipe")]
     drop(tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} }));
     Some(child)
 }
 
-/// What a broker holds: the newest text of each topic.
+/// The newest payload of each topic.
 pub(crate) type Board = BTreeMap<String, String>;
 
-/// Someone who has subscribed to everything, as Home Assistant has to what it needs.
+/// A client that has subscribed to all topics.
 pub(crate) struct Observer {
     client: AsyncClient,
     board: watch::Receiver<Board>,
 }
 
 impl Observer {
-    /// With an empty memory: what it sees, a Home Assistant that starts now would see.
+    /// Starts without any state: it sees what a Home Assistant that starts now would see.
     pub(crate) async fn start(broker: &Broker) -> Self {
-        // A broker has one client of a name.
+        // A client id must be unique.
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("observer-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let mut options = MqttOptions::new(name, Address::tcp("127.0.0.1", broker.port));
@@ -206,7 +206,7 @@ pub(crate) fn json_at(board: &Board, topic: &str) -> Value {
     board.get(topic).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
-/// How many devices of a kind have a document that was not taken away.
+/// How many devices of a kind have a document that was not removed.
 pub(crate) fn documents(board: &Board) -> usize {
     let is_document = |(topic, text): &(&String, &String)| {
         topic.starts_with("homeassistant/device/") && topic.ends_with("/config") && !text.is_empty()

@@ -1,4 +1,4 @@
-//! The log of rooms that run inside the test.
+//! The log of modules that run inside the test process.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

@@ -1,10 +1,10 @@
-//! What the tests of the whole house share.
+//! Helpers shared by the integration tests.
 
 pub(crate) mod bridge;
 pub(crate) mod broker;
-pub(crate) mod house;
 pub(crate) mod log;
 pub(crate) mod namespace;
+pub(crate) mod pipeline;
 pub(crate) mod plant;
 pub(crate) mod simulated;
 pub(crate) mod target;
@@ -27,7 +27,7 @@ pub(crate) fn client() -> reqwest::Client {
     reqwest::Client::new()
 }
 
-/// Says something that is heard although the test passes: that it was left out.
-pub(crate) fn say(text: &str) {
+/// Prints a line even if the test passes, for example that it was skipped.
+pub(crate) fn print(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
 }

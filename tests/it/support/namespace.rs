@@ -1,20 +1,20 @@
-//! Runs a test once more inside a network of its own, where cables can be cut and names can lie.
+//! Runs a test again inside its own network namespace, where links and DNS can fail.
 
 use std::process::Stdio;
 
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::{say, within_guard};
+use super::{print, within_guard};
 
-/// Set inside.
+/// Set inside the namespace.
 const INSIDE: &str = "HOYMILES_TEST_INSIDE";
-/// How the setting up says that this machine does not allow it.
+/// Exit status of the set-up if this machine does not allow it.
 const NOT_ALLOWED: i32 = 77;
 
-/// What the network is made of, besides its own loopback with a DNS server's address on it:
-/// 10.7.0.0/24 is forbidden, 10.8.0.0/24 unreachable, 10.9.0.7 swallows everything, and names are
-/// asked of 127.0.0.1 alone.
+/// The network besides its own loopback with a DNS server's address on it:
+/// 10.7.0.0/24 is prohibited, 10.8.0.0/24 unreachable, 10.9.0.7 drops everything, and names are
+/// resolved by 127.0.0.1 only.
 const SET_UP: &str = r#"
     {
         ip link set lo up &&
@@ -31,14 +31,14 @@ const SET_UP: &str = r#"
     exec "$0" "$@"
 "#;
 
-/// Whether this is the inner run. Else starts it and waits for its success, or says that it is left
-/// out: then there is nothing more to do.
+/// Whether this is the inner run. Otherwise starts it and waits for its success, or reports that it
+/// is skipped; the caller then returns.
 pub(crate) async fn is_inside(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
     let Some(options) = options().await else {
-        say(&format!("SKIPPED {test}: this machine allows no network of one's own (unshare)"));
+        print(&format!("SKIPPED {test}: this machine allows no network namespaces (unshare)"));
         return false;
     };
     let folder = TempDir::new().unwrap();
@@ -56,13 +56,13 @@ pub(crate) async fn is_inside(test: &str) -> bool {
         .kill_on_drop(true)
         .output();
     let output = within_guard("end of the inner run", inner).await.unwrap();
-    let told = [output.stdout, output.stderr].concat();
-    let told = String::from_utf8_lossy(&told);
+    let printed = [output.stdout, output.stderr].concat();
+    let printed = String::from_utf8_lossy(&printed);
     if output.status.code() == Some(NOT_ALLOWED) {
-        say(&format!("SKIPPED {test}: its network cannot be set up here: {told}"));
+        print(&format!("SKIPPED {test}: its network cannot be set up here: {printed}"));
     } else {
-        assert!(output.status.success(), "inside a network of its own: {told}");
-        assert!(told.contains("1 passed"), "{test} is not the name of the test: {told}");
+        assert!(output.status.success(), "inside its network namespace: {printed}");
+        assert!(printed.contains("1 passed"), "{test} is not the name of the test: {printed}");
     }
     false
 }
@@ -74,7 +74,7 @@ pub(crate) async fn ip(arguments: &str) {
     assert!(status.success());
 }
 
-/// How `unshare` makes a network here: as root, or as one who plays root.
+/// The options with which `unshare` makes a network here: as root, or as root of a user namespace.
 async fn options() -> Option<&'static [&'static str]> {
     let as_root: &[&str] = &["--net", "--mount"];
     let as_user: &[&str] = &["--user", "--map-root-user", "--net", "--mount"];

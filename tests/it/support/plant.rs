@@ -25,7 +25,7 @@ impl Plant {
         Self::speaking("--modbus", address, options).await
     }
 
-    /// One that speaks the DTUs' own protocol.
+    /// With the DTUs' own protocol.
     pub(crate) async fn start_protobuf(options: &[&str]) -> Self {
         Self::speaking("--protobuf", "127.0.0.1:0", options).await
     }
@@ -44,13 +44,13 @@ impl Plant {
             panic!("the simulator ended")
         })
         .await;
-        // Somebody must read on, or the simulator would stand still at a full pipe.
+        // The pipe must be read, or the simulator blocks when it is full.
         #[expect(clippy::disallowed_methods, reason = "ends with the pipe")]
         drop(tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} }));
         Self { address, child }
     }
 
-    /// The `[[dtu]]` that asks it.
+    /// The `[[dtu]]` section for it.
     pub(crate) fn dtu(&self, name: &str) -> String {
         format!(
             "[[dtu]]\nname = \"{name}\"\nprotocol = \"modbus\"\nhost = \"127.0.0.1\"\nport = {}\n\
@@ -59,7 +59,7 @@ impl Plant {
         )
     }
 
-    /// Ends it at once, as a power cut does.
+    /// Stops it at once, like a power cut.
     pub(crate) async fn stop(mut self) {
         self.child.kill().await.unwrap();
     }

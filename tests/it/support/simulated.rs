@@ -1,4 +1,4 @@
-//! A simulated DTU inside the test, whose clock, faults and counts the test holds in its hands.
+//! A simulated DTU inside the test, which controls its clock and faults and reads its counts.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,24 +19,24 @@ use tokio_util::task::TaskTracker;
 
 use super::within_guard;
 
-/// The time of a simulated plant. Cheap to clone; all clones tell the same.
+/// The time of a simulated plant. Cheap to clone; all clones share it.
 #[derive(Clone)]
 pub(crate) struct PlantClock {
     second: Arc<AtomicI64>,
     started: Instant,
-    /// So many milliseconds are a minute of the plant; 0 if its time stands.
+    /// A minute of the plant in milliseconds; 0 if its time is fixed.
     minute: u64,
 }
 
 impl PlantClock {
-    /// Stands at that time, as `2026-06-10T19:45:00Z`.
+    /// Fixed at that time, such as `2026-06-10T19:45:00Z`.
     pub(crate) fn at(time: &str) -> Self {
         let clock = Self { second: Arc::default(), started: Instant::now(), minute: 0 };
         clock.set(time);
         clock
     }
 
-    /// Goes on from that time, from minute to minute, each of which takes so many milliseconds.
+    /// Runs from that time in steps of a minute, each of which takes `minute` milliseconds.
     pub(crate) fn running(time: &str, minute: u64) -> Self {
         Self { minute, ..Self::at(time) }
     }
@@ -59,7 +59,7 @@ impl PlantClock {
     }
 }
 
-/// Which language it speaks.
+/// The protocol of a simulated DTU.
 #[derive(Clone, Copy)]
 pub(crate) enum Speaks {
     Modbus,
@@ -90,7 +90,7 @@ impl SimulatedDtu {
         dtu
     }
 
-    /// Off, with all its connections and all it remembers, and on again at the same address.
+    /// Power cycle: closes its connections, clears its state and starts again at the same address.
     pub(crate) async fn restart(&mut self) {
         self.switch_off().await;
         self.switch_on().await;
@@ -123,7 +123,7 @@ impl SimulatedDtu {
         }
     }
 
-    /// The `[[dtu]]` that asks it.
+    /// The `[[dtu]]` section for it.
     pub(crate) fn dtu(&self, name: &str) -> String {
         let protocol = self.protocol();
         let interval = if protocol == Protocol::Modbus { "5s" } else { "35s" };

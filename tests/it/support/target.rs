@@ -1,4 +1,4 @@
-//! A WebSocket target on loopback, as Home Assistant is one.
+//! A WebSocket target on loopback that behaves like Home Assistant.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -29,7 +29,7 @@ impl Received {
     }
 }
 
-/// A target that says `connected` to a token it knows and refuses all others as Home Assistant does.
+/// A target that answers a known token with `connected` and refuses others as Home Assistant does.
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     received: watch::Receiver<Received>,
@@ -74,7 +74,7 @@ impl Target {
         format!("ws://{}/api/hoymiles_smiles/ws?token={token}", self.address)
     }
 
-    /// Another token is valid from now on, as after a restart of Home Assistant.
+    /// Makes another token valid, as after a restart of Home Assistant.
     pub(crate) fn change_token(&self, token: &str) {
         token.clone_into(&mut self.token.lock().unwrap());
     }
@@ -89,7 +89,7 @@ impl Target {
         within_guard(what, async { received.wait_for(is_it).await.unwrap().clone() }).await
     }
 
-    /// Goes away, with all its connections.
+    /// Stops, with all its connections.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.connections.close();

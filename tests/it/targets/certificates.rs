@@ -1,4 +1,4 @@
-//! Certificates, good and bad, made anew for each run.
+//! Valid and invalid certificates, generated for each run.
 
 use std::sync::Arc;
 
@@ -10,22 +10,22 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
-/// What a server shows.
+/// The certificate that a server presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shows {
-    /// A certificate of the authority that the bridge trusts.
+    /// Issued by the authority in the target's `ca_file`.
     Good,
-    /// One of an authority that nobody knows.
+    /// Issued by an unknown authority.
     UnknownAuthority,
-    /// One whose time is over.
+    /// Expired.
     Expired,
-    /// One whose time has not come, as a clock that is not set sees it.
+    /// Not valid yet, as with a clock that is not set.
     NotYet,
-    /// One of another host.
+    /// For another host.
     OtherHost,
-    /// One that signed itself and calls itself an authority, as `openssl req -x509` makes them.
+    /// Self-signed and marked as an authority, as `openssl req -x509` makes them.
     ItsOwnAuthority,
-    /// A good one, and wants one of the bridge too.
+    /// Valid; the server also requires a client certificate.
     WantsOurs,
 }
 
@@ -45,7 +45,7 @@ impl Authorities {
         Self { known, unknown, root, root_pem }
     }
 
-    /// How a server speaks TLS that shows this.
+    /// The TLS configuration of a server that presents this.
     pub(crate) fn server(&self, shows: Shows) -> Arc<ServerConfig> {
         let host = if shows == Shows::OtherHost { "other.example" } else { "127.0.0.1" };
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();

@@ -1,4 +1,4 @@
-//! A target with a fault, which can be healed.
+//! A target with a fault that can be repaired.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,27 +18,27 @@ use super::step::{End, Step, perform};
 /// A faulty target on loopback.
 pub(crate) struct Faulty {
     pub(crate) address: SocketAddr,
-    healed: watch::Sender<bool>,
+    repaired: watch::Sender<bool>,
     stop: CancellationToken,
     connections: TaskTracker,
 }
 
-/// How its fault shows.
+/// The behaviour of the target before it is repaired.
 #[derive(Clone)]
 pub(crate) struct Fault {
-    /// TLS before and after it is healed; none for `ws://`.
+    /// TLS before and after the repair; `None` for `ws://`.
     pub(crate) tls: Option<(Arc<ServerConfig>, Arc<ServerConfig>)>,
-    /// Whether its first words are TLS at all before it is healed.
+    /// Whether the target uses TLS before it is repaired.
     pub(crate) speaks_tls: bool,
-    /// Whether somebody listens before it is healed.
+    /// Whether the target listens before it is repaired.
     pub(crate) listens: bool,
-    /// So many connections meet the fault; the others, and all once it is healed, do not.
+    /// How many connections have the fault; later ones, and all after the repair, do not.
     pub(crate) connections: usize,
     pub(crate) script: &'static [Step],
 }
 
 impl Fault {
-    /// Without TLS, for ever.
+    /// Without TLS, for all connections.
     pub(crate) fn plain(script: &'static [Step]) -> Self {
         Self { tls: None, speaks_tls: false, listens: true, connections: usize::MAX, script }
     }
@@ -50,22 +50,22 @@ impl Faulty {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = socket.local_addr().unwrap();
-        let (healed, is_healed) = watch::channel(false);
+        let (repaired, is_healed) = watch::channel(false);
         let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
         let accepting = accept(socket, fault, is_healed, connections.clone(), stop.clone());
         let stopped = stop.clone();
         drop(connections.spawn(async move {
             stopped.run_until_cancelled(accepting).await;
         }));
-        Self { address, healed, stop, connections }
+        Self { address, repaired, stop, connections }
     }
 
-    /// From the next connection on it is a good target.
-    pub(crate) fn heal(&self) {
-        self.healed.send_replace(true);
+    /// From the next connection on it is a healthy target.
+    pub(crate) fn repair(&self) {
+        self.repaired.send_replace(true);
     }
 
-    /// Goes away, with all its connections.
+    /// Stops, with all its connections.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.connections.close();
@@ -76,19 +76,19 @@ impl Faulty {
 async fn accept(
     socket: TcpSocket,
     fault: Fault,
-    mut healed: watch::Receiver<bool>,
+    mut repaired: watch::Receiver<bool>,
     connections: TaskTracker,
     stop: CancellationToken,
 ) {
     if !fault.listens {
-        // A port that is taken but at which nobody listens refuses, and nobody else can have it.
-        drop(healed.wait_for(|healed| *healed).await);
+        // A bound port without a listener refuses connections, and no other program can use it.
+        drop(repaired.wait_for(|repaired| *repaired).await);
     }
     let listener: TcpListener = socket.listen(64).unwrap();
     let mut count = 0;
     while let Ok((stream, _)) = listener.accept().await {
         count += 1;
-        let is_healed = *healed.borrow() || count > fault.connections;
+        let is_healed = *repaired.borrow() || count > fault.connections;
         let (fault, stop) = (fault.clone(), stop.clone());
         drop(connections.spawn(async move {
             let serving = async {

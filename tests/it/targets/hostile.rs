@@ -1,4 +1,4 @@
-//! Targets that mean harm: what they cost is bounded, and others do not notice.
+//! Hostile targets: their cost is bounded, and other targets are not affected.
 
 use serde_json::json;
 use tokio::time::Instant;
@@ -10,12 +10,12 @@ use crate::support::bridge::{Bridge, Home};
 use crate::support::target::Target;
 use crate::support::within_guard;
 
-/// What the daemon's memory may grow by, in KiB, whatever is sent to it: a message of each.
+/// By how much the daemon's memory may grow, in KiB: one message of each target.
 const GROWTH: u64 = 12 * 1_024;
 /// Log lines of one hostile target, at the level `debug`, while the test lasts.
 const LINES: usize = 80;
 
-/// What a hostile target does, and whether the log shall say that it floods.
+/// What a hostile target does, and whether the log must report a flood.
 const HOSTILE: &[(&str, &[Step], bool)] = &[
     ("pings", &[Step::Upgrade, Step::Welcome, Step::Flood(0x89, 100, 10_000_000)], true),
     ("pings-deaf", &[Step::Upgrade, Step::Welcome, Step::DeafFlood(0x89, 125, 10_000_000)], true),
@@ -49,12 +49,12 @@ const HOSTILE: &[(&str, &[Step], bool)] = &[
 ];
 const START: Step = Step::Frame(0x02, 1);
 
-/// Targets that hang up in some way, and the waits between the attempts at them.
+/// Targets that disconnect in some way, and the waits between connection attempts.
 const FLAPPING: &[(&str, &[Step], [u64; 3])] = &[
-    ("hangs-up", &[Step::Upgrade, Step::Welcome, Step::HangUp], [1, 2, 4]),
+    ("hangs-up", &[Step::Upgrade, Step::Welcome, Step::Disconnect], [1, 2, 4]),
     ("resets", &[Step::Upgrade, Step::Welcome, Step::Reset], [1, 2, 4]),
-    ("closes", &[Step::Upgrade, Step::Say(WELCOME_AND_CLOSE)], [1, 2, 4]),
-    ("refuses", &[Step::HangUp], [1, 2, 4]),
+    ("closes", &[Step::Upgrade, Step::Send(WELCOME_AND_CLOSE)], [1, 2, 4]),
+    ("refuses", &[Step::Disconnect], [1, 2, 4]),
     (
         "takes-and-resets",
         &[Step::Upgrade, Step::Welcome, Step::Take(2_000), Step::Reset],
@@ -72,7 +72,7 @@ const FLAPPING: &[(&str, &[Step], [u64; 3])] = &[
 const WELCOME_AND_CLOSE: &[u8] = b"\x81\x15{\"type\": \"connected\"}\x88\x02\x03\xe8";
 
 #[tokio::test]
-async fn hostile_targets_cost_little_and_disturb_nobody() {
+async fn hostile_targets_cost_little_and_do_not_disturb_others() {
     let healthy = Target::start("secret").await;
     let scripts = HOSTILE.iter().map(|(name, script, _)| (*name, *script));
     let scripts = scripts.chain(FLAPPING.iter().map(|(name, script, _)| (*name, *script)));
@@ -126,7 +126,7 @@ async fn hostile_targets_cost_little_and_disturb_nobody() {
     healthy.stop().await;
 }
 
-/// That each hostile target is in the log, but not all over it.
+/// Checks that each hostile target is in the log, with a bounded number of lines.
 fn check_lines(log: &[String]) {
     for (name, _, floods) in HOSTILE {
         let of_it = |line: &&String| line.split([' ', ':']).any(|word| word == *name);
@@ -141,7 +141,7 @@ fn check_lines(log: &[String]) {
     assert!(others < 40 * LINES, "{others} lines");
 }
 
-/// What the kernel says of the daemon's memory, in KiB.
+/// The daemon's memory as the kernel reports it, in KiB.
 fn memory(bridge: &Bridge, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", bridge.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with(what)).unwrap();

@@ -1,4 +1,4 @@
-//! What the log says of each target, as events.
+//! The log lines about each target, parsed into events.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl Event {
     }
 }
 
-/// All that was logged, target by target.
+/// Everything that was logged, by target.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     read: usize,
@@ -49,17 +49,17 @@ impl Journal {
         self.read = lines.len();
     }
 
-    /// What was logged of this target.
+    /// The events of this target.
     pub(crate) fn of(&self, name: &str) -> impl Iterator<Item = &Event> {
         self.events.get(name).into_iter().flatten().map(|(_, event)| event)
     }
 
-    /// How many attempts at this target have failed.
+    /// How many connection attempts of this target have failed.
     pub(crate) fn failures(&self, name: &str) -> usize {
         self.of(name).filter(|event| matches!(event, Event::Failed { .. })).count()
     }
 
-    /// The waits between attempts at this target, in seconds.
+    /// The waits between connection attempts of this target, in seconds.
     pub(crate) fn waits(&self, name: &str) -> Vec<u64> {
         let waits = self.of(name).filter_map(|event| match event {
             Event::Reconnecting { seconds, .. } => Some(*seconds),
@@ -72,9 +72,9 @@ impl Journal {
         waits.collect()
     }
 
-    /// That each attempt of a target has one outcome, within `limit`.
+    /// Checks that each attempt of a target has one outcome within `limit`.
     pub(crate) fn check_attempts(&self, name: &str, limit: Duration) {
-        let events = self.events.get(name).expect("something is logged of each target");
+        let events = self.events.get(name).expect("each target has log lines");
         let mut began = None;
         for (time, event) in events {
             if *event == Event::Connecting {

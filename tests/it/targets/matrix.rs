@@ -1,4 +1,4 @@
-//! All faults at once, each at a target of its own, beside a healthy one.
+//! All faults at once, each at its own target, next to a healthy one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,13 +15,13 @@ use crate::support::bridge::{Bridge, Home};
 use crate::support::target::Target;
 use crate::support::within_guard;
 
-/// `connect_timeout` of all targets, and what an attempt may take beyond it.
+/// `connect_timeout` of all targets plus tolerance.
 const LIMIT: Duration = Duration::from_millis(1_000 + 500);
 /// Longer waits are not waited for.
 const LONGEST_WAIT: u64 = 5;
 
 #[tokio::test]
-async fn each_fault_has_its_cause_its_line_and_its_end() {
+async fn each_fault_is_logged_with_its_cause_and_recovers() {
     let rows = all();
     let authorities = Authorities::new();
     let healthy = Target::start("secret").await;
@@ -83,7 +83,7 @@ fn start(row: &Row, authorities: &Authorities) -> Faulty {
     })
 }
 
-/// Heals each target as soon as its fault has shown, and waits until all have recovered.
+/// Repairs each target as soon as its fault is logged, and waits until all have recovered.
 async fn watch(bridge: &Bridge, rows: &[Row], targets: &BTreeMap<&str, Faulty>) -> Journal {
     let mut journal = Journal::default();
     let mut log = bridge.follow();
@@ -94,7 +94,7 @@ async fn watch(bridge: &Bridge, rows: &[Row], targets: &BTreeMap<&str, Faulty>) 
             waited_for.retain(|row| {
                 let has_shown = journal.of(&row.name).any(|event| event.reason().is_some());
                 if has_shown {
-                    targets[row.name.as_str()].heal();
+                    targets[row.name.as_str()].repair();
                 }
                 !is_over(row, &journal)
             });
@@ -109,7 +109,7 @@ async fn watch(bridge: &Bridge, rows: &[Row], targets: &BTreeMap<&str, Faulty>) 
     journal
 }
 
-/// Whether the target received something after its fault, or will be left alone for long.
+/// Whether the target received something after its fault, or has a long wait ahead.
 fn is_over(row: &Row, journal: &Journal) -> bool {
     let mut events = journal.of(&row.name);
     let has_shown = row.ends == Ends::Well || events.any(|event| event.reason().is_some());
@@ -148,7 +148,7 @@ fn check(row: &Row, cause: &str, journal: &Journal, shown: &Value, figures: &str
     assert!(figures.lines().any(|line| line == figure), "no {figure}");
 }
 
-/// All that the log may say of the target.
+/// All events that may be logged about the target.
 fn story(row: &Row, reason: &str) -> Vec<Event> {
     let reason = reason.to_owned();
     let mut story = vec![Event::Connecting];
@@ -164,7 +164,7 @@ fn story(row: &Row, reason: &str) -> Vec<Event> {
     story
 }
 
-/// That the healthy target got every update, over one connection.
+/// Checks that the healthy target got every update over one connection.
 async fn check_healthy(bridge: &Bridge, healthy: &Target, shown: &Value) {
     let shown = shown.get(0).unwrap();
     assert_eq!(shown["name"], "healthy");

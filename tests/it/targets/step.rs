@@ -13,29 +13,29 @@ pub(crate) enum Step {
     Upgrade,
     /// Accepts the bridge, as Home Assistant does.
     Welcome,
-    /// Reads so many bytes, so that an update is surely under way.
+    /// Reads so many bytes that an update must be in transit.
     Take(usize),
     /// Sends these bytes.
-    Say(&'static [u8]),
+    Send(&'static [u8]),
     /// Sends a text frame.
     Text(&'static str),
     /// Sends a frame: first byte, and a payload of so many zeros.
     Frame(u8, usize),
     /// Sends a close frame.
     Close(u16, &'static str),
-    /// Sends a frame again and again: first byte, length of the payload, how often. Reads meanwhile.
+    /// Sends a frame repeatedly: first byte, length of the payload, count. Reads meanwhile.
     Flood(u8, usize, usize),
     /// The same, and reads nothing.
     DeafFlood(u8, usize, usize),
-    /// Sends one byte of a header again and again, without end.
-    Babble,
-    /// Reads one byte now and then, and pings as if all were well.
+    /// Sends one byte of a header repeatedly, without end.
+    DripHeader,
+    /// Reads single bytes at intervals, and sends pings.
     Sip,
     /// Reads nothing any more.
     Freeze,
-    /// Ends the connection in order.
-    HangUp,
-    /// Ends it without the good-bye of TLS.
+    /// Closes the connection cleanly.
+    Disconnect,
+    /// Closes it without TLS `close_notify`.
     Cut,
     /// Ends it with a reset.
     Reset,
@@ -44,15 +44,15 @@ pub(crate) enum Step {
 /// How a script ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// In order, or by the bridge.
+    /// Cleanly, or by the bridge.
     Closed,
-    /// The caller shall end the connection.
+    /// The caller must close the connection.
     Cut,
-    /// The caller shall reset the connection.
+    /// The caller must reset the connection.
     Reset,
 }
 
-/// Takes all steps. An error means that the bridge has gone, which is its good right.
+/// Runs all steps. An error means that the bridge has disconnected, which is allowed.
 pub(crate) async fn perform<S>(stream: &mut S, script: &[Step]) -> std::io::Result<End>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -63,7 +63,7 @@ where
             Step::Upgrade => upgrade(stream).await?,
             Step::Welcome => text(stream, r#"{"type": "connected", "status": "ready"}"#).await?,
             Step::Take(count) => take(stream, count).await?,
-            Step::Say(bytes) => stream.write_all(bytes).await?,
+            Step::Send(bytes) => stream.write_all(bytes).await?,
             Step::Text(words) => text(stream, words).await?,
             Step::Frame(first, length) => stream.write_all(&frame(first, &vec![0; length])).await?,
             Step::Close(code, reason) => {
@@ -79,7 +79,7 @@ where
                 }
             }
             Step::DeafFlood(first, length, times) => flood(stream, first, length, times).await?,
-            Step::Babble => loop {
+            Step::DripHeader => loop {
                 stream.write_all(b"x").await?;
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             },
@@ -89,7 +89,7 @@ where
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             },
             Step::Freeze => std::future::pending().await,
-            Step::HangUp => {
+            Step::Disconnect => {
                 stream.shutdown().await?;
                 return Ok(End::Closed);
             }

@@ -1,4 +1,4 @@
-//! Each entity of the table points to something that a real update has.
+//! Each entity of the table has its value in a real update.
 
 use hoymiles_bridge::entities::{Subject, all};
 use hoymiles_bridge::plant::meter::{MeterPhase, MeterReading};
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::readings::{DTU, dtu};
 
-/// A plant of all that there is: three phases, a meter.
+/// A plant with all values: three phases and a meter.
 fn reading() -> DtuReading {
     let phase = MeterPhase {
         power: None,
@@ -54,7 +54,7 @@ fn reading() -> DtuReading {
 }
 
 #[test]
-fn every_entity_has_a_place_in_an_update() {
+fn every_entity_is_in_an_update() {
     let dtu = dtu(None);
     let now: Timestamp = super::NOON.parse().unwrap();
     let plant = PlantState::new(TimeZone::UTC, vec![dtu], [], []);

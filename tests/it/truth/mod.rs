@@ -1,7 +1,7 @@
-//! The truth table: what each output says of a plant in each of its states, by day and by night.
+//! The truth table: the values of each output in each state of the plant, by day and by night.
 //!
-//! Power is 0 when the plant sleeps and unknown when nobody knows; energies stand; voltages and
-//! temperatures that are old are unknown; sums never fall. JSON, metrics and MQTT agree on it.
+//! Power is 0 when the plant sleeps and `null` when it is unknown; energies are kept; old voltages
+//! and temperatures are `null`; sums never fall. JSON, metrics and MQTT agree.
 
 mod entities;
 
@@ -9,9 +9,9 @@ mod outputs;
 
 mod readings;
 
-mod scene;
+mod scenario;
 
-use self::scene::{Reads, Scene, Seen};
+use self::scenario::{Event, Scenario, Seen};
 
 /// 18 June, two hours east of Greenwich.
 const NOON: &str = "2026-06-18T12:00:00+02:00";
@@ -23,7 +23,7 @@ const MORNING: &str = "2026-06-19T07:00:00+02:00";
 const THAT_DAY: &str = "2026-06-18T00:00:00+02:00";
 const NEXT_DAY: &str = "2026-06-19T00:00:00+02:00";
 
-/// What is seen of the first inverter and of the plant after a poll at noon with 300 W a port.
+/// The first inverter and the plant after a poll at noon with 300 W per port.
 const PRODUCING: Seen = Seen {
     power: Some(300.0),
     voltage: Some(233.4),
@@ -37,20 +37,20 @@ const PRODUCING: Seen = Seen {
     plant_total: 21_000,
 };
 
-/// What is left of it when its last good values have outlived their time.
+/// The same after the last good values have expired.
 const UNKNOWN: Seen = Seen { power: None, voltage: None, temperature: None, ..PRODUCING };
 
-/// The two inverters deliver so much each, and their counters stand at so much.
-const fn both(watts: i32, today: u64) -> Reads {
-    Reads::Both { watts, today, total: 10_000 + today }
+/// Each inverter has this power and this daily counter.
+const fn both(watts: i32, today: u64) -> Event {
+    Event::Both { watts, today, total: 10_000 + today }
 }
 
 #[tokio::test]
 async fn by_day() {
-    let noon = || Scene::new(NOON).then(0, both(300, 500));
+    let noon = || Scenario::new(NOON).then(0, both(300, 500));
     noon().shows("producing", &PRODUCING).await;
     noon()
-        .then(2, Reads::OneMissing { watts: 310, today: 510, total: 10_510 })
+        .then(2, Event::OneMissing { watts: 310, today: 510, total: 10_510 })
         .shows(
             "an inverter that is away for two minutes keeps its last good values",
             &Seen {
@@ -62,9 +62,9 @@ async fn by_day() {
         )
         .await;
     noon()
-        .then(10, Reads::OneMissing { watts: 310, today: 510, total: 10_510 })
+        .then(10, Event::OneMissing { watts: 310, today: 510, total: 10_510 })
         .shows(
-            "one that stays away delivers nobody knows what; its energies stand",
+            "an inverter that stays away has unknown power; its energies are kept",
             &Seen {
                 reachable: Some("off"),
                 plant_power: Some(310.0),
@@ -74,16 +74,16 @@ async fn by_day() {
             },
         )
         .await;
-    noon().then(2, Reads::Silence).shows("a DTU that misses a poll", &PRODUCING).await;
+    noon().then(2, Event::NoAnswer).shows("a DTU that misses a poll", &PRODUCING).await;
     noon()
-        .then(10, Reads::Silence)
+        .then(10, Event::NoAnswer)
         .shows(
-            "a DTU that stays silent by day is a failure, and no darkness",
+            "a DTU that stops answering by day has failed and is not asleep",
             &Seen { reachable: None, plant_power: None, ..UNKNOWN },
         )
         .await;
     noon()
-        .then(10, Reads::NoneReached)
+        .then(10, Event::NoneReached)
         .shows(
             "a DTU that reaches no inverter by day",
             &Seen { reachable: Some("off"), plant_power: None, ..UNKNOWN },
@@ -92,7 +92,7 @@ async fn by_day() {
     noon()
         .then(1, both(0, 500))
         .shows(
-            "zero that was measured is zero",
+            "a measured zero is zero",
             &Seen { power: Some(0.0), plant_power: Some(0.0), ..PRODUCING },
         )
         .await;
@@ -100,57 +100,57 @@ async fn by_day() {
 
 #[tokio::test]
 async fn counters_that_fall_change_no_energy() {
-    let garbage = Reads::Both { watts: 300, today: 0, total: 3 };
-    let nothing = Reads::NoCounters { watts: 300 };
-    for (what, reads) in [("counters that fall", garbage), ("no counters", nothing)] {
-        Scene::new(NOON).then(0, both(300, 500)).then(1, reads).shows(what, &PRODUCING).await;
+    let garbage = Event::Both { watts: 300, today: 0, total: 3 };
+    let nothing = Event::NoCounters { watts: 300 };
+    for (what, event) in [("counters that fall", garbage), ("no counters", nothing)] {
+        Scenario::new(NOON).then(0, both(300, 500)).then(1, event).shows(what, &PRODUCING).await;
     }
     let later = both(300, 520);
     let grown =
         Seen { today: 520, total: 10_520, plant_today: 1_040, plant_total: 21_040, ..PRODUCING };
-    Scene::new(NOON)
+    Scenario::new(NOON)
         .then(0, both(300, 500))
         .then(1, garbage)
         .then(2, nothing)
         .then(3, later)
-        .shows("after both the truth goes on", &grown)
+        .shows("afterwards the true counters continue", &grown)
         .await;
 }
 
 #[tokio::test]
 async fn by_night() {
-    // At noon it delivered; now it fades.
-    let evening = || Scene::new(NOON).then(0, both(300, 500)).at(EVENING, both(2, 900));
+    // It produced at noon; now its power fades.
+    let evening = || Scenario::new(NOON).then(0, both(300, 500)).at(EVENING, both(2, 900));
     let energies =
         Seen { today: 900, total: 10_900, plant_today: 1_800, plant_total: 21_800, ..UNKNOWN };
     let dark = Seen { power: Some(0.0), plant_power: Some(0.0), reachable: None, ..energies };
     evening()
-        .at(NIGHT, Reads::Silence)
-        .shows("a DTU without power sleeps, and its plant delivers nothing", &dark)
+        .at(NIGHT, Event::NoAnswer)
+        .shows("a DTU without power sleeps, and its plant produces nothing", &dark)
         .await;
     let not_reached = Seen { reachable: Some("off"), ..dark };
     evening()
-        .at(NIGHT, Reads::NoneReached)
-        .shows("inverters that a DTU with power does not reach deliver nothing", &not_reached)
+        .at(NIGHT, Event::NoneReached)
+        .shows("inverters that a DTU with power does not reach produce nothing", &not_reached)
         .await;
     let new_day = Seen { today: 0, since: NEXT_DAY, plant_today: 0, ..dark };
     evening()
-        .at(NIGHT, Reads::Silence)
-        .at(AFTER_MIDNIGHT, Reads::Midnight)
-        .shows("at midnight a day begins at 0 although nobody answers; totals stand", &new_day)
+        .at(NIGHT, Event::NoAnswer)
+        .at(AFTER_MIDNIGHT, Event::Midnight)
+        .shows("a day begins at 0 at midnight without an answer; totals are kept", &new_day)
         .await;
     evening()
-        .at(NIGHT, Reads::Silence)
-        .at(AFTER_MIDNIGHT, Reads::Restart)
-        .shows("also while the bridge was off", &new_day)
+        .at(NIGHT, Event::NoAnswer)
+        .at(AFTER_MIDNIGHT, Event::Restart)
+        .shows("the same if the bridge was off at midnight", &new_day)
         .await;
-    // The devices' own daily counters may start over at any hour, or not.
+    // The devices may reset their own daily counters at any hour, or not at all.
     evening()
-        .at(NIGHT, Reads::Silence)
-        .at(AFTER_MIDNIGHT, Reads::Midnight)
-        .at(MORNING, Reads::Both { watts: 20, today: 5, total: 10_905 })
+        .at(NIGHT, Event::NoAnswer)
+        .at(AFTER_MIDNIGHT, Event::Midnight)
+        .at(MORNING, Event::Both { watts: 20, today: 5, total: 10_905 })
         .shows(
-            "in the morning it goes on from there",
+            "in the morning counting continues from there",
             &Seen {
                 power: Some(20.0),
                 plant_power: Some(40.0),
@@ -166,18 +166,18 @@ async fn by_night() {
 }
 
 #[tokio::test]
-async fn a_restart_forgets_no_energy() {
-    Scene::new(NOON)
+async fn a_restart_loses_no_energy() {
+    Scenario::new(NOON)
         .then(0, both(300, 500))
-        .then(2, Reads::Restart)
-        .shows("all that was known is there at once", &PRODUCING)
+        .then(2, Event::Restart)
+        .shows("all known values are there at once", &PRODUCING)
         .await;
-    Scene::new(NOON)
+    Scenario::new(NOON)
         .then(0, both(300, 500))
-        .then(2, Reads::Restart)
-        .then(8, Reads::OneMissing { watts: 310, today: 510, total: 10_510 })
+        .then(2, Event::Restart)
+        .then(8, Event::OneMissing { watts: 310, today: 510, total: 10_510 })
         .shows(
-            "an inverter that is away then tears no hole into the sums",
+            "an inverter that is away after it still counts in the sums",
             &Seen {
                 reachable: Some("off"),
                 plant_power: Some(310.0),
@@ -190,11 +190,11 @@ async fn a_restart_forgets_no_energy() {
 }
 
 #[test]
-fn who_listens_is_told_when_values_are_forgotten_but_not_of_each_failure() {
-    let scene = Scene::new(NOON).then(0, both(300, 500)).then(1, Reads::Silence);
-    let before = scene.sequence();
-    let scene = scene.then(2, Reads::Silence);
-    assert_eq!(scene.sequence(), before, "one more failure is no news");
-    let scene = scene.then(10, Reads::Silence);
-    assert_eq!(scene.sequence(), before + 1, "nobody knows the power any more");
+fn readers_are_notified_when_values_expire_but_not_of_each_failure() {
+    let scenario = Scenario::new(NOON).then(0, both(300, 500)).then(1, Event::NoAnswer);
+    let before = scenario.sequence();
+    let scenario = scenario.then(2, Event::NoAnswer);
+    assert_eq!(scenario.sequence(), before, "another failure is not published");
+    let scenario = scenario.then(10, Event::NoAnswer);
+    assert_eq!(scenario.sequence(), before + 1, "the power has become unknown");
 }

@@ -1,6 +1,6 @@
-//! What each output says of the first inverter and of the plant.
+//! The values of each output for the first inverter and for the plant.
 
-#![expect(clippy::indexing_slicing, reason = "in JSON, what is not there reads as null")]
+#![expect(clippy::indexing_slicing, reason = "a missing JSON value reads as null")]
 
 use hoymiles_bridge::config::MqttConfig;
 use hoymiles_bridge::mqtt::RetainedState;
@@ -8,15 +8,15 @@ use hoymiles_bridge::snapshot::Snapshot;
 use hoymiles_bridge::store::AnnouncedDevices;
 use serde_json::{Value, json};
 
-use super::scene::Seen;
+use super::scenario::Seen;
 
-/// What WebSocket targets receive.
+/// From the update that WebSocket targets receive.
 pub(super) fn update(snapshot: &Snapshot) -> Seen {
     let update: Value = serde_json::from_slice(&snapshot.update_json()).unwrap();
     seen(&update["data"]["inverters"][0], &update["data"]["plant"], 1.0)
 }
 
-/// The bodies of `/api/inverters` and `/api/plant`.
+/// From the bodies of `/api/inverters` and `/api/plant`.
 pub(super) fn api(inverters: &str, plant: &str) -> Seen {
     let [inverters, plant]: [Value; 2] =
         [inverters, plant].map(|body| serde_json::from_str(body).unwrap());
@@ -38,18 +38,18 @@ pub(super) fn mqtt(snapshot: &Snapshot) -> Seen {
         Some("off") => json!(0),
         Some(_) | None => Value::Null,
     };
-    // Its port says the same, since it has one.
+    // Its only port has the same values.
     for key in ["pv_power", "today_production", "total_production"] {
         assert_eq!(inverter[format!("p1_{key}")], inverter[key], "{key}");
     }
     let availability = "hoymiles/inverter/114100000001/availability";
     let is_online =
         messages.iter().any(|message| message.topic == availability && message.payload == "online");
-    assert!(is_online, "what is known of it stands");
+    assert!(is_online, "the known values are kept");
     seen(&object, &state("hoymiles/bridge/state"), 1000.0)
 }
 
-/// The body of `/metrics`. It has no midnight, which is taken as expected.
+/// From the body of `/metrics`, which has no start of the day: that is taken from `expected`.
 pub(super) fn metrics(page: &str, expected: &Seen) -> Seen {
     let value = |name: &str, labels: &str| -> Option<f64> {
         let start = format!("hoymiles_{name}{{serial=\"11410000000{labels}}} ");
@@ -74,12 +74,12 @@ pub(super) fn metrics(page: &str, expected: &Seen) -> Seen {
     }
 }
 
-/// From an inverter object and one of the plant, whose totals are in that many Wh.
+/// From the objects of the inverter and of the plant, whose totals are in units of `total_unit` Wh.
 fn seen(inverter: &Value, plant: &Value, total_unit: f64) -> Seen {
     let total = |object: &Value| {
         whole(object["total_production"].as_f64().map(|total| (total * total_unit).round()))
     };
-    // The table names the midnights that can be.
+    // The table names the possible starts of the day.
     let since = [super::THAT_DAY, super::NEXT_DAY];
     let since = since.into_iter().find(|since| inverter["today_since"] == *since).unwrap();
     assert_eq!(plant["today_since"], since, "one day for all");

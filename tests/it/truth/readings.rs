@@ -1,4 +1,4 @@
-//! What the DTU of the scene says, and what is known of it before.
+//! Readings of the scenario's DTU, and its state at the start.
 
 use std::time::Duration;
 
@@ -52,8 +52,8 @@ pub(super) fn live(
     }
 }
 
-/// As a DTU lists an inverter that it does not reach: with zeros, which the decoder leaves out.
-pub(super) fn dark(number: u8) -> InverterReading {
+/// An inverter that the DTU lists without reaching it: with zeros, which the decoder omits.
+pub(super) fn unreached(number: u8) -> InverterReading {
     InverterReading {
         values: InverterValues {
             link_status: Some(0),

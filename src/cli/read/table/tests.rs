@@ -1,4 +1,4 @@
-//! The table as people see it.
+//! The table of `read` as printed.
 
 use std::time::Duration;
 

@@ -45,7 +45,7 @@ fn mains(inverter: &InverterReading) -> Vec<f64> {
 }
 
 #[test]
-fn the_captured_answer_of_three_inverters_reads_as_it_was_published() {
+fn the_captured_answer_of_three_inverters_has_the_published_values() {
     let reading = read("capture_real_data_reply_3xHM1500");
     assert_eq!(reading.dtu_serial.unwrap().to_string(), "10F8A0000001");
     assert_eq!(reading.dtu_time, Some(1_646_925_309));
@@ -67,7 +67,7 @@ fn the_captured_answer_of_three_inverters_reads_as_it_was_published() {
             inverter.values.alarm_count,
         );
         assert_eq!(codes, (Some(1), Some(3), Some(2)));
-        // Nothing in this answer is an alarm code, whatever the counter's name says.
+        // Nothing in this answer is an alarm code, despite the counter's name.
         assert_eq!((inverter.values.alarm_code, inverter.values.ac.power_limit), (None, None));
     }
     check_ports(
@@ -110,7 +110,7 @@ fn a_three_phase_inverter_has_voltages_and_currents_per_phase() {
         inverter.values.ac.phase_currents.iter().map(|one| one.as_f64()).collect();
     assert_eq!((volts, amperes), (vec![230.0, 230.2, 229.0], vec![1.37, 1.36, 1.38]));
     assert_eq!((inverter.values.ac.current, inverter.ports.len()), (None, 6));
-    // Power is the sum of voltage times current, which tells phases from lines.
+    // Power is the sum of voltage times current, which distinguishes phases from lines.
     let phases = inverter.values.ac.phase_voltages.iter().zip(&inverter.values.ac.phase_currents);
     let product: f64 = phases.map(|(volts, amperes)| volts.as_f64() * amperes.as_f64()).sum();
     assert!((product - 942.0).abs() < 3.0, "{product}");
@@ -138,7 +138,7 @@ fn a_meter_counts_in_tens() {
 }
 
 #[test]
-fn at_night_there_are_counters_or_nothing_but_never_a_zero() {
+fn night_answers_have_counters_or_nothing_but_no_zeros() {
     for (name, total) in [
         ("realdata_new_reply_night_totals_kept", Some(329_150)),
         ("realdata_new_reply_night_all_zero", None),
@@ -164,7 +164,7 @@ fn at_night_there_are_counters_or_nothing_but_never_a_zero() {
 }
 
 #[test]
-fn what_a_restarted_dtu_repeats_is_no_measurement_but_its_counters_count() {
+fn values_repeated_by_a_restarted_dtu_are_ignored_except_counters() {
     let reading = read("realdata_new_reply_partial_after_dtu_restart");
     let [inverter] = reading.inverters.as_slice() else { panic!("{reading:?}") };
     assert!(!inverter.is_live(), "{inverter:?}");
@@ -190,20 +190,22 @@ fn every_known_answer_is_read_whole() {
 }
 
 #[test]
-fn an_inverter_that_is_linked_but_not_heard_of_yet_has_no_mains_side() {
+fn a_linked_inverter_without_an_answer_has_no_grid_values() {
     let serial = 0x1164_A000_0001;
     let single = SgsMo { serial, ver: 1, link_status: 1, signal: 100, ..SgsMo::default() };
     let three = TgsMo { serial: serial + 1, link_status: 1, signal: 100, ..TgsMo::default() };
-    // One that is heard of: two dead phases are two values.
-    let heard = TgsMo { serial: serial + 2, voltage_b: 2301, frequency: 5000, ..three };
+    // One that has answered: two dead phases are two values.
+    let answered = TgsMo { serial: serial + 2, voltage_b: 2301, frequency: 5000, ..three };
     let no_voltage = SgsMo { serial: serial + 3, frequency: 5000, temperature: 91, ..single };
     let data = RealDataNewReq {
         single_phase: vec![single, no_voltage],
-        three_phase: vec![three, heard],
+        three_phase: vec![three, answered],
         ..RealDataNewReq::default()
     };
     let inverters = reading(&data, &AppInfo::default()).inverters;
-    let [single, no_voltage, three, heard] = inverters.as_slice() else { panic!("{inverters:?}") };
+    let [single, no_voltage, three, answered] = inverters.as_slice() else {
+        panic!("{inverters:?}")
+    };
     for inverter in [single, three] {
         let ac = AcReading { signal: Some(100), ..AcReading::default() };
         assert_eq!((inverter.values.link_status, &inverter.values.ac), (Some(1), &ac));
@@ -217,15 +219,15 @@ fn an_inverter_that_is_linked_but_not_heard_of_yet_has_no_mains_side() {
     assert_eq!(no_voltage.values.grid_voltage, None, "0 V is no voltage of the mains");
     assert_eq!(no_voltage.values.temperature.map(Celsius::as_f64), Some(9.1));
     let volts: Vec<f64> =
-        heard.values.ac.phase_voltages.iter().map(|volts| volts.as_f64()).collect();
+        answered.values.ac.phase_voltages.iter().map(|volts| volts.as_f64()).collect();
     assert_eq!(
-        (volts, heard.values.ac.active_power),
+        (volts, answered.values.ac.active_power),
         (vec![0.0, 230.1, 0.0], Some(Watts::default()))
     );
 }
 
 #[test]
-fn a_port_that_no_inverter_has_is_no_port() {
+fn an_impossible_port_number_is_ignored() {
     let number = |port| port_number(&PvMo { port, ..PvMo::default() });
     assert_eq!([1, 8, -1, 0, 77, 257].map(number), [Some(1), Some(8), None, None, None, None]);
 }

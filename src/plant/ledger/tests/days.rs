@@ -1,4 +1,4 @@
-//! Where a day begins and what belongs to it, whatever the device's own daily counter does.
+//! Where a day begins and what belongs to it, independent of the device's own daily counter.
 
 use jiff::{SignedDuration, Timestamp, Zoned};
 
@@ -25,12 +25,12 @@ fn check(rows: &[(&str, (u64, u64), u64)]) {
 }
 
 #[test]
-fn the_first_day_begins_with_the_devices_own_counter() {
+fn the_first_day_starts_with_the_devices_own_counter() {
     check(&[
         ("2026-06-10T12:00", (60_633, 1_728), 1_728),
         ("2026-06-10T12:10", (60_643, 1_738), 1_738),
     ]);
-    // More than the sun can have given since midnight is yesterday's value, all of it.
+    // A value higher than the sun can have produced since midnight is yesterday's.
     check(&[("2026-06-10T00:10", (60_633, 1_728), 0)]);
     check(&[("2026-06-10T12:00", (700, 1_728), 0)]);
 }
@@ -65,7 +65,7 @@ fn midnight_passes_without_a_reading() {
 }
 
 #[test]
-fn an_outage_over_midnight_gives_the_day_what_the_device_says_is_its() {
+fn after_an_outage_over_midnight_the_devices_daily_counter_is_used() {
     check(&[
         ("2026-06-10T16:00", (60_000, 1_000), 1_000),
         ("2026-06-11T12:00", (61_400, 900), 900),
@@ -88,7 +88,7 @@ fn an_outage_of_weeks_loses_no_energy() {
 }
 
 #[test]
-fn a_clock_that_was_not_set_or_is_set_back_makes_no_day() {
+fn an_unset_clock_or_one_set_back_starts_no_day() {
     let mut ledger = PortLedger::new();
     let counters =
         |total| Counters { total: Some(WattHours::new(total)), today: None, is_live: true };
@@ -103,9 +103,9 @@ fn a_clock_that_was_not_set_or_is_set_back_makes_no_day() {
     assert!(before.is_some());
 }
 
-/// What the clock says (local time), whether the bridge restarts before it, and today's production
-/// then. Each row is a poll, in which the port has counted one watt hour more; today it has 5,000 at
-/// the beginning, and the clock is right with the rows of the 10th.
+/// The clock's local time, whether the bridge restarts before it, and today's production then. Each
+/// row is a poll with one more watt hour; today starts with 5,000 Wh, and the clock is right in the
+/// rows of the 10th.
 #[track_caller]
 fn check_leaps(rows: &[(&str, bool, u64)]) {
     let mut ledger = PortLedger::new();
@@ -113,7 +113,7 @@ fn check_leaps(rows: &[(&str, bool, u64)]) {
     for (clock, today) in
         [("2026-06-09T21:00", 400), ("2026-06-10T00:00", 0), ("2026-06-10T14:00", 5_000)]
     {
-        // Each night the clock is looked at, although nothing is read.
+        // The day rolls over each night, although nothing is read.
         ledger.roll_over(at(clock), &berlin());
         total += today;
         let seen = Counters {
@@ -139,25 +139,25 @@ fn check_leaps(rows: &[(&str, bool, u64)]) {
 }
 
 #[test]
-fn a_day_goes_on_when_a_clock_that_leapt_comes_back_to_it() {
+fn a_day_continues_when_the_clock_returns_to_it() {
     for is_restarted in [false, true] {
         // Not set yet.
         check_leaps(&[
             ("1970-01-01T01:00", is_restarted, 5_001),
             ("2026-06-10T14:02", false, 5_002),
         ]);
-        // Behind: as a computer starts that wrote the time down yesterday, or a month ago.
+        // Behind: the computer starts with the time it saved yesterday, or a month ago.
         for behind in ["2026-06-09T14:01", "2026-05-10T03:00"] {
             check_leaps(&[(behind, is_restarted, 5_001), ("2026-06-10T14:02", false, 5_002)]);
             check_leaps(&[(behind, false, 5_001), ("2026-06-10T14:02", is_restarted, 5_002)]);
         }
-        // Ahead: a clock whose battery lives, and which was set wrong.
+        // Ahead: a battery-backed clock that was set wrong.
         for ahead in ["2026-06-11T14:01", "2027-04-06T14:01", "2099-01-01T00:00"] {
             check_leaps(&[(ahead, is_restarted, 1), ("2026-06-10T14:02", false, 5_002)]);
             check_leaps(&[(ahead, false, 1), ("2026-06-10T14:02", is_restarted, 5_002)]);
         }
     }
-    // One leap after the other.
+    // One jump after the other.
     check_leaps(&[
         ("2026-06-11T14:01", false, 1),
         ("2026-06-09T14:02", false, 2),
@@ -170,12 +170,12 @@ fn a_day_goes_on_when_a_clock_that_leapt_comes_back_to_it() {
 }
 
 #[test]
-fn a_day_that_the_clock_had_named_too_early_begins_with_nothing() {
+fn a_day_announced_too_early_by_the_clock_starts_at_zero() {
     // From the 10th to the 11th and back; then midnight comes.
     let mut rows = vec![("2026-06-11T14:01", false, 1), ("2026-06-10T14:02", false, 5_002)];
     rows.extend([("2026-06-10T20:00", false, 5_003), ("2026-06-11T00:01", false, 1)]);
     check_leaps(&rows);
-    // Behind for so long that the night came.
+    // Behind until the night.
     check_leaps(&[
         ("2026-06-09T14:01", false, 5_001),
         ("2026-06-09T19:00", false, 5_002),
@@ -185,7 +185,7 @@ fn a_day_that_the_clock_had_named_too_early_begins_with_nothing() {
 }
 
 #[test]
-fn an_outage_is_no_leap_from_which_a_day_returns() {
+fn a_day_does_not_return_after_an_outage() {
     let mut ledger = PortLedger::new();
     let mut today_at = |clock: &str, total| {
         let total = Some(WattHours::new(total));
@@ -199,9 +199,9 @@ fn an_outage_is_no_leap_from_which_a_day_returns() {
     assert_eq!(today_at("2026-06-15T06:00", 60_200), 0);
     // A computer without a clock starts with the time of the 10th.
     assert_eq!(today_at("2026-06-10T14:00", 60_201), 1);
-    // Of what comes with the leap itself, the device says of which day it is, or nobody.
+    // Energy that arrives with the jump itself is assigned by the device's daily counter only.
     assert_eq!(today_at("2026-06-15T09:00", 60_202), 1);
-    // Ahead for weeks: what was produced in them is of no one day.
+    // Ahead for weeks: their production belongs to no single day.
     assert_eq!(today_at("2026-08-15T09:00", 60_203), 0);
     assert_eq!(today_at("2026-08-15T14:00", 70_203), 10_000);
     assert_eq!(today_at("2026-08-15T19:00", 80_203), 20_000);
@@ -210,7 +210,7 @@ fn an_outage_is_no_leap_from_which_a_day_returns() {
 }
 
 #[test]
-fn a_year_has_as_many_days_as_the_calendar_both_changes_of_the_clock_included() {
+fn a_year_has_as_many_days_as_the_calendar_including_clock_changes() {
     let (mut ledger, mut counter) = (PortLedger::new(), 100_000);
     let mut now = at("2026-01-01T00:00");
     let end = at("2027-01-01T00:00");

@@ -1,4 +1,4 @@
-//! Random lives of a port: dropouts, zeros, stale replies, restarts, midnights, outages, exchanges.
+//! Random events of a port: dropouts, stale replies, restarts, midnights, outages, exchanges.
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_oneof, proptest};
@@ -11,19 +11,19 @@ use super::{Counters, PortLedger, WattHours, berlin};
 enum Event {
     /// A good reading after so many seconds at so many watts.
     Reading { seconds: u16, watts: u16 },
-    /// The DTU says 0, as when it sleeps, wakes or restarts.
+    /// The DTU reports 0, as when it sleeps, wakes or restarts.
     Zero,
-    /// The DTU says nothing of this port.
+    /// The DTU leaves this port out.
     Missing,
     /// The DTU repeats its last reply.
     Stale,
-    /// It does so of an inverter that it does not reach, and says so.
+    /// It repeats the values of an inverter that it reports as unreachable.
     Asleep,
-    /// One value far off, of those that overloaded DTUs send.
+    /// One value far off, as overloaded DTUs send.
     Garbage(u32),
     /// The bridge restarts.
     Restart,
-    /// Nobody asks for so many minutes, while the port goes on producing.
+    /// No poll for so many minutes, while the port goes on producing.
     Outage { minutes: u16, watts: u16 },
     /// The device sets its daily counter to 0.
     DailyReset,
@@ -58,7 +58,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// The device as it is, and what the bridge ought to know of it.
+/// The true device, and what the bridge should know of it.
 struct Life {
     now: Timestamp,
     /// By so much the bridge's clock is wrong.
@@ -68,20 +68,20 @@ struct Life {
     energy_mwh: u64,
     daily: u64,
     last_reply: Counters,
-    /// What was good and read: the energy of all devices since each one's first reading.
+    /// The energy of all devices since each one's first reading, as far as it was read.
     truth: u64,
     last_good: u64,
     /// Good readings that rose since the last exchange or outage.
     good: u32,
-    /// Where the device before it stood.
+    /// Counter of the device before it.
     predecessor: u64,
     published: Option<(Timestamp, u64, u64)>,
-    /// Whether each leap of the clock came back to its day, and named none that an outage had left.
+    /// Whether each clock jump returned to its day, and to none that an outage had ended.
     is_certain: bool,
 }
 
 impl Life {
-    /// A bridge that is first started then; a device that sleeps at first says again what it had
+    /// A bridge that is first started at `start`; a device that sleeps at first repeats what it had
     /// counted the day before.
     fn new(first: u32, start: i64, slept_with: Option<u16>) -> Self {
         let mut life = Self {
@@ -103,7 +103,7 @@ impl Life {
             life.reply(Counters { total: Some(total), today: Some(today), is_live: false });
         }
         life.read(0, 0);
-        // Three readings make it well known.
+        // Three readings confirm it.
         life.read(60, 300);
         life.read(60, 300);
         life
@@ -119,7 +119,7 @@ impl Life {
     fn read(&mut self, seconds: u64, watts: u64) {
         self.pass(seconds, watts);
         let counter = self.energy_mwh / 1_000;
-        // What stands still confirms nothing.
+        // A constant value confirms nothing.
         self.good += u32::from(counter > self.last_good || self.good == 0);
         self.truth += counter - self.last_good;
         self.last_good = counter;
@@ -136,8 +136,8 @@ impl Life {
         self.ledger.record(reply, self.now + self.clock_error, &berlin());
     }
 
-    /// Whether the last exchange or outage is behind us, so that nothing is in doubt: three readings
-    /// confirm it, and one more shows that they were no garbage.
+    /// Whether the last exchange or outage is confirmed: by three readings and one more that shows
+    /// that they were not garbage.
     fn is_settled(&self) -> bool {
         self.good >= 4
     }
@@ -180,7 +180,7 @@ impl Life {
             Event::Garbage(value) => {
                 self.pass(60, 100);
                 let (value, counter) = (u64::from(value), self.energy_mwh / 1_000);
-                // What lies near the truth is no garbage that anybody could tell.
+                // A value near the truth cannot be recognised as garbage.
                 if value.abs_diff(counter) > 200_000 && value > 200_000 {
                     // Readings that confirm a step agree with each other, one after the other.
                     self.good = if self.is_settled() { self.good } else { 0 };
@@ -199,17 +199,17 @@ impl Life {
             }
             Event::Outage { minutes, watts } => {
                 self.pass(u64::from(minutes) * 60, watts.into());
-                // What follows is a step, of which nobody knows at first whether it is true.
+                // Next comes a step, which may be true or not at first.
                 self.good = 0;
             }
             Event::DailyReset => self.daily = 0,
-            // A new device after a new one stands where that one stood.
+            // A new device after a new one starts at the same counter.
             Event::New if self.is_settled() && self.last_good.min(self.predecessor) > 1_000 => {
                 self.exchange(0);
             }
             Event::Used(counter) if self.is_settled() => {
                 let (now, counter) = (self.energy_mwh / 1_000, u64::from(counter));
-                // A device that stands where one of the last two stood cannot be told from it.
+                // A device with the counter of one of the last two cannot be distinguished from it.
                 let is_another = |known: u64| counter.abs_diff(known) > 200_000;
                 if is_another(now) && is_another(self.predecessor) {
                     self.exchange(counter);
@@ -219,8 +219,8 @@ impl Life {
         }
     }
 
-    /// Whatever days a clock names meanwhile, the true one loses nothing; unless one of them was left
-    /// over an outage: then nobody knows which is wrong.
+    /// Whatever dates a wrong clock gives meanwhile, the true day loses nothing, unless one of them
+    /// ended in an outage: then it is unknown which is wrong.
     fn leap(&mut self, days: [i16; 2], is_restarted: bool) -> Result<(), TestCaseError> {
         self.read(60, 300);
         self.check()?;

@@ -1,4 +1,4 @@
-//! The counters of a meter against drops, leaps and random lives.
+//! The counters of a meter with drops, jumps and random events.
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::{Just, prop_oneof};
@@ -11,7 +11,7 @@ fn noon() -> Timestamp {
     "2026-06-10T12:00:00Z".parse().unwrap()
 }
 
-/// Each row is after how many minutes the meter says what, and what is published then.
+/// Each row: minutes since the start, the meter's value, and the published value.
 #[track_caller]
 fn check(rows: &[(i64, u64, u64)]) {
     let (mut ledger, mut at) = (MeterLedger::default(), noon());
@@ -29,7 +29,7 @@ fn a_value_that_falls_once_is_refused() {
 }
 
 #[test]
-fn a_meter_that_starts_anew_is_followed_when_three_rising_values_agree() {
+fn a_reset_meter_is_accepted_after_three_rising_values() {
     check(&[
         (0, 355_490, 355_490),
         (1, 10, 355_490),
@@ -41,7 +41,7 @@ fn a_meter_that_starts_anew_is_followed_when_three_rising_values_agree() {
 }
 
 #[test]
-fn a_leap_beyond_what_a_house_can_draw_is_refused() {
+fn a_jump_beyond_what_a_household_can_draw_is_refused() {
     // 250 kW for a minute are 4166 Wh.
     check(&[(0, 1_000, 1_000), (1, 5_170, 5_170)]);
     check(&[(0, 1_000, 1_000), (1, 5_200, 1_000), (1, 1_010, 1_010)]);
@@ -49,13 +49,13 @@ fn a_leap_beyond_what_a_house_can_draw_is_refused() {
 }
 
 #[test]
-fn a_leap_that_was_believed_and_taken_back_holds_until_the_truth_catches_up() {
+fn an_accepted_jump_that_is_reverted_is_kept_until_the_counter_catches_up() {
     check(&[(0, 1_000, 1_000), (1, 4_000, 4_000), (1, 1_020, 4_000), (60, 3_000, 4_000)]);
     check(&[(0, 1_000, 1_000), (1, 4_000, 4_000), (1, 1_020, 4_000), (60, 4_010, 4_010)]);
 }
 
 #[test]
-fn what_was_counted_in_a_long_outage_is_believed_when_three_values_agree() {
+fn energy_of_a_long_outage_is_accepted_after_three_values() {
     let outage = 30 * 24 * 60;
     check(&[(0, 1_000, 1_000), (outage, 41_000, 41_000)]);
     check(&[
@@ -70,7 +70,7 @@ fn what_was_counted_in_a_long_outage_is_believed_when_three_values_agree() {
 }
 
 #[test]
-fn an_unusually_high_first_value_waits_for_two_more() {
+fn an_unusually_high_first_value_needs_two_more() {
     check(&[(0, 700_000_000, 0), (1, 355_490, 355_490)]);
     check(&[(0, 700_000_000, 0), (1, 700_000_010, 0), (1, 700_000_020, 700_000_020)]);
 }
@@ -80,11 +80,11 @@ fn an_unusually_high_first_value_waits_for_two_more() {
 enum Event {
     /// A good reading after so many seconds at so many watts.
     Reading { seconds: u16, watts: u16 },
-    /// The DTU says 0, which is nothing.
+    /// The DTU reports 0, which counts as no value.
     Zero,
     /// The DTU leaves the meter out.
     Missing,
-    /// A value far off, so many times on end.
+    /// A value far off, so many times in a row.
     Garbage { value: u32, times: u8 },
     /// A value from some time ago.
     Drop(u32),
@@ -107,7 +107,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn no_garbage_makes_it_fall_and_it_ends_at_the_truth(
+    fn garbage_never_lowers_the_counter_and_the_end_value_is_true(
         first in 1_u64..50_000,
         events in proptest::collection::vec(event(), 1..200),
     ) {
@@ -135,7 +135,7 @@ proptest! {
                     let value = u64::from(value) * 10;
                     for _ in 0..times {
                         let (truth, now) = pass(60, 100);
-                        // What lies near the truth is no garbage that anybody could tell.
+                        // A value near the truth cannot be recognised as garbage.
                         if value > truth / 1_000 + 500_000 {
                             ledger.record(Some(WattHours::new(value)), now);
                         }

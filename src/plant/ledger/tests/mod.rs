@@ -1,4 +1,4 @@
-//! The ledger against tables from the field, days of all lengths, and random lives of a port.
+//! The ledger with tables from the field, days of all lengths, and random events of a port.
 
 mod days;
 mod life;
@@ -16,8 +16,8 @@ fn berlin() -> TimeZone {
     TimeZone::get("Europe/Berlin").unwrap()
 }
 
-/// A reading a minute from ten in the morning; each row is what the device says (0: zero; -1:
-/// nothing) and the total that is published then.
+/// A reading per minute from 10:00; each row is the device's value (0: zero; -1:
+/// nothing) and the published total.
 #[track_caller]
 fn check(rows: &[(i64, u64)]) {
     let start: Timestamp = "2026-06-10T08:00:00Z".parse().unwrap();
@@ -32,7 +32,7 @@ fn check(rows: &[(i64, u64)]) {
     }
 }
 
-/// The time of a superseded line is not written down: nothing reads it. Nor is that of the last poll.
+/// Without the times that are not stored: those of superseded lines and of the last poll.
 fn again_without_old_time(ledger: &PortLedger) -> PortLedger {
     let mut ledger = ledger.clone();
     ledger.seen = None;
@@ -61,7 +61,7 @@ fn an_empty_record_is_an_empty_ledger() {
 }
 
 #[test]
-fn a_record_that_cannot_be_is_known_by_it_and_what_makes_sense_is_kept() {
+fn an_impossible_record_is_recognised_and_its_valid_parts_are_kept() {
     let good = LedgerRecord {
         total: Some(5_000),
         offset: Some(1_000),
@@ -94,7 +94,7 @@ fn a_record_that_cannot_be_is_known_by_it_and_what_makes_sense_is_kept() {
 }
 
 #[test]
-fn an_inverter_of_a_restarting_dtu_comes_with_zeros_and_stale_replies() {
+fn zeros_and_stale_replies_of_a_restarting_dtu_do_not_count() {
     // A capture of a DTU-Pro, 2022-03-18: the same reply 54 times, ports of it at zero. The
     // lifetime counters are those of its ports 1.1 and 1.3.
     let mut rows = vec![(60_620, 60_620), (60_633, 60_633)];
@@ -115,7 +115,7 @@ fn a_night_at_zero_or_at_the_last_value_changes_nothing() {
 }
 
 #[test]
-fn a_counter_that_steps_down_for_a_while_and_back_counts_nothing_twice() {
+fn a_counter_that_drops_and_returns_is_not_counted_twice() {
     // Reported by a user: 400 kWh down for a day, then back.
     check(&[
         (912_345, 912_345),
@@ -129,7 +129,7 @@ fn a_counter_that_steps_down_for_a_while_and_back_counts_nothing_twice() {
 }
 
 #[test]
-fn garbage_that_comes_alone_does_not_count() {
+fn a_single_garbage_value_does_not_count() {
     check(&[
         (5_000, 5_000),
         (4_000_000_000, 5_000),
@@ -145,7 +145,7 @@ fn garbage_that_comes_alone_does_not_count() {
 }
 
 #[test]
-fn a_long_silence_makes_no_garbage_believable() {
+fn garbage_after_a_long_gap_does_not_count() {
     let at = |text: &str| -> Timestamp { text.parse().unwrap() };
     let mut ledger = PortLedger::new();
     let mut total_after = |time: &str, seen: u64| {
@@ -156,7 +156,7 @@ fn a_long_silence_makes_no_garbage_believable() {
     assert_eq!(total_after("2026-06-10T19:00:00Z", 100_000), 100_000);
     assert_eq!(total_after("2026-06-11T05:00:00Z", 124_000), 100_000, "24 kWh of a night");
     assert_eq!(total_after("2026-06-11T05:01:00Z", 100_005), 100_005);
-    // A week without the bridge is believed when three readings agree, and all of it counts.
+    // The energy of a week without the bridge counts once three readings agree.
     assert_eq!(total_after("2026-06-18T12:00:00Z", 125_000), 100_005);
     assert_eq!(total_after("2026-06-18T12:01:00Z", 125_004), 100_005);
     assert_eq!(total_after("2026-06-18T12:02:00Z", 125_009), 125_009);
@@ -174,7 +174,7 @@ fn a_used_device_counts_from_its_first_reading() {
 }
 
 #[test]
-fn a_first_value_that_no_port_has_needs_three_witnesses() {
+fn an_implausible_first_value_needs_three_readings() {
     check(&[(60_000_000, 0), (60_000_004, 0), (60_000_009, 60_000_009)]);
     check(&[(60_000_000, 0), (5_000, 5_000), (5_001, 5_001)]);
 }

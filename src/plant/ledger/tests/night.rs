@@ -1,4 +1,4 @@
-//! What a sleeping inverter's daily counter is worth: at night it may still be yesterday's.
+//! The daily counter of a sleeping inverter: at night it may still be yesterday's.
 
 use jiff::{SignedDuration, Timestamp, Zoned};
 use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
@@ -20,7 +20,7 @@ type Row = (&'static str, bool, (u64, u64), u64);
 fn check(rows: &[Row]) {
     let mut ledger = PortLedger::new();
     for &(time, is_live, (total, today), expected) in rows {
-        // A sleeping one's zero is a missing value.
+        // A zero of a sleeping inverter is a missing value.
         let today = (is_live || today > 0).then(|| WattHours::new(today));
         let counters = Counters { total: Some(WattHours::new(total)), today, is_live };
         ledger.record(counters, at(time), &berlin());
@@ -30,7 +30,7 @@ fn check(rows: &[Row]) {
 }
 
 #[test]
-fn first_seen_at_night_the_day_begins_with_nothing() {
+fn a_first_reading_at_night_starts_the_day_at_zero() {
     check(&[
         ("2026-06-10T04:03", ASLEEP, (1_000_000, 9_000), 0),
         ("2026-06-10T06:10", AWAKE, (1_000_002, 2), 2),
@@ -39,7 +39,7 @@ fn first_seen_at_night_the_day_begins_with_nothing() {
 }
 
 #[test]
-fn a_counter_that_is_reset_after_waking_adds_nothing_of_yesterday() {
+fn a_counter_reset_after_waking_adds_no_energy_of_yesterday() {
     check(&[
         ("2026-06-10T04:03", ASLEEP, (1_000_000, 9_000), 0),
         ("2026-06-10T06:10", AWAKE, (1_000_002, 9_002), 2),
@@ -49,7 +49,7 @@ fn a_counter_that_is_reset_after_waking_adds_nothing_of_yesterday() {
 }
 
 #[test]
-fn what_was_produced_before_the_dtu_reached_the_inverter_is_caught_up() {
+fn energy_produced_before_the_inverter_was_reached_is_added() {
     check(&[
         ("2026-06-10T10:00", ASLEEP, (60_000, 0), 0),
         ("2026-06-10T10:30", AWAKE, (60_050, 2_050), 2_050),
@@ -65,7 +65,7 @@ fn what_was_produced_before_the_dtu_reached_the_inverter_is_caught_up() {
 }
 
 #[test]
-fn first_seen_in_the_evening_the_day_has_what_the_device_counted() {
+fn a_first_reading_in_the_evening_takes_the_devices_daily_counter() {
     check(&[
         ("2026-06-10T22:00", ASLEEP, (60_000, 9_000), 9_000),
         ("2026-06-11T04:03", ASLEEP, (60_000, 9_000), 0),
@@ -74,7 +74,7 @@ fn first_seen_in_the_evening_the_day_has_what_the_device_counted() {
 }
 
 #[test]
-fn a_gap_that_ends_at_night_gives_the_new_day_nothing() {
+fn a_gap_that_ends_at_night_adds_nothing_to_the_new_day() {
     check(&[
         ("2026-06-10T16:00", AWAKE, (60_000, 1_000), 1_000),
         ("2026-06-11T04:03", ASLEEP, (62_000, 3_000), 0),
@@ -83,7 +83,7 @@ fn a_gap_that_ends_at_night_gives_the_new_day_nothing() {
 }
 
 #[test]
-fn a_gap_is_never_counted_to_the_new_day_by_more_than_it_brought() {
+fn the_new_day_gets_no_more_than_the_energy_of_the_gap() {
     check(&[
         ("2026-06-10T16:00", AWAKE, (60_000, 1_000), 1_000),
         ("2026-06-11T10:00", ASLEEP, (61_400, 900), 0),
@@ -97,7 +97,7 @@ fn a_gap_is_never_counted_to_the_new_day_by_more_than_it_brought() {
 }
 
 #[test]
-fn a_doubt_ends_with_its_day() {
+fn an_unconfirmed_counter_is_dropped_at_the_end_of_the_day() {
     check(&[
         ("2026-06-10T10:00", ASLEEP, (60_000, 2_000), 0),
         ("2026-06-11T13:00", AWAKE, (60_700, 700), 700),
@@ -110,7 +110,7 @@ proptest! {
 
     /// The device keeps yesterday's counter until some minutes before or after it wakes.
     #[test]
-    fn a_bridge_that_starts_in_the_dark_counts_nothing_of_yesterday(
+    fn a_bridge_started_at_night_counts_no_energy_of_yesterday(
         first in 30_000_u64..3_000_000,
         yesterday in 0_u64..20_000,
         (start, wake) in (0_i64..240, 241_i64..420),

@@ -1,10 +1,10 @@
-//! Meters in the plant: what they count, and which of them there are.
+//! Meters in the plant: their counters, and when a new one is accepted.
 
 use super::*;
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::units::MeterVolts;
 
-/// Feeding so many watts, with both counters and those of all phases the same.
+/// Feeding in this power, with the same value in all counters.
 fn meter(number: u8, watts: i32, exported: u64, phases: usize) -> MeterReading {
     let exported = WattHours::new(exported);
     let phase = MeterPhase {
@@ -26,17 +26,17 @@ fn meter(number: u8, watts: i32, exported: u64, phases: usize) -> MeterReading {
     }
 }
 
-fn say(plant: &mut PlantState, meters: Vec<MeterReading>, minute: i64) -> Vec<String> {
+fn apply(plant: &mut PlantState, meters: Vec<MeterReading>, minute: i64) -> Vec<String> {
     let reading = DtuReading { meters, ..reading(vec![live(1, &[1], 100)]) };
     let rejected = plant.succeeded("Roof", &reading, at(minute));
     rejected.iter().map(ToString::to_string).collect()
 }
 
 #[test]
-fn a_meters_counters_stand_while_its_values_come_and_go() {
+fn meter_counters_are_kept_while_its_values_expire() {
     let mut plant = new_plant();
     let mut check = |reading: MeterReading, minute: i64, expected: (Option<f64>, Option<u64>)| {
-        assert_eq!(say(&mut plant, vec![reading], minute), [""; 0]);
+        assert_eq!(apply(&mut plant, vec![reading], minute), [""; 0]);
         let state = plant.meters().next().unwrap();
         let whole = state.reading.exported.map(WattHours::get);
         assert_eq!((state.reading.power.map(Watts::as_f64), whole), expected, "{minute}");
@@ -53,10 +53,10 @@ fn a_meters_counters_stand_while_its_values_come_and_go() {
 }
 
 #[test]
-fn counters_that_fall_or_leap_are_refused_with_a_reason() {
+fn counters_that_fall_or_jump_are_refused_with_a_reason() {
     let mut plant = new_plant();
-    say(&mut plant, vec![meter(1, 40, 500_000, 1)], 0);
-    let leap = say(&mut plant, vec![meter(1, 40, 21_474_836_470, 1)], 1);
+    apply(&mut plant, vec![meter(1, 40, 500_000, 1)], 0);
+    let leap = apply(&mut plant, vec![meter(1, 40, 21_474_836_470, 1)], 1);
     assert_eq!(
         leap,
         [
@@ -65,7 +65,7 @@ fn counters_that_fall_or_leap_are_refused_with_a_reason() {
              21474836470 Wh is impossibly high",
         ]
     );
-    let fall = say(&mut plant, vec![meter(1, 60, 20, 1)], 2);
+    let fall = apply(&mut plant, vec![meter(1, 60, 20, 1)], 2);
     assert_eq!(fall.len(), 2, "{fall:?}");
     assert!(fall[0].contains("fell from 500000 Wh to 20 Wh"), "{fall:?}");
     let state = plant.meters().next().map(Arc::clone).unwrap();
@@ -75,18 +75,18 @@ fn counters_that_fall_or_leap_are_refused_with_a_reason() {
 }
 
 #[test]
-fn over_a_restart_counters_go_on_from_where_they_stood() {
+fn counters_continue_after_a_restart() {
     let mut plant = new_plant();
-    say(&mut plant, vec![meter(1, 40, 500_000, 3)], 0);
+    apply(&mut plant, vec![meter(1, 40, 500_000, 3)], 0);
     let stored: Vec<_> = plant.meters().map(|meter| MeterState::clone(meter)).collect();
     let mut restarted = new_plant().with_meters(stored);
     assert!(restarted.meters().eq(plant.meters()));
-    let rejected = say(&mut restarted, vec![meter(1, 40, 20, 3)], 10);
+    let rejected = apply(&mut restarted, vec![meter(1, 40, 20, 3)], 10);
     assert_eq!(
         (rejected.len(), &restarted.meters().next().unwrap().reading.exported),
         (4, &Some(WattHours::new(500_000)))
     );
-    assert_eq!(say(&mut restarted, vec![meter(1, 40, 500_010, 3)], 11), [""; 0]);
+    assert_eq!(apply(&mut restarted, vec![meter(1, 40, 500_010, 3)], 11), [""; 0]);
     assert_eq!(
         restarted.meters().next().unwrap().reading.phases[2].exported,
         WattHours::new(500_010)
@@ -94,32 +94,32 @@ fn over_a_restart_counters_go_on_from_where_they_stood() {
 }
 
 #[test]
-fn a_meter_named_once_by_garbage_is_no_meter() {
+fn a_meter_reported_only_once_is_not_accepted() {
     let mut plant = new_plant();
-    say(&mut plant, vec![], 0);
-    let rejected = say(&mut plant, vec![meter(9, 40, 500, 1)], 1);
+    apply(&mut plant, vec![], 0);
+    let rejected = apply(&mut plant, vec![meter(9, 40, 500, 1)], 1);
     assert_eq!(
         rejected,
         ["meter 10c000000009: rejected: reported for the first time; accepted when the next poll \
           reports it again"]
     );
-    say(&mut plant, vec![meter(8, 40, 500, 1)], 2);
+    apply(&mut plant, vec![meter(8, 40, 500, 1)], 2);
     assert_eq!(plant.meters().count(), 0);
-    // One that was really added is named again.
-    assert_eq!(say(&mut plant, vec![meter(8, 40, 500, 1)], 3), [""; 0]);
+    // One that was really added is reported again.
+    assert_eq!(apply(&mut plant, vec![meter(8, 40, 500, 1)], 3), [""; 0]);
     assert_eq!(plant.meters().count(), 1);
 }
 
 #[test]
-fn a_dtu_cannot_name_meters_without_bound() {
+fn the_number_of_meters_is_bounded() {
     let mut plant = new_plant();
     let many = |first: u8| (first..=250).map(|number| meter(number, 40, 500, 1)).collect();
     for minute in 0..3 {
-        say(&mut plant, many(1), minute);
+        apply(&mut plant, many(1), minute);
         assert_eq!(plant.meters().count(), 16);
     }
-    say(&mut plant, many(100), 4);
-    let rejected = say(&mut plant, many(100), 5);
+    apply(&mut plant, many(100), 4);
+    let rejected = apply(&mut plant, many(100), 5);
     assert_eq!(plant.meters().count(), 16);
     assert!(rejected[0].ends_with("the DTU reports more than 16"), "{}", rejected[0]);
 }

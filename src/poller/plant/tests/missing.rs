@@ -1,5 +1,5 @@
-//! What a DTU that answers leaves out: by day that is a warning once its values are
-//! forgotten, in the dark never.
+//! Inverters that a DTU leaves out of its answers: a warning by day once their values have
+//! expired, never at night.
 
 use super::*;
 use crate::snapshot::warning::Warning;
@@ -17,15 +17,15 @@ fn warnings(plant: &PlantState, now: Timestamp) -> Vec<Warning> {
     Warning::of(plant.dtus().next().unwrap(), now)
 }
 
-/// After two inverters of 300 W, the DTU says this once a minute: for as long as values live, nothing
-/// is wrong, then this is; and nothing as soon as all is there again.
+/// After two inverters of 300 W, the DTU answers this once a minute: no warning until values expire,
+/// then `expected`, and none as soon as everything is back.
 #[track_caller]
-fn check(says: &DtuReading, expected: &Warning) {
+fn check(reading_now: &DtuReading, expected: &Warning) {
     let mut plant = new_plant();
     let both = reading(vec![live(1, &[1], 300), live(2, &[1], 300)]);
     plant.succeeded("Roof", &both, noon(0));
     for minute in 1..=8 {
-        plant.succeeded("Roof", says, noon(minute));
+        plant.succeeded("Roof", reading_now, noon(minute));
         let wrong = if minute > 5 { std::slice::from_ref(expected) } else { &[] };
         assert_eq!(warnings(&plant, noon(minute)), wrong, "minute {minute}");
     }
@@ -38,7 +38,7 @@ fn check(says: &DtuReading, expected: &Warning) {
 }
 
 #[test]
-fn what_a_dtu_leaves_out_by_day_is_told_when_its_values_are_forgotten() {
+fn missing_inverters_are_reported_by_day_when_their_values_expire() {
     check(&repeats(vec![live(1, &[1], 300), live(2, &[1], 300)]), &Warning::Repeats);
     check(&reading(Vec::new()), &Warning::ListsNone);
     check(&reading(vec![live(1, &[1], 310)]), &Warning::Misses(vec![serial(2)]));
@@ -46,12 +46,12 @@ fn what_a_dtu_leaves_out_by_day_is_told_when_its_values_are_forgotten() {
 }
 
 #[test]
-fn an_inverter_that_the_dtu_calls_its_own_and_never_lists_is_missing() {
+fn an_inverter_that_the_dtu_never_lists_is_missing() {
     let mut plant = new_plant();
     let own = vec![serial(1), serial(2)];
-    let says = DtuReading { own, ..reading(vec![live(1, &[1, 2], 300)]) };
+    let reading_now = DtuReading { own, ..reading(vec![live(1, &[1, 2], 300)]) };
     for minute in 0..=6 {
-        plant.succeeded("Roof", &says, noon(minute));
+        plant.succeeded("Roof", &reading_now, noon(minute));
     }
     assert_eq!(warnings(&plant, noon(6)), [Warning::Misses(vec![serial(2)])]);
     let dtu = plant.dtus().next().unwrap();
@@ -59,11 +59,11 @@ fn an_inverter_that_the_dtu_calls_its_own_and_never_lists_is_missing() {
 }
 
 #[test]
-fn a_dtu_whose_inverters_are_all_left_out_lists_some() {
+fn a_dtu_with_only_excluded_inverters_does_not_list_none() {
     let mut plant = new_plant();
-    let says = DtuReading { has_excluded: true, ..reading(Vec::new()) };
+    let reading_now = DtuReading { has_excluded: true, ..reading(Vec::new()) };
     for minute in 0..=6 {
-        plant.succeeded("Roof", &says, noon(minute));
+        plant.succeeded("Roof", &reading_now, noon(minute));
     }
     assert_eq!(warnings(&plant, noon(6)), []);
     assert_eq!(
@@ -91,7 +91,7 @@ fn inverters_of_another_dtu_are_elsewhere_and_unknown_ones_are_not() {
 }
 
 #[test]
-fn since_when_values_stand_is_known_at_once() {
+fn the_age_of_stale_values_is_known_at_once() {
     let mut plant = new_plant();
     plant.succeeded("Roof", &reading(vec![live(1, &[1], 300)]), noon(0));
     plant.succeeded("Roof", &repeats(vec![live(1, &[1], 300)]), noon(1));
@@ -99,37 +99,40 @@ fn since_when_values_stand_is_known_at_once() {
 }
 
 #[test]
-fn a_dropout_of_minutes_that_repeats_is_none_of_that() {
+fn repeated_short_dropouts_cause_no_warning() {
     let mut plant = new_plant();
     let both = reading(vec![live(1, &[1], 300), live(2, &[1], 300)]);
     for minute in 0..60 {
-        let says = if minute % 4 == 0 { both.clone() } else { reading(vec![live(1, &[1], 300)]) };
-        plant.succeeded("Roof", &says, noon(minute));
+        let reading_now =
+            if minute % 4 == 0 { both.clone() } else { reading(vec![live(1, &[1], 300)]) };
+        plant.succeeded("Roof", &reading_now, noon(minute));
         assert_eq!(warnings(&plant, noon(minute)), [], "minute {minute}");
     }
 }
 
 #[test]
-fn a_dark_plant_repeats_and_misses_nothing_until_the_sun_is_surely_up() {
-    for says in [repeats(vec![dark(1), dark(2)]), reading(Vec::new()), reading(vec![dark(1)])] {
+fn a_sleeping_plant_has_no_warnings_until_after_sunrise() {
+    for reading_now in
+        [repeats(vec![dark(1), dark(2)]), reading(Vec::new()), reading(vec![dark(1)])]
+    {
         let mut plant = new_plant();
         plant.succeeded("Roof", &reading(vec![live(1, &[1], 300), live(2, &[1], 300)]), noon(0));
         plant.succeeded("Roof", &reading(vec![live(1, &[1], 3), live(2, &[1], 2)]), at(0));
         // Ten in the morning comes after 16 hours.
         for minute in (1..16 * 60).step_by(10) {
-            plant.succeeded("Roof", &says, at(minute));
-            assert_eq!(warnings(&plant, at(minute)), [], "minute {minute}: {says:?}");
+            plant.succeeded("Roof", &reading_now, at(minute));
+            assert_eq!(warnings(&plant, at(minute)), [], "minute {minute}: {reading_now:?}");
             assert_eq!(plant.dtus().next().unwrap().stale_since, None);
         }
         for minute in [0, 10] {
-            plant.succeeded("Roof", &says, at(16 * 60 + minute));
+            plant.succeeded("Roof", &reading_now, at(16 * 60 + minute));
         }
-        assert_eq!(warnings(&plant, at(16 * 60 + 10)).len(), 1, "{says:?}");
+        assert_eq!(warnings(&plant, at(16 * 60 + 10)).len(), 1, "{reading_now:?}");
     }
 }
 
 #[test]
-fn an_inverter_that_faded_before_the_others_is_missed_by_day_only() {
+fn an_inverter_that_faded_before_the_others_is_missing_by_day_only() {
     for (hour, expected) in [(-6, 1), (0, 0)] {
         let mut plant = new_plant();
         let start = 60 * hour;

@@ -1,4 +1,4 @@
-//! The plant against what DTUs say in an evening, at a restart, and when they leave something out.
+//! The plant with readings of an evening, of a restart, and with missing inverters.
 
 mod meters;
 mod missing;
@@ -28,7 +28,7 @@ fn serial(number: u8) -> InverterSerial {
     InverterSerial::from_bytes([0x11, 0x41, 0, 0, 0, number])
 }
 
-/// An inverter with these ports, each delivering so much and having counted 1000 Wh.
+/// An inverter with these ports, each with this power and 1000 Wh counted.
 fn live(number: u8, ports: &[u8], watts: i32) -> InverterReading {
     let port = |&number| PortReading {
         pv_power: Some(Watts::from_tenths(watts * 10)),
@@ -75,7 +75,7 @@ fn powers(plant: &PlantState) -> Vec<Option<f64>> {
 }
 
 #[test]
-fn a_dtu_that_faded_and_went_is_asleep_and_nothing_but_its_power_changes() {
+fn a_faded_dtu_that_stops_answering_is_asleep_with_power_0() {
     let mut plant = new_plant();
     plant.succeeded("Roof", &reading(vec![live(1, &[1, 2], 300)]), at(-120));
     plant.succeeded("Roof", &reading(vec![live(1, &[1, 2], 4)]), at(0));
@@ -96,7 +96,7 @@ fn a_dtu_that_faded_and_went_is_asleep_and_nothing_but_its_power_changes() {
 }
 
 #[test]
-fn a_dtu_that_went_in_the_midst_of_production_is_not_asleep() {
+fn a_dtu_that_stops_answering_during_production_is_not_asleep() {
     let mut plant = new_plant();
     plant.succeeded("Roof", &reading(vec![live(1, &[1, 2], 300)]), at(0));
     assert!(!plant.fell_asleep("Roof", at(1)));
@@ -121,7 +121,7 @@ fn failures_in_a_row_are_counted_from_the_first_until_an_answer() {
 }
 
 #[test]
-fn inverters_that_are_not_reached_deliver_nothing_if_they_had_faded() {
+fn unreachable_inverters_have_power_0_if_they_had_faded() {
     for (watts, expected) in [(4, Some(0.0)), (300, None)] {
         let mut plant = new_plant();
         plant.succeeded("Roof", &reading(vec![live(1, &[1, 2], watts)]), at(0));
@@ -141,7 +141,7 @@ fn inverters_that_are_not_reached_deliver_nothing_if_they_had_faded() {
 }
 
 #[test]
-fn what_the_dtu_leaves_out_is_not_reported_for_ever() {
+fn values_of_a_missing_inverter_expire() {
     let mut plant = new_plant();
     let whole = reading(vec![live(1, &[1, 2], 300), live(2, &[1, 2], 300)]);
     plant.succeeded("Roof", &whole, at(0));
@@ -159,7 +159,7 @@ fn what_the_dtu_leaves_out_is_not_reported_for_ever() {
 }
 
 #[test]
-fn values_that_are_repeated_keep_their_times_and_are_forgotten_in_the_end() {
+fn repeated_values_keep_their_times_and_expire() {
     let mut plant = new_plant();
     let first = reading(vec![live(1, &[1], 300)]);
     plant.succeeded("Roof", &first, at(0));
@@ -175,7 +175,7 @@ fn values_that_are_repeated_keep_their_times_and_are_forgotten_in_the_end() {
 }
 
 #[test]
-fn an_inverter_of_which_only_old_values_are_known_is_not_taken_in() {
+fn an_inverter_with_only_stale_values_is_not_accepted() {
     let mut plant = new_plant();
     let first = reading(vec![live(1, &[1], 300)]);
     plant.succeeded("Roof", &DtuReading { stale: true, ..first.clone() }, at(0));
@@ -188,7 +188,7 @@ fn an_inverter_of_which_only_old_values_are_known_is_not_taken_in() {
 }
 
 #[test]
-fn half_an_answer_takes_nothing_away() {
+fn a_partial_answer_removes_nothing() {
     let mut plant = new_plant();
     let mut whole = live(1, &[1, 2], 300);
     whole.values.alarm_count = Some(2);
@@ -204,7 +204,7 @@ fn half_an_answer_takes_nothing_away() {
 }
 
 #[test]
-fn an_inverter_named_once_by_garbage_is_not_taken_in() {
+fn an_inverter_reported_only_once_is_not_accepted() {
     let mut plant = new_plant();
     plant.succeeded("Roof", &reading(vec![live(1, &[1], 100)]), at(0));
     let rejected =
@@ -212,13 +212,13 @@ fn an_inverter_named_once_by_garbage_is_not_taken_in() {
     assert_eq!((rejected.len(), plant.inverters().count()), (1, 1), "{rejected:?}");
     plant.succeeded("Roof", &reading(vec![live(1, &[1], 100), live(8, &[1], 5)]), at(2));
     assert_eq!(plant.inverters().count(), 1);
-    // One that was really added is named again.
+    // One that was really added is reported again.
     plant.succeeded("Roof", &reading(vec![live(1, &[1], 100), live(8, &[1], 5)]), at(3));
     assert_eq!(plant.inverters().count(), 2);
 }
 
 #[test]
-fn a_dtu_cannot_name_inverters_without_bound() {
+fn the_number_of_inverters_is_bounded() {
     let mut plant = new_plant();
     let many = |from: u8| (from..=250).map(|number| live(number, &[1], 1)).collect();
     plant.succeeded("Roof", &reading(many(1)), at(0));
@@ -229,7 +229,7 @@ fn a_dtu_cannot_name_inverters_without_bound() {
 }
 
 #[test]
-fn values_of_a_dtu_that_fails_do_not_outlive_their_time_between_two_polls() {
+fn values_of_a_failing_dtu_expire_between_two_polls() {
     let mut plant = new_plant();
     plant.succeeded("Roof", &reading(vec![live(1, &[1], 400)]), at(0));
     plant.failed("Roof", problem(), &DtuReading::default(), at(1));

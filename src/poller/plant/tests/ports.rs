@@ -1,8 +1,8 @@
-//! Ports in the plant: garbage invents them, and rebuilt plants have new ones.
+//! When a new port is accepted, and when it is ignored as garbage.
 
 use super::*;
 
-/// What the plant has counted in all, and how many ports are known.
+/// The plant's total energy, and how many ports are known.
 fn known(plant: &PlantState) -> (u64, usize) {
     let totals = plant.inverters().filter_map(|one| one.energy().total);
     let ports = plant.inverters().map(|inverter| inverter.ports.len()).sum();
@@ -14,42 +14,42 @@ fn stored(plant: &PlantState) -> Vec<InverterState> {
     plant.inverters().map(|inverter| InverterState::clone(inverter)).collect()
 }
 
-fn say(plant: &mut PlantState, ports: &[u8], minute: i64) -> Vec<String> {
+fn apply(plant: &mut PlantState, ports: &[u8], minute: i64) -> Vec<String> {
     let rejected = plant.succeeded("Roof", &reading(vec![live(1, ports, 100)]), at(minute));
     rejected.iter().map(ToString::to_string).collect()
 }
 
 #[test]
-fn a_port_named_once_by_garbage_is_no_port() {
+fn a_port_reported_only_once_is_not_accepted() {
     let mut plant = new_plant();
-    assert_eq!(say(&mut plant, &[1], 0), [""; 0], "what a new inverter brings along is believed");
+    assert_eq!(apply(&mut plant, &[1], 0), [""; 0], "what a new inverter brings along is believed");
     assert_eq!(
-        say(&mut plant, &[1, 7], 1),
+        apply(&mut plant, &[1, 7], 1),
         ["inverter 114100000001 port 7: rejected: reported for the first time; accepted \
           when the next poll reports it again"]
     );
-    say(&mut plant, &[1], 2);
-    say(&mut plant, &[1, 7], 3);
-    say(&mut plant, &[1, 6], 4);
+    apply(&mut plant, &[1], 2);
+    apply(&mut plant, &[1, 7], 3);
+    apply(&mut plant, &[1, 6], 4);
     assert_eq!(known(&plant), (1000, 1));
     assert!(!plant.ledgers().contains_key(&(serial(1), 7)), "nothing of it is kept");
 }
 
 #[test]
-fn a_port_that_two_polls_name_is_believed() {
+fn a_port_reported_by_two_polls_is_accepted() {
     let mut plant = new_plant();
-    say(&mut plant, &[1], 0);
-    say(&mut plant, &[1, 2], 1);
-    assert_eq!(say(&mut plant, &[1, 2], 2), [""; 0]);
+    apply(&mut plant, &[1], 0);
+    apply(&mut plant, &[1, 2], 1);
+    assert_eq!(apply(&mut plant, &[1, 2], 2), [""; 0]);
     assert_eq!(known(&plant), (2000, 2));
-    say(&mut plant, &[1], 3);
-    assert_eq!(say(&mut plant, &[1, 2], 4), [""; 0], "one that is known may come and go");
+    apply(&mut plant, &[1], 3);
+    assert_eq!(apply(&mut plant, &[1, 2], 4), [""; 0], "one that is known may come and go");
 }
 
 #[test]
-fn an_inverter_that_is_confirmed_brings_its_ports_along() {
+fn the_ports_of_a_confirmed_inverter_are_accepted() {
     let mut plant = new_plant();
-    say(&mut plant, &[1], 0);
+    apply(&mut plant, &[1], 0);
     let both = reading(vec![live(1, &[1], 100), live(2, &[1, 2], 100)]);
     plant.succeeded("Roof", &both, at(1));
     assert_eq!(plant.succeeded("Roof", &both, at(2)), []);
@@ -57,9 +57,9 @@ fn an_inverter_that_is_confirmed_brings_its_ports_along() {
 }
 
 #[test]
-fn a_poll_that_brings_nothing_new_neither_confirms_a_port_nor_refutes_it() {
+fn a_stale_poll_neither_confirms_nor_rejects_a_port() {
     let mut plant = new_plant();
-    say(&mut plant, &[1], 0);
+    apply(&mut plant, &[1], 0);
     let new = reading(vec![live(1, &[1, 2], 100)]);
     plant.succeeded("Roof", &new, at(1));
     plant.succeeded("Roof", &DtuReading { stale: true, ..new.clone() }, at(2));
@@ -70,24 +70,24 @@ fn a_poll_that_brings_nothing_new_neither_confirms_a_port_nor_refutes_it() {
 }
 
 #[test]
-fn ports_that_are_known_from_before_a_restart_need_no_second_poll() {
+fn ports_known_before_a_restart_need_no_second_poll() {
     let mut plant = new_plant();
-    say(&mut plant, &[1, 2], 0);
+    apply(&mut plant, &[1, 2], 0);
     let dtu = DtuState::unknown("Roof", Protocol::Protobuf, HOLD);
     let ledgers = plant.ledgers().clone();
     let mut stored = stored(&plant);
     stored[0].ports.remove(&2);
     let mut plant = PlantState::new(TimeZone::UTC, vec![dtu], stored, ledgers);
-    assert_eq!(say(&mut plant, &[1, 2], 1), [""; 0]);
+    assert_eq!(apply(&mut plant, &[1, 2], 1), [""; 0]);
     assert_eq!(known(&plant), (2000, 2));
 }
 
 #[test]
-fn a_day_goes_on_in_another_zone_until_its_next_midnight() {
+fn a_day_in_another_time_zone_lasts_until_its_next_midnight() {
     // At 18:00 in London.
     let mut plant = new_plant();
-    say(&mut plant, &[1], 0);
-    say(&mut plant, &[1], 1);
+    apply(&mut plant, &[1], 0);
+    apply(&mut plant, &[1], 1);
     let day = |plant: &PlantState| {
         let port = &plant.inverters().next().unwrap().ports[&1];
         (port.energy.today.unwrap().get(), port.energy.today_since.unwrap().to_string())

@@ -6,27 +6,27 @@ use std::sync::{Arc, Mutex};
 
 use tokio::net::UdpSocket;
 
-/// What it says of a name.
+/// The answer for a name.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     /// These addresses.
     Addresses(Vec<Ipv4Addr>),
-    /// That there is no such name.
+    /// NXDOMAIN: there is no such name.
     Unknown,
-    /// That it has trouble itself.
-    Trouble,
+    /// SERVFAIL: the server failed.
+    ServerFailure,
     /// Nothing.
     Silence,
 }
 
-/// What it says of each name, question by question; the last answer stands.
+/// The answers for each name, query by query; the last one is repeated.
 #[derive(Clone, Default)]
 pub(crate) struct Dns {
     answers: Arc<Mutex<BTreeMap<String, Vec<Answer>>>>,
 }
 
 impl Dns {
-    /// Listens where the resolver of the inner network asks.
+    /// Listens at the address that the resolver of the test's network uses.
     pub(crate) async fn start() -> Self {
         let socket = UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 53))).await.unwrap();
         let dns = Self::default();
@@ -43,8 +43,8 @@ impl Dns {
         dns
     }
 
-    /// What it says from now on.
-    pub(crate) fn say(&self, name: &str, answers: &[Answer]) {
+    /// Sets the answers for a name.
+    pub(crate) fn set(&self, name: &str, answers: &[Answer]) {
         self.answers.lock().unwrap().insert(name.to_owned(), answers.to_vec());
     }
 
@@ -63,7 +63,7 @@ impl Dns {
         let (code, addresses) = match self.next(&name.join("."), is_ipv4) {
             Answer::Addresses(addresses) if is_ipv4 => (0, addresses),
             Answer::Addresses(_) => (0, Vec::new()),
-            Answer::Trouble => (2, Vec::new()),
+            Answer::ServerFailure => (2, Vec::new()),
             Answer::Unknown => (3, Vec::new()),
             Answer::Silence => return None,
         };

@@ -1,4 +1,4 @@
-//! Faults of names and networks, in a network of the test's own.
+//! Faults of DNS and networks, in a network namespace of the test.
 
 mod dns;
 mod rebinding;
@@ -17,7 +17,7 @@ use crate::support::within_guard;
 
 const LIMIT: Duration = Duration::from_millis(1_000 + 500);
 
-/// A host that cannot be reached, the cause in one word and in words, and what heals it.
+/// A host that cannot be reached, the label and text of the cause, and the command that repairs it.
 const FAULTS: &[(&str, &str, &str, &str)] = &[
     (
         "nobody.invalid",
@@ -57,19 +57,19 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn a_network_that_fails_is_told_and_one_that_comes_back_is_noticed() {
-    let test = "targets::network::a_network_that_fails_is_told_and_one_that_comes_back_is_noticed";
+async fn network_failures_and_their_recovery_are_logged() {
+    let test = "targets::network::network_failures_and_their_recovery_are_logged";
     if !is_inside(test).await {
         return;
     }
     let dns = Dns::start().await;
     let dead = Ipv4Addr::new(10, 9, 0, 7);
-    dns.say("trouble.example", &[Answer::Trouble]);
-    dns.say("nowhere.example", &[Answer::Addresses(Vec::new())]);
-    dns.say("silent.example", &[Answer::Silence]);
-    dns.say("lost.example", &[Answer::Addresses(vec![dead])]);
-    // A name of which one address is dead is as good as any.
-    dns.say("half.example", &[Answer::Addresses(vec![dead, Ipv4Addr::new(127, 0, 0, 2)])]);
+    dns.set("trouble.example", &[Answer::ServerFailure]);
+    dns.set("nowhere.example", &[Answer::Addresses(Vec::new())]);
+    dns.set("silent.example", &[Answer::Silence]);
+    dns.set("lost.example", &[Answer::Addresses(vec![dead])]);
+    // A name with one unreachable address works.
+    dns.set("half.example", &[Answer::Addresses(vec![dead, Ipv4Addr::new(127, 0, 0, 2)])]);
     let everywhere = Target::start_at(SocketAddr::from(([0, 0, 0, 0], 8_123)), "secret").await;
     let home = Home::new("");
     home.configure(&configuration());
@@ -78,7 +78,7 @@ async fn a_network_that_fails_is_told_and_one_that_comes_back_is_noticed() {
 
     let mut journal = Journal::default();
     let mut failures = Vec::new();
-    for (host, label, cause, heal) in FAULTS {
+    for (host, label, cause, repair) in FAULTS {
         let reason = until(&bridge, &mut journal, host, |event| event.reason().is_some()).await;
         let reason = reason.reason().unwrap();
         assert!(reason.starts_with(&format!("{cause}; ")), "{host}: {reason}");
@@ -86,10 +86,10 @@ async fn a_network_that_fails_is_told_and_one_that_comes_back_is_noticed() {
         let shown = shown.as_array().unwrap().iter().find(|target| target["name"] == *host);
         assert_eq!(shown.unwrap()["last_error"], *cause, "{host}");
         assert_eq!(shown.unwrap()["last_error_cause"], *label, "{host}");
-        if heal.is_empty() {
-            dns.say(host, &[Answer::Addresses(vec![Ipv4Addr::LOCALHOST])]);
+        if repair.is_empty() {
+            dns.set(host, &[Answer::Addresses(vec![Ipv4Addr::LOCALHOST])]);
         } else {
-            ip(&format!("address add {heal}/32 dev lo")).await;
+            ip(&format!("address add {repair}/32 dev lo")).await;
         }
         journal.read(&bridge.log());
         failures.push(journal.failures(host));
@@ -97,7 +97,7 @@ async fn a_network_that_fails_is_told_and_one_that_comes_back_is_noticed() {
     for ((host, ..), failures) in FAULTS.iter().zip(failures) {
         until(&bridge, &mut journal, host, |event| *event == Event::Sent).await;
         journal.check_attempts(host, LIMIT);
-        // What was under way when it was healed may fail; the attempt after the next wait does not.
+        // An attempt in progress during the repair may fail; the next one does not.
         assert!(journal.failures(host) <= failures + 1, "{host} was noticed too late");
     }
     bridge.stop().await;
@@ -105,8 +105,8 @@ async fn a_network_that_fails_is_told_and_one_that_comes_back_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_cut_cable_is_noticed_and_its_repair_too() {
-    if !is_inside("targets::network::a_cut_cable_is_noticed_and_its_repair_too").await {
+async fn a_cut_cable_and_its_repair_are_noticed() {
+    if !is_inside("targets::network::a_cut_cable_and_its_repair_are_noticed").await {
         return;
     }
     let target = Target::start_at(SocketAddr::from(([127, 0, 0, 7], 8_123)), "secret").await;
@@ -114,7 +114,7 @@ async fn a_cut_cable_is_noticed_and_its_repair_too() {
     let bridge = home.run().await;
     target.received("update", |received| !received.updates().is_empty()).await;
 
-    // Rules are read before addresses of one's own only if those of the system step back.
+    // Own rules apply before local addresses only if the system's rules have a lower priority.
     ip("rule add pref 10 table local").await;
     ip("rule del pref 0").await;
     ip("rule add pref 5 to 127.0.0.7 unreachable").await;

@@ -1,4 +1,4 @@
-//! Names that point somewhere else once they are registered.
+//! DNS rebinding: names that resolve to other addresses after the registration.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -24,12 +24,12 @@ async fn a_registered_name_is_checked_at_each_connection() {
     }
     let at = |addresses: &[Ipv4Addr]| Answer::Addresses(addresses.to_vec());
     let dns = Dns::start().await;
-    dns.say("home.example", &[at(&[HOME])]);
-    // The first answer is for the registration, and the second for the connection.
-    dns.say("rebound.example", &[at(&[HOME]), at(&[ABROAD])]);
-    dns.say("cloud.example", &[at(&[HOME]), at(&[METADATA])]);
-    dns.say("both.example", &[at(&[HOME, ABROAD])]);
-    // Where nobody may be led, somebody listens: it would be seen.
+    dns.set("home.example", &[at(&[HOME])]);
+    // The first answer is for the registration, the second for the connection.
+    dns.set("rebound.example", &[at(&[HOME]), at(&[ABROAD])]);
+    dns.set("cloud.example", &[at(&[HOME]), at(&[METADATA])]);
+    dns.set("both.example", &[at(&[HOME, ABROAD])]);
+    // A target listens at the forbidden address, so that a connection would be seen.
     for address in [ABROAD, METADATA] {
         ip(&format!("address add {address}/32 dev lo")).await;
     }

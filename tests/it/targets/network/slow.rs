@@ -1,4 +1,4 @@
-//! A network that delays what is sent, and loses a part of it.
+//! A network with delay and packet loss.
 
 use std::net::SocketAddr;
 
@@ -8,20 +8,20 @@ use tokio::process::Command;
 use super::{DTU, until};
 use crate::support::bridge::Home;
 use crate::support::namespace::{ip, is_inside};
-use crate::support::say;
+use crate::support::print;
 use crate::support::target::Target;
 use crate::targets::journal::{Event, Journal};
 
-/// The queue of the line: up to 0.4 s of delay, and what does not fit into it is lost.
+/// The queue of the link: up to 0.4 s of delay; packets that do not fit are dropped.
 const LINE: &str = "qdisc add dev lo root tbf rate 400kbit burst 4kb limit 20kb";
 
 #[tokio::test]
-async fn delay_and_loss_cost_time_and_no_connection() {
-    let test = "targets::network::slow::delay_and_loss_cost_time_and_no_connection";
+async fn delay_and_packet_loss_cost_no_connection() {
+    let test = "targets::network::slow::delay_and_packet_loss_cost_no_connection";
     if !is_inside(test).await {
         return;
     }
-    // Packets as on a cable, so that single ones can be lost.
+    // The packet size of Ethernet, so that single packets can be lost.
     ip("link set lo mtu 1500").await;
     let target = Target::start_at(SocketAddr::from(([127, 0, 0, 7], 8_123)), "secret").await;
     let url = target.url("secret");
@@ -29,7 +29,7 @@ async fn delay_and_loss_cost_time_and_no_connection() {
     let bridge = Home::new(&format!("{DTU}{healthy}")).run().await;
     target.received("update", |received| !received.updates().is_empty()).await;
     if tc(LINE).await.is_none() {
-        say(&format!("SKIPPED {test}: this machine cannot make a line slow (tc, tbf)"));
+        print(&format!("SKIPPED {test}: this machine cannot make a line slow (tc, tbf)"));
         return;
     }
 
@@ -45,7 +45,7 @@ async fn delay_and_loss_cost_time_and_no_connection() {
     }
     let statistics = tc("-s qdisc show dev lo").await.unwrap();
     let dropped = statistics.split("dropped ").nth(1).unwrap().split(',').next().unwrap();
-    assert_ne!(dropped, "0", "the line lost nothing, so that this shows nothing: {statistics}");
+    assert_ne!(dropped, "0", "no packet was dropped, so this test proves nothing: {statistics}");
     let (_, targets) = bridge.get("/api/targets").await;
     for shown in targets.as_array().unwrap() {
         assert_eq!((&shown["attempts"], &shown["state"]), (&1.into(), &"connected".into()));
@@ -55,7 +55,7 @@ async fn delay_and_loss_cost_time_and_no_connection() {
     other.stop().await;
 }
 
-/// What `tc` says; none if it is not there or cannot do it.
+/// The output of `tc`; `None` if it is missing or fails.
 async fn tc(arguments: &str) -> Option<String> {
     let output = Command::new("tc").args(arguments.split(' ')).output().await.ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())

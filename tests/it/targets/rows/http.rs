@@ -1,4 +1,4 @@
-//! Answers that are no upgrade.
+//! HTTP responses that are not an upgrade.
 
 use super::Row;
 use crate::targets::certificates::Shows;
@@ -12,7 +12,7 @@ macro_rules! answer {
     ($status:literal, $headers:literal) => {{
         const ANSWER: &[Step] = &[
             Step::Request,
-            Step::Say(
+            Step::Send(
                 concat!("HTTP/1.1 ", $status, "\r\nContent-Length: 5\r\n", $headers, "\r\nhello")
                     .as_bytes(),
             ),
@@ -57,7 +57,7 @@ fn statuses() -> Vec<Row> {
     ]
 }
 
-/// None is followed.
+/// No redirect is followed.
 fn redirections() -> Vec<Row> {
     let redirected = |name: &str, status: u16, script: &'static [Step], place: &str| {
         Row::fails(name, script, "http_redirect", format!("HTTP {status}{place}"))
@@ -102,31 +102,31 @@ fn strange_answers() -> Vec<Row> {
     };
     let key = "Key mismatch in \"Sec-WebSocket-Accept\" header";
     vec![
-        not_http("speaks-ssh", &[Step::Say(b"SSH-2.0-OpenSSH_9.6\r\n")]),
-        not_http("speaks-tls", &[Step::Request, Step::Say(&[21, 3, 1, 0, 2, 2, 22])]),
-        not_http("speaks-garbage", &[Step::Say(&[0, 159, 146, 150, 13, 10, 13, 10, 255])]),
-        no_socket("accepts-another-key", &[Step::Request, Step::Say(OTHER_KEY)], key),
-        no_socket("accepts-without-key", &[Step::Request, Step::Say(NO_KEY)], key),
+        not_http("speaks-ssh", &[Step::Send(b"SSH-2.0-OpenSSH_9.6\r\n")]),
+        not_http("speaks-tls", &[Step::Request, Step::Send(&[21, 3, 1, 0, 2, 2, 22])]),
+        not_http("speaks-garbage", &[Step::Send(&[0, 159, 146, 150, 13, 10, 13, 10, 255])]),
+        no_socket("accepts-another-key", &[Step::Request, Step::Send(OTHER_KEY)], key),
+        no_socket("accepts-without-key", &[Step::Request, Step::Send(NO_KEY)], key),
         Row::fails(
             "speaks-http-1-0",
-            &[Step::Request, Step::Say(b"HTTP/1.0 404 Not Found\r\n\r\n")],
+            &[Step::Request, Step::Send(b"HTTP/1.0 404 Not Found\r\n\r\n")],
             "old_http",
             "the answer is HTTP/1.0, which does not support WebSockets",
         ),
         no_socket(
             "endless-header",
-            &[Step::Request, Step::Say(b"HTTP/1.1 101 OK\r\nX: "), Step::Flood(b'x', 100, 2_000)],
+            &[Step::Request, Step::Send(b"HTTP/1.1 101 OK\r\nX: "), Step::Flood(b'x', 100, 2_000)],
             "its header does not end",
         ),
         Row::fails(
             "header-byte-by-byte",
-            &[Step::Request, Step::Say(b"HTTP/1.1 101 OK\r\nX: "), Step::Babble],
+            &[Step::Request, Step::Send(b"HTTP/1.1 101 OK\r\nX: "), Step::DripHeader],
             "upgrade_timeout",
             "{address} did not answer the WebSocket upgrade within 1s",
         ),
         Row::fails(
             "header-cut-off",
-            &[Step::Request, Step::Say(b"HTTP/1.1 101 Switching Proto"), Step::HangUp],
+            &[Step::Request, Step::Send(b"HTTP/1.1 101 Switching Proto"), Step::Disconnect],
             "upgrade_hung_up",
             "the connection was closed during the WebSocket upgrade",
         ),

@@ -1,4 +1,4 @@
-//! The table of faults: what the target does, and what the bridge must say of it.
+//! The table of faults: what the target does, and what the bridge must report.
 
 mod http;
 mod network;
@@ -13,21 +13,21 @@ use super::step::Step;
 pub(crate) struct Row {
     /// Names the fault, and the target in the configuration.
     pub(crate) name: String,
-    /// What is shown before the fault is healed; none for `ws://`.
+    /// The certificate before the fault is repaired; `None` for `ws://`.
     pub(crate) tls: Option<Shows>,
-    /// Whether TLS is spoken before the fault is healed.
+    /// Whether the target uses TLS before the fault is repaired.
     pub(crate) speaks_tls: bool,
-    /// Whether anybody listens before the fault is healed.
+    /// Whether the target listens before the fault is repaired.
     pub(crate) listens: bool,
-    /// So many connections meet the fault; the others, and all once it is healed, do not.
+    /// How many connections have the fault; later ones, and all after the repair, do not.
     pub(crate) connections: usize,
     pub(crate) script: &'static [Step],
     /// Further lines of its section.
     pub(crate) settings: &'static str,
     pub(crate) ends: Ends,
-    /// The cause in one word, as metrics and the API have it.
+    /// The label of the cause, as in metrics and the API.
     pub(crate) label: &'static str,
-    /// The cause in words; `{address}` stands for the target's.
+    /// The text of the cause; `{address}` stands for the target's.
     pub(crate) cause: String,
     /// Seconds until the next attempt.
     pub(crate) waits: u64,

@@ -1,4 +1,4 @@
-//! Faults before anybody has spoken. Those that need a network of their own are tested there.
+//! Faults before the first byte. Those that need a network namespace are in `targets::network`.
 
 use super::Row;
 use crate::targets::step::Step;
@@ -23,13 +23,13 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         Row::fails(
             "hangs-up-at-once",
-            &[Step::HangUp],
+            &[Step::Disconnect],
             "upgrade_hung_up",
             "the connection was closed during the WebSocket upgrade",
         ),
         Row::fails(
             "hangs-up-on-the-request",
-            &[Step::Request, Step::HangUp],
+            &[Step::Request, Step::Disconnect],
             "upgrade_hung_up",
             "the connection was closed during the WebSocket upgrade",
         ),

@@ -1,4 +1,4 @@
-//! What a target does wrong once it speaks WebSocket: before it has accepted the bridge, and after.
+//! WebSocket faults, before and after the target has accepted the bridge.
 
 use super::Row;
 use crate::targets::step::Step;
@@ -10,7 +10,7 @@ pub(super) fn rows() -> Vec<Row> {
     [closes(), refusals(), broken_connections(), broken_protocol()].concat()
 }
 
-/// A close frame before the target has accepted and one after, each with the meaning of its code.
+/// A close frame before and one after the target has accepted, each with the meaning of its code.
 fn closes() -> Vec<Row> {
     macro_rules! close {
         ($code:literal, $reason:literal, $label:literal, $meaning:literal, $waits:literal) => {{
@@ -61,7 +61,7 @@ fn refusals() -> Vec<Row> {
         ),
         Row::fails(
             "refuses-and-goes",
-            &[Step::Upgrade, Step::Text(WORDS), Step::HangUp],
+            &[Step::Upgrade, Step::Text(WORDS), Step::Disconnect],
             "token_refused",
             cause,
         ),
@@ -79,10 +79,10 @@ fn broken_connections() -> Vec<Row> {
             "closed_1005",
             "closed by the target with code 1005 (no code given)",
         ),
-        Row::fails("hangs-up-early", &[Step::Upgrade, Step::HangUp], "broken", &hung_up),
+        Row::fails("hangs-up-early", &[Step::Upgrade, Step::Disconnect], "broken", &hung_up),
         Row::breaks(
             "hangs-up-late",
-            &[Step::Upgrade, Step::Welcome, Step::Take(SOME), Step::HangUp],
+            &[Step::Upgrade, Step::Welcome, Step::Take(SOME), Step::Disconnect],
             "broken",
             &hung_up,
         ),
@@ -107,7 +107,7 @@ fn broken_connections() -> Vec<Row> {
     ]
 }
 
-/// What is no WebSocket, or more than a target has to say.
+/// Invalid WebSocket frames, and more messages than a target needs to send.
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn broken_protocol() -> Vec<Row> {
     let invalid_code = "closed by the target with code 1002 (protocol error): Protocol violation";
@@ -130,7 +130,7 @@ fn broken_protocol() -> Vec<Row> {
         "the target sent a message of more than 2000 bytes",
     );
     limited.settings = "max_message_bytes = 2000";
-    // Empty fragments are bounded by nothing but the rate at which they are read.
+    // Only the read rate limits empty fragments.
     let endless = Row::breaks(
         "in-endless-parts",
         &[Step::Upgrade, Step::Welcome, Step::Frame(0x01, 0), Step::Flood(0, 0, 100_000_000)],
@@ -141,19 +141,19 @@ fn broken_protocol() -> Vec<Row> {
         both!("too-big", Step::Frame(0x82, (1 << 20) + 1), "too_big", too_big),
         both!(
             "announces-gigabytes",
-            Step::Say(&[0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0]),
+            Step::Send(&[0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0]),
             "too_big",
             too_big
         ),
         both!(
             "not-utf-8",
-            Step::Say(&[0x81, 2, 0xff, 0xfe]),
+            Step::Send(&[0x81, 2, 0xff, 0xfe]),
             "protocol",
             broke("a text message that is not UTF-8")
         ),
         both!(
             "masked",
-            Step::Say(&[0x81, 0x81, 1, 2, 3, 4, 5]),
+            Step::Send(&[0x81, 0x81, 1, 2, 3, 4, 5]),
             "protocol",
             broke("Received a masked frame from server")
         ),

@@ -52,21 +52,21 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         plain(
             "tls-spoken-to-http",
-            &[Step::Say(b"HTTP/1.1 400 Bad Request\r\n\r\n")],
+            &[Step::Send(b"HTTP/1.1 400 Bad Request\r\n\r\n")],
             "not_tls",
             no_tls,
         ),
-        plain("tls-spoken-to-ssh", &[Step::Say(b"SSH-2.0-OpenSSH_9.6\r\n")], "not_tls", no_tls),
+        plain("tls-spoken-to-ssh", &[Step::Send(b"SSH-2.0-OpenSSH_9.6\r\n")], "not_tls", no_tls),
         plain("tls-silent", &[], "tls_timeout", "{address} did not complete TLS within 1s"),
         plain(
             "tls-hangs-up",
-            &[Step::HangUp],
+            &[Step::Disconnect],
             "tls_hung_up",
             "the connection was closed during the TLS handshake",
         ),
         plain(
             "tls-too-old",
-            &[Step::Say(&[21, 3, 1, 0, 2, 2, 70])],
+            &[Step::Send(&[21, 3, 1, 0, 2, 2, 70])],
             "tls",
             "TLS failed: received fatal alert: protocol version",
         ),
@@ -79,7 +79,7 @@ pub(super) fn rows() -> Vec<Row> {
         .showing(Shows::Good),
         Row::fails(
             "tls-then-403",
-            &[Step::Request, Step::Say(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")],
+            &[Step::Request, Step::Send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")],
             "http_403",
             "HTTP 403 instead of a WebSocket",
         )
@@ -109,10 +109,10 @@ macro_rules! page {
     ($page:literal) => {
         &[
             Step::Request,
-            Step::Say(
+            Step::Send(
                 concat!("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", $page).as_bytes(),
             ),
-            Step::HangUp,
+            Step::Disconnect,
         ]
     };
 }
@@ -123,9 +123,11 @@ const APACHE_IN_THE_CLEAR: &[Step] =
     page!("Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />");
 const GO_IN_THE_CLEAR: &[Step] = &[
     Step::Request,
-    Step::Say(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"),
-    Step::HangUp,
+    Step::Send(
+        b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+    ),
+    Step::Disconnect,
 ];
-const HANGS_UP: &[Step] = &[Step::Upgrade, Step::Welcome, Step::Take(2_000), Step::HangUp];
+const HANGS_UP: &[Step] = &[Step::Upgrade, Step::Welcome, Step::Take(2_000), Step::Disconnect];
 const CUTS: &[Step] = &[Step::Upgrade, Step::Welcome, Step::Take(2_000), Step::Cut];
 const RESETS: &[Step] = &[Step::Upgrade, Step::Welcome, Step::Take(2_000), Step::Reset];

@@ -1,4 +1,4 @@
-//! Three DTUs of both languages that can be broken and mended, and who reads them.
+//! Three DTUs of both protocols that can be broken and repaired, and the bridge that polls them.
 
 use std::collections::BTreeSet;
 
@@ -8,26 +8,26 @@ use hoymiles_bridge::sim::protobuf::ProtobufOptions;
 use hoymiles_bridge::snapshot::state::DtuStatus;
 
 use super::auditor::Auditor;
-use crate::support::house::{GAP, House};
+use crate::support::pipeline::{GAP, Pipeline};
 use crate::support::simulated::{PlantClock, SimulatedDtu, Speaks};
 use crate::support::target::{Received, Target};
 use crate::support::within_guard;
 
 const START: &str = "2026-06-10T00:00:00Z";
-/// So many milliseconds are a minute of the plants: between two polls pass two.
+/// A minute of the plants in milliseconds: two minutes pass between two polls.
 const MINUTE: u64 = 50;
 pub(super) const NAMES: [&str; 3] = ["Pro", "Lite", "HMT"];
 
-/// Three DTUs and who reads them.
-pub(super) struct Scene {
+/// Three DTUs and the bridge that polls them.
+pub(super) struct Fixture {
     pub(super) dtus: [SimulatedDtu; 3],
     clock: PlantClock,
-    pub(super) house: House,
+    pub(super) pipeline: Pipeline,
     auditor: Auditor,
     targets: [Target; 2],
 }
 
-impl Scene {
+impl Fixture {
     pub(super) async fn new() -> Self {
         let clock = PlantClock::running(START, MINUTE);
         let plant = |seed, inverters, ports_per_inverter| {
@@ -54,16 +54,16 @@ impl Scene {
         let targets = [Target::start("secret").await, Target::start("secret").await];
         let urls = [("One", targets[0].url("secret")), ("Two", targets[1].url("secret"))];
         let named: Vec<_> = NAMES.into_iter().zip(&dtus).collect();
-        let house = House::start(&named, &urls, &clock).await;
-        let auditor = Auditor::new(house.snapshot.clone(), &plants, START.parse().unwrap());
-        let mut scene = Self { dtus, clock, house, auditor, targets };
-        scene.recovered("the first reading").await;
-        scene
+        let pipeline = Pipeline::start(&named, &urls, &clock).await;
+        let auditor = Auditor::new(pipeline.snapshot.clone(), &plants, START.parse().unwrap());
+        let mut fixture = Self { dtus, clock, pipeline, auditor, targets };
+        fixture.recovered("the first reading").await;
+        fixture
     }
 
     /// Audits every snapshot until `is_it` holds.
-    pub(super) async fn until(&mut self, what: &str, is_it: impl Fn(&House) -> bool) {
-        let Self { dtus, clock, house, auditor, .. } = self;
+    pub(super) async fn until(&mut self, what: &str, is_it: impl Fn(&Pipeline) -> bool) {
+        let Self { dtus, clock, pipeline, auditor, .. } = self;
         let news = || async {
             let [one, two, three] = &*dtus;
             let asked = |dtu: &SimulatedDtu| {
@@ -73,7 +73,7 @@ impl Scene {
                     observed.wait_until(|counts| *counts != before).await
                 }
             };
-            let mut snapshots = house.snapshot.clone();
+            let mut snapshots = pipeline.snapshot.clone();
             snapshots.take_latest();
             tokio::select! {
                 _ = snapshots.next() => {}
@@ -85,7 +85,7 @@ impl Scene {
         let waiting = async {
             loop {
                 auditor.audit(clock.now());
-                if is_it(house) {
+                if is_it(pipeline) {
                     return;
                 }
                 news().await;
@@ -94,46 +94,46 @@ impl Scene {
         within_guard(what, waiting).await;
     }
 
-    /// Waits until each DTU has been asked so many times more.
+    /// Waits until each DTU has been polled `count` more times.
     async fn polls(&mut self, what: &str, count: u64) {
-        let counts = NAMES.map(|name| self.house.dtu(name).query_count + count);
-        let are_done = |house: &House| {
-            NAMES.iter().zip(counts).all(|(name, count)| house.dtu(name).query_count >= count)
+        let counts = NAMES.map(|name| self.pipeline.dtu(name).query_count + count);
+        let are_done = |pipeline: &Pipeline| {
+            NAMES.iter().zip(counts).all(|(name, count)| pipeline.dtu(name).query_count >= count)
         };
         self.until(what, are_done).await;
     }
 
-    /// Waits until all is read anew, and checks that it took one interval, beside a poll that was
-    /// under way.
+    /// Waits until everything is read again, and checks that it took one interval, not counting a
+    /// poll in progress.
     pub(super) async fn recovered(&mut self, what: &str) {
         let since = self.clock.now();
-        let counts = NAMES.map(|name| self.house.dtu(name).query_count);
+        let counts = NAMES.map(|name| self.pipeline.dtu(name).query_count);
         for (name, before) in NAMES.into_iter().zip(counts) {
             let inverters = if name == "HMT" { 2 } else { 3 };
-            let is_fresh = |house: &House| {
-                let snapshot = house.snapshot.latest();
+            let is_fresh = |pipeline: &Pipeline| {
+                let snapshot = pipeline.snapshot.latest();
                 let fresh = snapshot.inverters().filter(|inverter| {
                     &*inverter.dtu_name == name && {
                         let mut times = inverter.ports.values().map(|port| port.timestamp);
                         inverter.timestamp > since && times.all(|time| time > since)
                     }
                 });
-                let is_online = house.dtu(name).status == DtuStatus::Online;
+                let is_online = pipeline.dtu(name).status == DtuStatus::Online;
                 is_online && fresh.count() == inverters
             };
             self.until(&format!("{what}: recovery of {name}"), is_fresh).await;
-            let polls = self.house.dtu(name).query_count - before;
-            // Another DTU may have taken longer, and this one have been asked more often meanwhile.
+            let polls = self.pipeline.dtu(name).query_count - before;
+            // Another DTU may have taken longer, while this one was polled more often.
             if name == NAMES[0] {
                 assert!(polls <= 2, "{what}: {name} took {polls} polls");
             }
         }
     }
 
-    /// Breaks all DTUs in this way and mends them again.
-    pub(super) async fn suffer(&mut self, fault: Fault, does_it_fail: [bool; 3]) {
+    /// Breaks all DTUs in this way and repairs them again.
+    pub(super) async fn break_and_repair(&mut self, fault: Fault, does_it_fail: [bool; 3]) {
         let what = fault.name();
-        let before = self.house.log.lines(0).len();
+        let before = self.pipeline.log.lines(0).len();
         for dtu in &self.dtus {
             dtu.simulation.faults().set(fault);
         }
@@ -147,10 +147,10 @@ impl Scene {
         }
     }
 
-    /// Each failure was told once, and its end once.
+    /// Each failure was logged once, and its end once.
     #[track_caller]
     pub(super) fn check_log(&self, what: &str, name: &str, before: usize, fails: bool) {
-        let lines = self.house.log.lines(before);
+        let lines = self.pipeline.log.lines(before);
         let about = |text: &str| -> Vec<String> {
             let start = format!("{name}: {text}");
             lines.iter().filter(|line| line.contains(&start)).cloned().collect()
@@ -163,10 +163,10 @@ impl Scene {
         assert!(about("the DTU is asleep").is_empty(), "{what}: {lines:#?}");
     }
 
-    /// What is pushed is what is served, and it is true.
+    /// Checks that the pushed values equal the served ones, and that both are correct.
     pub(super) async fn ends(self) {
         for (path, key) in [("/api/inverters", "inverters"), ("/api/meters", "meters")] {
-            let served = self.house.get(path).await;
+            let served = self.pipeline.get(path).await;
             assert!(!served.as_array().unwrap().is_empty(), "{path}");
             for target in &self.targets {
                 let is_there =
@@ -178,7 +178,7 @@ impl Scene {
             let counts = dtu.simulation.stats().counts();
             assert!(counts.shortest_pause >= Some(GAP), "{counts:?}");
         }
-        self.house.stop().await;
+        self.pipeline.stop().await;
         for mut dtu in self.dtus {
             dtu.switch_off().await;
         }

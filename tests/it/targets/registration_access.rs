@@ -9,7 +9,7 @@ use crate::support::client;
 const REGISTER: &str = "/api/websocket/register";
 const DTU: &str = "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n";
 
-/// What a request with these headers is answered: its status, and whether pages may read it.
+/// Sends a request with these headers: status of the response, and whether web pages may read it.
 async fn ask(
     bridge: &Bridge,
     method: Method,
@@ -31,7 +31,7 @@ fn body(url: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_address_is_known_in_every_disguise() {
+async fn an_address_is_recognised_in_every_notation() {
     let bridge = Home::new(DTU).run().await;
     for (url, expected) in [
         // Loopback, as a number, in octal, in hexadecimal, cut short, and as IPv6.
@@ -51,7 +51,7 @@ async fn an_address_is_known_in_every_disguise() {
         ("ws://[::ffff:808:808]/", 403),
         ("ws://[64:ff9b::8.8.8.8]/", 403),
         ("ws://８.8.8.8/", 403),
-        // Clouds hand out credentials at link-local addresses.
+        // Cloud providers serve credentials at link-local addresses.
         ("ws://169.254.169.254/", 403),
         ("ws://2852039166/", 403),
         ("ws://0xa9fea9fe/", 403),
@@ -59,13 +59,13 @@ async fn an_address_is_known_in_every_disguise() {
         ("ws://[::ffff:169.254.169.254]/", 403),
         ("ws://[::ffff:a9fe:a9fe]/", 403),
         ("ws://169.254.10.1/", 403),
-        // Nor are no host at all, all hosts, or many.
+        // Missing hosts, wildcard and multicast addresses are refused.
         ("ws://0.0.0.0/", 403),
         ("ws://0/", 403),
         ("ws://[::]/", 403),
         ("ws://255.255.255.255/", 403),
         ("ws://224.0.0.1/", 403),
-        // No URL of a target.
+        // Not a URL of a target.
         ("http://127.0.0.1/", 400),
         ("file:///etc/passwd", 400),
         ("ws://user@127.0.0.1/", 400),
@@ -86,18 +86,18 @@ async fn an_address_is_known_in_every_disguise() {
         assert_eq!(status, expected, "{url:?} was answered {answer}");
     }
     let (_, targets) = bridge.get("/api/targets").await;
-    assert_eq!(targets.as_array().unwrap().len(), 6, "what was refused is not there: {targets}");
+    assert_eq!(targets.as_array().unwrap().len(), 6, "refused targets are not listed: {targets}");
     bridge.stop().await;
 }
 
 #[tokio::test]
-async fn a_web_page_of_another_origin_may_read_and_no_more() {
+async fn a_web_page_of_another_origin_may_only_read() {
     let bridge = Home::new(DTU).run().await;
     let host = bridge.api.trim_start_matches("http://").to_owned();
     let json = ("content-type", "application/json");
     let good = body("ws://127.0.0.1:9/ws?token=s3cret");
     let own = format!("http://{host}");
-    // What browsers send without asking first, and what they send for pages of other origins.
+    // What browsers send without a preflight request, and for pages of other origins.
     for (headers, expected) in [
         (vec![], 400),
         (vec![json, ("content-type", "text/plain")], 400),
@@ -132,7 +132,7 @@ async fn a_web_page_of_another_origin_may_read_and_no_more() {
 }
 
 #[tokio::test]
-async fn with_a_token_only_its_owner_comes_in() {
+async fn with_a_token_only_requests_that_carry_it_are_allowed() {
     let home = Home::new("");
     home.configure(DTU);
     let text = std::fs::read_to_string(home.config()).unwrap();
@@ -157,7 +157,7 @@ async fn with_a_token_only_its_owner_comes_in() {
         let (status, _) = ask(&bridge, Method::GET, "/api/targets", &headers, "").await;
         assert_eq!(status, expected, "GET with {authorization:?}");
     }
-    // A token does not make a page of another origin welcome.
+    // A token does not allow pages of another origin.
     let headers = [json, ("authorization", "Bearer s3cret"), ("origin", "http://evil.example")];
     assert_eq!(ask(&bridge, Method::POST, REGISTER, &headers, &good).await.0, 403);
     let (_, log) = bridge.stop().await;

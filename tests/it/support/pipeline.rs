@@ -1,5 +1,5 @@
-//! The rooms of the daemon from DTU to target inside the test, polling more often than any
-//! configuration allows: what happens in a day of a real plant happens in seconds.
+//! The daemon from DTU to target inside the test process, polling more often than any configuration
+//! allows: a day of a real plant takes seconds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,11 +34,11 @@ use super::{client, within_guard};
 pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
 /// Pause between an answer and the next request.
 pub(crate) const GAP: Duration = Duration::from_millis(10);
-/// For one request; on a machine that does much else, too.
+/// For one request, on a busy machine as well.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The rooms from DTU to target.
-pub(crate) struct House {
+/// All modules from DTU to target.
+pub(crate) struct Pipeline {
     pub(crate) snapshot: SnapshotReader,
     pub(crate) log: Log,
     api: String,
@@ -46,7 +46,7 @@ pub(crate) struct House {
     _listening: DefaultGuard,
 }
 
-/// What each poller is given.
+/// What each poller needs.
 #[derive(Clone)]
 struct Helpers {
     publisher: SnapshotPublisher,
@@ -54,14 +54,14 @@ struct Helpers {
     clock: WallClock,
 }
 
-impl House {
-    /// Asks these DTUs and serves these targets (names and URLs).
+impl Pipeline {
+    /// Polls these DTUs and serves these targets (names and URLs).
     pub(crate) async fn start(
         dtus: &[(&str, &SimulatedDtu)],
         targets: &[(&str, String)],
         clock: &PlantClock,
     ) -> Self {
-        // Whoever makes a client has the library know how TLS would be spoken.
+        // A client needs a TLS provider even if it does not use TLS.
         drop(client());
         let (log, listening) = Log::listening();
         let (clock, zone) = (clock.as_wall_clock(), TimeZone::UTC);
@@ -90,21 +90,21 @@ impl House {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let serving = http::serve(listener, Arc::new(api), http, tasks.stop());
         tasks.spawn("http", serving);
-        let house = Self { snapshot, log, api: url, tasks, _listening: listening };
+        let pipeline = Self { snapshot, log, api: url, tasks, _listening: listening };
         let helpers = Helpers { publisher, metrics, clock };
         for (name, dtu) in dtus {
             let port = dtu.address.port();
             match dtu.speaks {
-                Speaks::Modbus => house.poll(name, modbus(name, port), helpers.clone()),
+                Speaks::Modbus => pipeline.poll(name, modbus(name, port), helpers.clone()),
                 Speaks::Protobuf(_) => {
                     let dialer = TcpDialer::new("127.0.0.1", port, "is it started?");
                     let clock = helpers.clock.clone();
                     let dtu = ProtobufDtu::with_dialer(dialer, settings(name), clock);
-                    house.poll(name, dtu, helpers.clone());
+                    pipeline.poll(name, dtu, helpers.clone());
                 }
             }
         }
-        house
+        pipeline
     }
 
     fn poll(&self, name: &str, dtu: impl Dtu + 'static, helpers: Helpers) {
@@ -120,7 +120,7 @@ impl House {
         serde_json::from_str(&response.text().await.unwrap()).unwrap()
     }
 
-    /// How asking the DTU of that name went so far.
+    /// The state of the DTU with that name.
     pub(crate) fn dtu(&self, name: &str) -> DtuState {
         let snapshot = self.snapshot.latest();
         snapshot.dtus().find(|dtu| &*dtu.name == name).unwrap().clone()
@@ -128,7 +128,7 @@ impl House {
 
     /// Ends all tasks.
     pub(crate) async fn stop(self) {
-        within_guard("end of the house", self.tasks.shut_down(Duration::from_secs(5))).await;
+        within_guard("end of the pipeline", self.tasks.shut_down(Duration::from_secs(5))).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Attempts that are broken off, and targets that wait.
+//! Aborted connection attempts, and targets that wait.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ async fn register(bridge: &Bridge, url: &str) {
 }
 
 #[tokio::test]
-async fn an_attempt_that_is_broken_off_has_its_outcome_too() {
+async fn an_aborted_attempt_has_an_outcome() {
     let mute = Faulty::start(Fault::plain(&[Step::Freeze]));
     let bridge = Home::new(DTU).run().await;
     let url = |token: &str| format!("ws://{}/ws?token={token}", mute.address);
@@ -39,7 +39,7 @@ async fn an_attempt_that_is_broken_off_has_its_outcome_too() {
 }
 
 #[tokio::test]
-async fn a_refused_registration_waits_for_the_next_which_ends_the_wait() {
+async fn a_target_with_a_refused_token_waits_for_the_next_registration() {
     let target = Target::start("good").await;
     let bridge = Home::new(DTU).run().await;
     register(&bridge, &target.url("dead")).await;
@@ -61,7 +61,7 @@ async fn a_refused_registration_waits_for_the_next_which_ends_the_wait() {
 }
 
 #[tokio::test]
-async fn who_registered_and_fails_for_a_week_is_forgotten_with_a_warning() {
+async fn a_registered_target_that_fails_for_a_week_is_removed_with_a_warning() {
     let home = Home::new(DTU);
     let bridge = home.run().await;
     for name in ["Week", "Days"] {
@@ -77,7 +77,7 @@ async fn who_registered_and_fails_for_a_week_is_forgotten_with_a_warning() {
          WHERE kind = 'target' AND value ->> 'failing_since' IS NOT NULL",
         [],
     );
-    assert_eq!(changed, Ok(2), "it is kept since when they fail");
+    assert_eq!(changed, Ok(2), "the time of the first failure is stored");
 
     let bridge = home.run().await;
     let line = bridge.logged("[WebSocket] Forgotten: Week has failed for 7 days; ").await;
@@ -100,7 +100,7 @@ async fn a_trust_root_that_is_repaired_is_used_at_the_next_attempt() {
     let authorities = Authorities::new();
     let tls = authorities.server(Shows::Good);
     let tls = Some((Arc::clone(&tls), tls));
-    let hangs_up: &[Step] = &[Step::HangUp];
+    let hangs_up: &[Step] = &[Step::Disconnect];
     let target =
         Faulty::start(Fault { tls, connections: 1, speaks_tls: true, ..Fault::plain(hangs_up) });
     let home = Home::new("");

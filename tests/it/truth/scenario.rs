@@ -1,4 +1,4 @@
-//! A plant of two inverters with a port each, read by a script, and what all outputs say of it.
+//! Two inverters with one port each, polled by a script, and the values of all outputs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,29 +23,29 @@ use jiff::{Timestamp, ToSpan as _};
 use tokio::net::TcpListener;
 
 use super::outputs;
-use super::readings::{DTU, dark, dtu, live, zone};
+use super::readings::{DTU, dtu, live, unreached, zone};
 use crate::support::{client, within_guard};
 
-/// What the DTU says at one poll, or what happens instead.
+/// The result of a poll, or another event.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Reads {
-    /// Both inverters deliver so much; counters in Wh.
+pub(super) enum Event {
+    /// Both inverters produce this power; counters in Wh.
     Both { watts: i32, today: u64, total: u64 },
-    /// Both deliver so much, and do not tell their counters.
+    /// Both produce this power, without counters.
     NoCounters { watts: i32 },
     /// The DTU does not reach the first inverter.
     OneMissing { watts: i32, today: u64, total: u64 },
     /// It reaches neither.
     NoneReached,
     /// It does not answer.
-    Silence,
+    NoAnswer,
     /// It is midnight.
     Midnight,
-    /// The bridge starts anew, with what it has kept.
+    /// The bridge restarts with its stored state.
     Restart,
 }
 
-/// What is seen of the first inverter, and of the plant.
+/// The published values of the first inverter and of the plant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Seen {
     pub(super) power: Option<f64>,
@@ -60,8 +60,8 @@ pub(super) struct Seen {
     pub(super) plant_total: u64,
 }
 
-/// A script under way.
-pub(super) struct Scene {
+/// A running script.
+pub(super) struct Scenario {
     began: Timestamp,
     now: Timestamp,
     store: Store,
@@ -69,8 +69,8 @@ pub(super) struct Scene {
     snapshot: SnapshotReader,
 }
 
-impl Scene {
-    /// A bridge that starts at that time and knows nothing.
+impl Scenario {
+    /// A bridge that starts at that time without stored state.
     pub(super) fn new(time: &str) -> Self {
         let began = time.parse().unwrap();
         let store = Store::in_memory();
@@ -79,35 +79,35 @@ impl Scene {
         Self { began, now: began, store, publisher, snapshot }
     }
 
-    /// What happens so many minutes after the beginning.
-    pub(super) fn then(self, minutes: i64, reads: Reads) -> Self {
+    /// Applies an event so many minutes after the start.
+    pub(super) fn then(self, minutes: i64, event: Event) -> Self {
         let at = self.began + minutes.minutes();
-        self.happens(at, reads)
+        self.happens(at, event)
     }
 
-    /// What happens at that time.
-    pub(super) fn at(self, time: &str, reads: Reads) -> Self {
-        self.happens(time.parse().unwrap(), reads)
+    /// Applies an event at that time.
+    pub(super) fn at(self, time: &str, event: Event) -> Self {
+        self.happens(time.parse().unwrap(), event)
     }
 
-    fn happens(mut self, at: Timestamp, reads: Reads) -> Self {
+    fn happens(mut self, at: Timestamp, event: Event) -> Self {
         self.now = at;
         let counters = |today, total| (Some(WattHours::new(today)), Some(WattHours::new(total)));
-        match reads {
-            Reads::Both { watts, today, total } => {
+        match event {
+            Event::Both { watts, today, total } => {
                 let counters = counters(today, total);
                 self.answers(&[live(1, watts, counters), live(2, watts, counters)]);
             }
-            Reads::NoCounters { watts } => {
+            Event::NoCounters { watts } => {
                 self.answers(&[live(1, watts, (None, None)), live(2, watts, (None, None))]);
             }
-            Reads::OneMissing { watts, today, total } => {
-                self.answers(&[dark(1), live(2, watts, counters(today, total))]);
+            Event::OneMissing { watts, today, total } => {
+                self.answers(&[unreached(1), live(2, watts, counters(today, total))]);
             }
-            Reads::NoneReached => self.answers(&[dark(1), dark(2)]),
-            Reads::Silence => self.is_silent(),
-            Reads::Midnight => self.publisher.roll_over(at),
-            Reads::Restart => self.restarts(),
+            Event::NoneReached => self.answers(&[unreached(1), unreached(2)]),
+            Event::NoAnswer => self.does_not_answer(),
+            Event::Midnight => self.publisher.roll_over(at),
+            Event::Restart => self.restarts(),
         }
         self
     }
@@ -117,8 +117,8 @@ impl Scene {
         self.publisher.succeeded(DTU, &reading, self.now);
     }
 
-    /// As the poller enters it.
-    fn is_silent(&self) {
+    /// As the poller reports it.
+    fn does_not_answer(&self) {
         if !self.publisher.fell_asleep(DTU, self.now) {
             let error = DtuError::Unreachable {
                 error: ConnectError::Refused(([10, 0, 0, 1], 502).into()),
@@ -140,12 +140,12 @@ impl Scene {
             SnapshotPublisher::new(plant, self.store.clone(), self.now);
     }
 
-    /// How often those who listen were told something.
+    /// The number of published snapshots.
     pub(super) fn sequence(&self) -> u64 {
         self.snapshot.latest().sequence()
     }
 
-    /// JSON, metrics and MQTT all say this.
+    /// Checks that JSON, metrics and MQTT all have these values.
     pub(super) async fn shows(self, what: &str, expected: &Seen) {
         let seen = [
             ("update", outputs::update(&self.snapshot.latest())),
@@ -163,7 +163,7 @@ impl Scene {
     }
 
     async fn get(&self, path: &str) -> String {
-        // Whoever makes a client has the library know how TLS would be spoken.
+        // A client needs a TLS provider even if it does not use TLS.
         let client = client();
         let now = self.now;
         let clock = WallClock::from_fn(move || now);

@@ -33,14 +33,14 @@ const DTU_FAULTS: [DtuFault; 10] = [
 /// How long a DTU has a fault, and how soon the next DTU has one.
 const FAULT_EVERY: Duration = Duration::from_millis(700);
 
-/// What flapping targets do; each new token dials one of them at once.
+/// What flapping targets do; each new token makes the bridge connect to one of them at once.
 const FLAPPING: [&[Step]; 6] = [
-    &[Step::Upgrade, Step::Welcome, Step::HangUp],
+    &[Step::Upgrade, Step::Welcome, Step::Disconnect],
     &[Step::Upgrade, Step::Welcome, Step::Reset],
     &[Step::Upgrade, Step::Welcome, Step::Take(2_000), Step::Close(1001, "going away")],
-    &[Step::Request, Step::Say(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")],
-    &[Step::Upgrade, Step::Text(r#"{"error": "Invalid authentication token"}"#), Step::HangUp],
-    &[Step::HangUp],
+    &[Step::Request, Step::Send(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")],
+    &[Step::Upgrade, Step::Text(r#"{"error": "Invalid authentication token"}"#), Step::Disconnect],
+    &[Step::Disconnect],
 ];
 const REGISTRATION_EVERY: Duration = Duration::from_millis(100);
 
@@ -58,7 +58,7 @@ const PATHS: [&str; 8] = [
 const CLIENTS: usize = 4;
 const REQUEST_EVERY: Duration = Duration::from_millis(20);
 
-/// What the trouble came to.
+/// Counts of faults, registrations and requests.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     faults: AtomicU64,
@@ -67,7 +67,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// That there was as much of it as a slow machine manages.
+    /// Checks that there was as much load as a slow machine can produce.
     #[track_caller]
     pub(super) fn check(&self, lasted: Duration) {
         let seconds = lasted.as_secs();
@@ -85,14 +85,14 @@ impl fmt::Display for Counts {
     }
 }
 
-/// What goes on until it is stopped.
-pub(super) struct Trouble {
+/// The tasks that produce the load until they are stopped.
+pub(super) struct Load {
     targets: Arc<Vec<Faulty>>,
     counts: Arc<Counts>,
     bridge: Arc<Bridge>,
 }
 
-impl Trouble {
+impl Load {
     pub(super) fn start(
         bridge: Arc<Bridge>,
         dtus: &[SimulatedDtu],
@@ -120,7 +120,7 @@ impl Trouble {
         &self.counts
     }
 
-    /// Once its tasks have ended: forgets the targets, and tells what it all came to.
+    /// Deletes the targets after the tasks have ended, and returns the counts.
     pub(super) async fn end(self) -> Arc<Counts> {
         for number in 0..FLAPPING.len() {
             let url = format!("{}/api/targets/flapping-{number}", self.bridge.api);
