@@ -383,7 +383,7 @@ async fn a_damaged_file_is_renamed_and_a_new_one_begins() {
     store.save_target(target("a", "1")).await.unwrap();
     drop(store);
     assert_eq!(urls(&open_at(directory.path())), ["ws://a.test/ws?token=1"]);
-    assert!(fs::read(directory.path().join(kept)).unwrap().starts_with(b"this is no database"));
+    assert!(fs::read(directory.path().join(kept)).unwrap().starts_with(b"this is not a database"));
 }
 
 #[tokio::test]

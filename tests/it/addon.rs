@@ -115,9 +115,9 @@ async fn a_changed_broker_or_login_is_fetched_again() {
     let broker = Broker::start_with(lines, &[("passwords", PASSWORDS)]).await;
     let (listener, url) = supervisor().await;
     // Occupies the port without listening.
-    let nobody = TcpSocket::new_v4().unwrap();
-    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let gone = nobody.local_addr().unwrap().port();
+    let unused = TcpSocket::new_v4().unwrap();
+    unused.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let gone = unused.local_addr().unwrap().port();
     let data = data(&json!({"enabled": true}));
     let bridge = Bridge::start(run(&data, &url)).await;
     answer(&listener, 200, &service(gone, PASSWORD)).await;

@@ -117,9 +117,9 @@ async fn healthcheck_finds_the_running_daemon_after_its_file_changed() {
     let file = home.config();
     let arguments = ["healthcheck", "--config", file.to_str().unwrap()];
     let good = std::fs::read_to_string(&file).unwrap();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let elsewhere = nobody.local_addr().unwrap().to_string();
-    drop(nobody);
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let elsewhere = unused.local_addr().unwrap().to_string();
+    drop(unused);
     let changed = [
         good.clone(),
         format!("{good}this is [ no TOML\n"),

@@ -133,7 +133,7 @@ fn empty_options_count_as_not_given() {
 }
 
 #[test]
-fn options_without_effect_are_warned_of() {
+fn options_without_effect_cause_a_warning() {
     let json =
         r#"{"dtu": [{"name": "A", "protocol": "modbus", "host": "h", "performance_mode": true}]}"#;
     let warnings = loaded(json, &[]).0.unwrap().warnings;

@@ -278,7 +278,7 @@ async fn pauses_during_the_cloud_upload_if_configured() {
     let asked = pair.dtu.asked.iter().map(|asked| (asked.at - started).as_secs());
     assert_eq!(asked.collect::<Vec<_>>(), [0, 2, 44]);
     let left = pair.dtu.left.first().map(|at| (*at - started).as_secs());
-    assert_eq!(left, Some(4), "nobody is connected meanwhile");
+    assert_eq!(left, Some(4), "there is no connection meanwhile");
 }
 
 /// Whether each inverter's firmware version is known.

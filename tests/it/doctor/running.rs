@@ -97,9 +97,9 @@ async fn tests_a_registered_target_with_its_token_once_the_bridge_has_stopped() 
 
     // The configuration has another port, or port 0; state_dir has the right one.
     let listen = listen(&bridge);
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let elsewhere = nobody.local_addr().unwrap().to_string();
-    drop(nobody);
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let elsewhere = unused.local_addr().unwrap().to_string();
+    drop(unused);
     for (configured, hint) in [(ALONE, ""), (&elsewhere, "when the bridge is restarted")] {
         let found = doctor(&home, configured, &[]).await;
         let text = found.text("bridge", "port");

@@ -64,7 +64,7 @@ fn energy_of_a_long_outage_is_accepted_after_three_values() {
         (1, 301_010, 1_000),
         (1, 301_020, 301_020),
     ]);
-    // Nobody feeds in at night, so the counter stands.
+    // There is no feed-in at night, so the counter is constant.
     let rows = [(outage, 301_000, 1_000), (1, 301_000, 1_000), (1, 301_000, 301_000)];
     check(&[&[(0, 1_000, 1_000)][..], &rows].concat());
 }

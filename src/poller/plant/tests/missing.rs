@@ -87,7 +87,7 @@ fn inverters_of_another_dtu_are_elsewhere_and_unknown_ones_are_not() {
     plant.succeeded("Barn", &both, noon(4));
     assert!(is_elsewhere(&plant));
     plant.succeeded("Barn", &repeats(vec![live(1, &[1], 300), live(3, &[1], 300)]), noon(5));
-    assert!(!is_elsewhere(&plant), "nobody knows the third");
+    assert!(!is_elsewhere(&plant), "the third inverter is unknown");
 }
 
 #[test]
