@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Imports allowed within a layer, from module to module.
-const SIDEWAYS: [(&str, &str); 7] = [
+const WITHIN_LAYER: [(&str, &str); 7] = [
     ("plant", "clock"),
     ("telemetry", "clock"),
     ("telemetry", "config"),
@@ -27,20 +27,20 @@ const SIDEWAYS: [(&str, &str); 7] = [
     ("targets", "store"),
 ];
 
-const LONGEST: usize = 700;
+const MAX_LINES: usize = 700;
 
 #[test]
-fn every_file_says_in_its_first_line_what_it_is_for() {
+fn every_file_starts_with_a_module_comment() {
     for (path, text) in sources() {
-        assert!(text.starts_with("//! "), "{} does not open with //!", path.display());
+        assert!(text.starts_with("//! "), "{} does not start with //!", path.display());
     }
 }
 
 #[test]
-fn no_file_has_outgrown_its_name() {
+fn no_file_is_too_long() {
     for (path, text) in sources() {
         let lines = text.lines().count();
-        assert!(lines <= LONGEST, "{} has {lines} lines", path.display());
+        assert!(lines <= MAX_LINES, "{} has {lines} lines", path.display());
     }
 }
 
@@ -62,14 +62,15 @@ fn imports_run_only_downward() {
         };
         for used in modules_used(&text) {
             let Some(&below) = layer_of.get(used) else { continue };
-            let is_allowed = used == module || below < layer || SIDEWAYS.contains(&(module, used));
+            let is_allowed =
+                used == module || below < layer || WITHIN_LAYER.contains(&(module, used));
             assert!(is_allowed, "{}: {module} uses {used}", path.display());
         }
     }
 }
 
 #[test]
-fn plant_knows_neither_networks_nor_clocks_nor_serde() {
+fn plant_uses_neither_networks_nor_clocks_nor_serde() {
     for (path, text) in sources() {
         if path.starts_with(root().join("src/plant")) {
             for word in ["tokio", "tracing", "serde", "std::net", "std::time::Instant"] {
@@ -80,7 +81,7 @@ fn plant_knows_neither_networks_nor_clocks_nor_serde() {
 }
 
 #[test]
-fn no_test_sleeps_and_none_is_ignored() {
+fn no_test_sleeps_or_is_ignored() {
     for (path, text) in sources() {
         if path.ends_with("tests/tidy.rs") {
             continue;
@@ -109,7 +110,7 @@ fn sources() -> Vec<(PathBuf, String)> {
     for folder in ["src", "tests", "benches"] {
         collect(&root().join(folder), &mut found);
     }
-    assert!(found.len() > 20, "the walk over the sources finds them");
+    assert!(found.len() > 20, "the source files were found");
     found
 }
 
