@@ -63,7 +63,7 @@ async fn each_fault_of_a_dtu_fails_its_step_with_cause_and_remedy() {
         ("close", &["name+", "tcp+", "protocol-"], "closed the connection"),
         ("garbage", &["name+", "tcp+", "protocol-"], "are those of a DTU-Pro"),
         ("exception=2", &["name+", "tcp+", "protocol-"], "check `unit_id`"),
-        ("not-mapped", &["name+", "tcp+", "protocol+", "inverters-"], "some minutes"),
+        ("not-mapped", &["name+", "tcp+", "protocol+", "inverters-"], "several minutes"),
     ] {
         let plant = Plant::start(&["--inverters", "2", "--fault", fault]).await;
         let home = Home::new(&dtu("modbus", plant.address.port()));
