@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::HttpConfig;
-use hoymiles_bridge::config::http::RegistrationConfig;
+use hoymiles_bridge::config::RegistrationConfig;
 use hoymiles_bridge::http::{self, Api};
 use hoymiles_bridge::poller::plant::PlantState;
 use hoymiles_bridge::poller::publish::SnapshotPublisher;

@@ -86,14 +86,14 @@ impl SupervisorError {
 /// Asks the Supervisor for the broker, and logs each new reason once why there is none.
 #[derive(Debug)]
 pub struct SupervisorClient {
-    offered: Box<SupervisorBroker>,
+    broker: Box<SupervisorBroker>,
     logged: Option<SupervisorError>,
 }
 
 impl SupervisorClient {
     /// A client for this broker.
-    pub const fn new(offered: Box<SupervisorBroker>) -> Self {
-        Self { offered, logged: None }
+    pub const fn new(broker: Box<SupervisorBroker>) -> Self {
+        Self { broker, logged: None }
     }
 
     /// The broker, once the Supervisor provides it: after a reboot it may start later than the
@@ -122,7 +122,7 @@ impl SupervisorClient {
     }
 
     async fn query(&mut self, what: &str, outlook: &str) -> Option<MqttConfig> {
-        match ask(&self.offered, LIMIT).await {
+        match ask(&self.broker, LIMIT).await {
             Ok(config) => {
                 self.logged = None;
                 Some(config)
@@ -166,11 +166,11 @@ struct Service {
 
 /// Asks once, for at most `limit`.
 pub async fn ask(
-    offered: &SupervisorBroker,
+    broker: &SupervisorBroker,
     limit: Duration,
 ) -> Result<MqttConfig, SupervisorError> {
     let client = http::client(limit).build();
-    let url = &offered.supervisor.url;
+    let url = &broker.supervisor.url;
     let failed = |error: reqwest::Error| {
         if error.is_timeout() {
             return SupervisorError::TimedOut(limit);
@@ -180,7 +180,7 @@ pub async fn ask(
     let request = client
         .map_err(failed)?
         .get(format!("{url}/services/mqtt"))
-        .bearer_auth(offered.supervisor.token.expose_secret());
+        .bearer_auth(broker.supervisor.token.expose_secret());
     let response = request.send().await.map_err(failed)?;
     let status = response.status().as_u16();
     let body = match http::read_body(response, LONGEST).await {
@@ -191,7 +191,7 @@ pub async fn ask(
     // The error of serde would quote a wrong value, which may be the password.
     let answer = serde_json::from_slice::<Answer>(&body).ok();
     match (status, answer) {
-        (200, Some(Answer { data: Some(service), .. })) => with(service, &offered.rest),
+        (200, Some(Answer { data: Some(service), .. })) => with(service, &broker.rest),
         (200, _) => Err(SupervisorError::Invalid),
         (400, Some(Answer { message: Some(message), .. })) => {
             Err(SupervisorError::NoBroker(one_line(&message)))

@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use self::listen_address_file::ListenAddressFile;
 use self::pollers::{Pollers, Shared};
-use self::reload::{Reloader, RestartOnlySettings};
+use self::reload::Reloader;
 use crate::addon::SupervisorClient;
 use crate::clock::WallClock;
 use crate::config::load::{ConfigError, Loaded};
@@ -39,11 +39,11 @@ const GRACE: Duration = Duration::from_millis(1_800);
 
 /// Where what must survive a restart is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Memory {
+pub enum Storage {
     /// In the state directory.
-    Kept,
-    /// Nowhere: a demonstration.
-    Forgotten,
+    StateDir,
+    /// For a demonstration: nothing survives.
+    InMemory,
 }
 
 /// How the daemon is controlled from outside.
@@ -56,9 +56,9 @@ pub struct Orders {
 }
 
 /// Runs the daemon until it is stopped or one of its tasks dies; whether it was stopped.
-pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Result<bool> {
-    let restart_only = RestartOnlySettings::of(&loaded.config);
-    let Loaded { config, zone, warnings, file, offered } = loaded;
+pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Result<bool> {
+    let started_with = loaded.config.clone();
+    let Loaded { config, zone, warnings, file, supervisor_broker } = loaded;
     let Config { timezone: _, state_dir, poll, dtus, targets, mqtt, http, log: _ } = config;
     info!("hoymiles-bridge {} with {}", env!("CARGO_PKG_VERSION"), file.display());
     for warning in warnings {
@@ -70,7 +70,7 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     // Build.
     let clock = WallClock::system();
     let Some(store) =
-        restore::store(memory, state_dir.clone(), clock.clone(), &orders.stop).await?
+        restore::store(storage, state_dir.clone(), clock.clone(), &orders.stop).await?
     else {
         return Ok(true);
     };
@@ -99,8 +99,8 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
 
     // Spawn.
     push::start(&tasks, directory.clone(), snapshot, clock.clone());
-    start_mqtt(mqtt, offered, &tasks, mqtt_publisher);
-    let _listen_address_file = announce_address(memory, &state_dir, &listener)?;
+    start_mqtt(mqtt, supervisor_broker, &tasks, mqtt_publisher);
+    let _listen_address_file = announce_address(storage, &state_dir, &listener)?;
     tasks.spawn("http", http::serve(listener, Arc::new(api), http, tasks.stop()));
     let turn_days = poller::turn_days(publisher.clone(), clock.clone(), zone.clone(), tasks.stop());
     tasks.spawn("midnight", turn_days);
@@ -112,7 +112,7 @@ pub async fn run(loaded: Loaded, memory: Memory, orders: Orders) -> anyhow::Resu
     }
 
     // Wait, and reload meanwhile.
-    let reloader = Reloader { restart_only, pollers, directory };
+    let reloader = Reloader { started_with, pollers, directory };
     let died = tasks.stop();
     let was_stopped = tokio::select! {
         () = orders.stop.cancelled() => true,
@@ -137,15 +137,15 @@ async fn shut_down(tasks: Tasks, publisher: &SnapshotPublisher, store: &Store) {
 
 /// Says where the API is: in the log, and in the state directory as long as the result lives.
 fn announce_address(
-    memory: Memory,
+    storage: Storage,
     state_dir: &Path,
     listener: &TcpListener,
 ) -> io::Result<Option<ListenAddressFile>> {
     let address = listener.local_addr()?;
     info!("HTTP API on http://{address}");
-    match memory {
-        Memory::Kept => Ok(ListenAddressFile::create(state_dir, address)),
-        Memory::Forgotten => Ok(None),
+    match storage {
+        Storage::StateDir => Ok(ListenAddressFile::create(state_dir, address)),
+        Storage::InMemory => Ok(None),
     }
 }
 
@@ -153,16 +153,16 @@ fn announce_address(
 /// Supervisor provides it.
 fn start_mqtt(
     mqtt: Option<MqttConfig>,
-    offered: Option<Box<SupervisorBroker>>,
+    supervisor_broker: Option<Box<SupervisorBroker>>,
     tasks: &Tasks,
     publisher: MqttPublisher,
 ) {
     if let Some(mqtt) = mqtt {
         publisher.start(tasks, mqtt, None);
-    } else if let Some(offered) = offered {
+    } else if let Some(broker) = supervisor_broker {
         let (stop, later) = (tasks.stop(), tasks.clone());
         tasks.spawn_short(async move {
-            let mut supervisor = SupervisorClient::new(offered);
+            let mut supervisor = SupervisorClient::new(broker);
             if let Some(mqtt) = stop.run_until_cancelled(supervisor.broker()).await {
                 publisher.start(&later, mqtt, Some(supervisor));
             }
@@ -240,7 +240,7 @@ mod tests {
         let loaded = load_builtin("test", toml, []).unwrap();
         let (_reload, configurations) = mpsc::channel(1);
         let orders = Orders { stop: CancellationToken::new(), configurations };
-        let daemon = Box::pin(run(loaded, Memory::Forgotten, orders));
+        let daemon = Box::pin(run(loaded, Storage::InMemory, orders));
         let was_stopped = tokio::time::timeout(GUARD, daemon).await;
         assert!(!was_stopped.unwrap().unwrap(), "nobody stopped it");
 

@@ -14,7 +14,7 @@ use crate::targets::{Changes, Directory};
 
 /// What a new configuration changes.
 pub(super) struct Reloader {
-    pub(super) restart_only: RestartOnlySettings,
+    pub(super) started_with: Config,
     pub(super) pollers: Pollers,
     pub(super) directory: Directory,
 }
@@ -48,7 +48,7 @@ impl Reloader {
         for warning in loaded.warnings {
             warn!("{warning}");
         }
-        for section in self.restart_only.changed(&loaded.config) {
+        for section in restart_only_changes(&self.started_with, &loaded.config) {
             warn!("{section} has changed, which has no effect until the bridge is restarted");
         }
         let Config { poll, dtus, targets, http, .. } = loaded.config;
@@ -67,41 +67,28 @@ fn summary(Changes { kept, started, stopped }: Changes) -> String {
     format!("{kept} unchanged, {started} started, {stopped} stopped")
 }
 
-/// The settings that are used at the start only.
-#[derive(Clone, Debug)]
-pub(super) struct RestartOnlySettings {
-    config: Config,
+/// The sections and keys whose new values have no effect before a restart.
+fn restart_only_changes(old: &Config, new: &Config) -> Vec<&'static str> {
+    let pairs = restart_only_texts(new).into_iter().zip(restart_only_texts(old));
+    pairs.filter(|(new, old)| new != old).map(|((key, _), _)| key).collect()
 }
 
-impl RestartOnlySettings {
-    pub(super) fn of(config: &Config) -> Self {
-        Self { config: config.clone() }
-    }
-
-    /// The sections and keys whose new values have no effect before a restart.
-    fn changed(&self, new: &Config) -> Vec<&'static str> {
-        let (new, old) = (Self::texts(new), Self::texts(&self.config));
-        let pairs = new.into_iter().zip(old);
-        pairs.filter(|(new, old)| new != old).map(|((key, _), _)| key).collect()
-    }
-
-    /// Each of them with all its values as text; secrets do not show in the text of a section.
-    fn texts(config: &Config) -> [(&'static str, String); 5] {
-        let Config { timezone, state_dir, poll: _, dtus: _, targets: _, mqtt, http, log } = config;
-        let mut http = http.clone();
-        http.registration = RegistrationConfig::default();
-        let exposed = |secret: Option<&SecretString>| {
-            secret.map(|secret| secret.expose_secret().to_owned()).unwrap_or_default()
-        };
-        let password = exposed(mqtt.as_ref().and_then(|mqtt| mqtt.password.as_ref()));
-        [
-            ("timezone", timezone.clone()),
-            ("state_dir", state_dir.display().to_string()),
-            ("mqtt", format!("{mqtt:?} {password}")),
-            ("http", format!("{http:?} {}", exposed(http.token.as_ref()))),
-            ("log", format!("{log:?}")),
-        ]
-    }
+/// Each of them with all its values as text; secrets do not show in the text of a section.
+fn restart_only_texts(config: &Config) -> [(&'static str, String); 5] {
+    let Config { timezone, state_dir, poll: _, dtus: _, targets: _, mqtt, http, log } = config;
+    let mut http = http.clone();
+    http.registration = RegistrationConfig::default();
+    let exposed = |secret: Option<&SecretString>| {
+        secret.map(|secret| secret.expose_secret().to_owned()).unwrap_or_default()
+    };
+    let password = exposed(mqtt.as_ref().and_then(|mqtt| mqtt.password.as_ref()));
+    [
+        ("timezone", timezone.clone()),
+        ("state_dir", state_dir.display().to_string()),
+        ("mqtt", format!("{mqtt:?} {password}")),
+        ("http", format!("{http:?} {}", exposed(http.token.as_ref()))),
+        ("log", format!("{log:?}")),
+    ]
 }
 
 #[cfg(test)]
@@ -118,7 +105,7 @@ mod tests {
         new.mqtt = Some(MqttConfig::default());
         new.poll.interval *= 2;
         new.http.registration.enabled = false;
-        let changed = |old: &Config, new: &Config| RestartOnlySettings::of(old).changed(new);
+        let changed = restart_only_changes;
         assert_eq!(changed(&old, &new), ["state_dir", "mqtt", "http"]);
         let mut other = new.clone();
         other.mqtt = Some(MqttConfig { password: Some("hush".into()), ..MqttConfig::default() });

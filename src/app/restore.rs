@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::Memory;
+use super::Storage;
 use crate::clock::WallClock;
 use crate::config::DtuConfig;
 use crate::plant::ledger::PortLedger;
@@ -22,17 +22,17 @@ use crate::store::{Store, StoredDtu, StoredPlant};
 ///
 /// It waits for a previous bridge that has not quite ended, which must not delay a signal.
 pub(super) async fn store(
-    memory: Memory,
+    storage: Storage,
     state_dir: PathBuf,
     clock: WallClock,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<Store>> {
-    match memory {
-        Memory::Kept => {
+    match storage {
+        Storage::StateDir => {
             let opening = tokio::task::spawn_blocking(move || Store::open(&state_dir, clock));
             stop.run_until_cancelled(opening).await.transpose().context("cannot open the store")
         }
-        Memory::Forgotten => Ok(Some(Store::in_memory())),
+        Storage::InMemory => Ok(Some(Store::in_memory())),
     }
 }
 

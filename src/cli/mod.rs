@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum as _};
 use clap_complete::Shell;
 
-use crate::config::log::{expected_level, parse_level};
+use crate::config::log::{EXPECTED_LEVEL, parse_level};
 
 /// Version and, where the build knew it, commit.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("HOYMILES_COMMIT_SUFFIX"));
@@ -97,10 +97,8 @@ pub fn main() -> ExitCode {
 }
 
 fn log_level(text: &str) -> Result<String, String> {
-    match parse_level(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err(format!("expected {}", expected_level())),
-    }
+    let is_valid = parse_level(text).is_some();
+    if is_valid { Ok(text.to_owned()) } else { Err(format!("expected {EXPECTED_LEVEL}")) }
 }
 
 /// Writes completions for every shell and the manual page of every command into `folder`.

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 
 use super::{Global, exit, healthcheck, process, simulate};
-use crate::app::{self, Memory, Orders, listen_address_file};
+use crate::app::{self, Orders, Storage, listen_address_file};
 use crate::config::load::{
     ConfigError, Loaded, file_exists, load, load_builtin, state_dir_and_listen,
 };
@@ -27,7 +27,7 @@ protocol = "simulated"
 /// `run`: the daemon.
 pub(super) async fn run(global: &Global) -> ExitCode {
     match loaded(global) {
-        Ok(found) => run_loaded(global, found, Memory::Kept, || loaded(global)).await,
+        Ok(found) => run_loaded(global, found, Storage::StateDir, || loaded(global)).await,
         Err(error) => exit::bad_configuration(&error),
     }
 }
@@ -35,7 +35,7 @@ pub(super) async fn run(global: &Global) -> ExitCode {
 /// `demo`: the daemon with a simulated plant, whose energies are not kept.
 pub(super) async fn demo(global: &Global) -> ExitCode {
     match loaded_demo() {
-        Ok(demo) => run_loaded(global, demo, Memory::Forgotten, loaded_demo).await,
+        Ok(demo) => run_loaded(global, demo, Storage::InMemory, loaded_demo).await,
         Err(error) => exit::bad_configuration(&error),
     }
 }
@@ -55,7 +55,7 @@ pub(super) fn check(global: &Global) -> ExitCode {
 async fn run_loaded(
     global: &Global,
     loaded: Loaded,
-    memory: Memory,
+    storage: Storage,
     reload: impl Fn() -> Result<Loaded, ConfigError>,
 ) -> ExitCode {
     let level = global.log_level.as_ref().unwrap_or(&loaded.config.log.level);
@@ -65,7 +65,7 @@ async fn run_loaded(
     };
     process::raise_file_limit();
     let (sender, configurations) = mpsc::channel(1);
-    let work = |stop| app::run(loaded, memory, Orders { stop, configurations });
+    let work = |stop| app::run(loaded, storage, Orders { stop, configurations });
     let hangups = process::at_each_hangup(reload, sender);
     // Boxed because the whole daemon is in this future.
     let outcome = Box::pin(process::until_terminated(work, hangups)).await;

@@ -52,18 +52,10 @@ pub(super) struct Options {
     pub(super) given: Map<String, Value>,
     /// The same with what the bridge adds.
     pub(super) completed: File<FileSourceString, FileFormat>,
-    pub(super) broker: Broker,
+    /// Whether the Supervisor provides the MQTT broker.
+    pub(super) uses_supervisor: bool,
     /// Whether the time zone is the Supervisor's and not the user's.
     pub(super) is_zone_of_supervisor: bool,
-}
-
-/// Which broker the configuration means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Broker {
-    /// That of the section, if there is one.
-    Configured,
-    /// The one that the Supervisor provides.
-    Supervisor,
 }
 
 /// The keys that are options.
@@ -96,7 +88,7 @@ pub(super) fn read(
     let enabled = take_enabled(&mut options)?;
     let given = serde_json::from_value(Json::Object(options.clone()))
         .map_err(|error| Fault::new("", error.to_string()))?;
-    let broker = choose_broker(enabled, &mut options)?;
+    let uses_supervisor = choose_broker(enabled, &mut options)?;
     options.insert("state_dir".to_owned(), json!(state_dir(file).display().to_string()));
     let zone = environment.get(ZONE_VARIABLE).filter(|zone| !zone.is_empty());
     let zone = zone.filter(|_| !options.contains_key("timezone"));
@@ -104,7 +96,7 @@ pub(super) fn read(
         options.insert("timezone".to_owned(), json!(zone));
     }
     let completed = File::from_str(&Json::Object(options).to_string(), FileFormat::Json);
-    Ok(Options { given, completed, broker, is_zone_of_supervisor: zone.is_some() })
+    Ok(Options { given, completed, uses_supervisor, is_zone_of_supervisor: zone.is_some() })
 }
 
 fn without_empty(options: JsonMap<String, Json>) -> JsonMap<String, Json> {
@@ -131,15 +123,14 @@ fn take_enabled(options: &mut JsonMap<String, Json>) -> Result<bool, Fault> {
     }
 }
 
-/// Removes from the options what does not matter for the broker that they mean.
-fn choose_broker(enabled: bool, options: &mut JsonMap<String, Json>) -> Result<Broker, Fault> {
+/// Whether the Supervisor provides the broker. Removes from the options what does not matter then.
+fn choose_broker(enabled: bool, options: &mut JsonMap<String, Json>) -> Result<bool, Fault> {
     if !enabled {
         options.remove("mqtt");
-        return Ok(Broker::Configured);
     }
-    let Some(Json::Object(mqtt)) = options.get_mut("mqtt") else { return Ok(Broker::Configured) };
+    let Some(Json::Object(mqtt)) = options.get_mut("mqtt") else { return Ok(false) };
     if mqtt.contains_key("host") {
-        return Ok(Broker::Configured);
+        return Ok(false);
     }
     for key in ["port", "username", "password", "tls", "ca_file", "client_cert", "client_key"] {
         if mqtt.remove(key).is_some_and(|value| value != json!(false)) {
@@ -150,31 +141,27 @@ fn choose_broker(enabled: bool, options: &mut JsonMap<String, Json>) -> Result<B
     }
     // So that the other keys can be checked.
     mqtt.insert("host".to_owned(), json!("supervisor"));
-    Ok(Broker::Supervisor)
+    Ok(true)
 }
 
-impl Broker {
-    /// Takes the broker out of the configuration if the Supervisor provides it.
-    pub(super) fn take(
-        self,
-        config: &mut Config,
-        environment: &BTreeMap<String, String>,
-    ) -> Result<Option<Box<SupervisorBroker>>, Fault> {
-        if self == Self::Configured {
-            return Ok(None);
-        }
-        let Some(rest) = config.mqtt.take() else { return Ok(None) };
-        let variable = |name| environment.get(name).filter(|value| !value.is_empty()).cloned();
-        let Some(token) = variable(TOKEN_VARIABLE) else {
-            let wrong = format!(
-                "is missing, and there is no Supervisor to ask ({TOKEN_VARIABLE} is not set); \
-                 expected the broker's name or IP address"
-            );
-            return Err(Fault::new("mqtt.host", wrong));
-        };
-        let url = variable(SUPERVISOR_VARIABLE).unwrap_or_else(|| SUPERVISOR.to_owned());
-        let url = url.trim_end_matches('/').to_owned();
-        let supervisor = Supervisor { url, token: token.into() };
-        Ok(Some(Box::new(SupervisorBroker { supervisor, rest })))
-    }
+/// Takes the broker that the Supervisor provides out of the configuration.
+pub(super) fn take_supervisor_broker(
+    config: &mut Config,
+    environment: &BTreeMap<String, String>,
+) -> Result<Option<Box<SupervisorBroker>>, Fault> {
+    let Some(rest) = config.mqtt.take() else { return Ok(None) };
+    let variable = |name| environment.get(name).filter(|value| !value.is_empty()).cloned();
+    let Some(token) = variable(TOKEN_VARIABLE) else {
+        let wrong = format!(
+            "is missing, and there is no Supervisor to ask ({TOKEN_VARIABLE} is not set); expected \
+             the broker's name or IP address"
+        );
+        return Err(Fault::new("mqtt.host", wrong));
+    };
+    let url = variable(SUPERVISOR_VARIABLE).unwrap_or_else(|| SUPERVISOR.to_owned());
+    let url = url.trim_end_matches('/').to_owned();
+    Ok(Some(Box::new(SupervisorBroker {
+        supervisor: Supervisor { url, token: token.into() },
+        rest,
+    })))
 }

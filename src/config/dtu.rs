@@ -1,13 +1,10 @@
 //! `[[dtu]]`: one DTU to poll.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use super::section::{Kind, List, section};
-use super::types::{
-    Bool, Host, Interval, Name, Number, Pause, Port, RequestTimeout, Serial, parse_word,
-};
+use super::section::{List, section};
+use super::types::{Bool, Host, Interval, Name, Number, Pause, Port, RequestTimeout, Serial, Word};
 
 /// The shortest interval at which a DTU on its own protocol was seen to give new values.
 pub const PROTOBUF_INTERVAL: Duration = Duration::from_secs(35);
@@ -97,26 +94,11 @@ pub enum Protocol {
     Simulated,
 }
 
-impl Kind for Protocol {
-    type Value = Self;
+impl Word for Protocol {
+    const ALL: &'static [Self] = &[Self::Modbus, Self::Protobuf, Self::Simulated];
     const IS_REQUIRED: bool = true;
 
-    fn expected() -> Cow<'static, str> {
-        "\"modbus\", \"protobuf\" or \"simulated\"".into()
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let all = [Self::Modbus, Self::Protobuf, Self::Simulated];
-        parse_word::<Self, 3>(text, all.map(|protocol| (protocol.as_str(), protocol)))
-    }
-
-    fn show(value: &Self) -> String {
-        format!("{:?}", value.as_str())
-    }
-}
-
-impl Protocol {
-    const fn as_str(self) -> &'static str {
+    fn word(self) -> &'static str {
         match self {
             Self::Modbus => "modbus",
             Self::Protobuf => "protobuf",
@@ -127,6 +109,6 @@ impl Protocol {
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(self.word())
     }
 }

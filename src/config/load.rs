@@ -36,7 +36,7 @@ pub struct Loaded {
     /// What is allowed but probably not wanted.
     pub warnings: Vec<String>,
     /// Instead of `mqtt`: the broker whose address and login Home Assistant's Supervisor provides.
-    pub offered: Option<Box<SupervisorBroker>>,
+    pub supervisor_broker: Option<Box<SupervisorBroker>>,
 }
 
 /// Why a configuration cannot be used: `file: key path: what is wrong; expected ...`. Never shows a
@@ -124,48 +124,49 @@ fn load_text(
     let mut places =
         Places { file, toml: None, layers: config::Config::default(), variables: BTreeMap::new() };
     let keys = Config::keys();
-    let variables = check_variables(&keys, &environment).map_err(ConfigError)?;
+    let variables = check_variables(&keys, &environment)?;
     for name in variables.keys() {
         places.variables.insert(key_of(name).unwrap_or_default(), name.clone());
     }
-    let options = is_options(&places.file);
-    let (from_file, broker) = if options {
+    let is_addon = is_options(&places.file);
+    let (from_file, uses_supervisor) = if is_addon {
         let options = addon::read(text, &places.file, &environment);
         let options = options.map_err(|fault| places.error(&fault))?;
         if options.is_zone_of_supervisor {
             places.variables.entry("timezone".to_owned()).or_insert_with(|| "TZ".to_owned());
         }
-        check_keys(&addon::offered(&keys), &options.given).map_err(|fault| places.error(&fault))?;
-        (options.completed, options.broker)
+        check_section(&addon::offered(&keys), &options.given, "", "")
+            .map_err(|fault| places.error(&fault))?;
+        (options.completed, options.uses_supervisor)
     } else {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let parsed = DeTable::parse(text).map_err(|error| places.syntax_error(text, &error))?;
-        drop(parsed);
+        DeTable::parse(text).map_err(|error| places.syntax_error(text, &error))?;
         places.toml = Some(text.to_owned());
-        (File::from_str(text, FileFormat::Toml), addon::Broker::Configured)
+        (File::from_str(text, FileFormat::Toml), false)
     };
+    let builder = config::Config::builder().add_source(from_file);
+    let layers = builder.add_source(from_environment(variables)).build();
+    places.layers = layers.map_err(|error| places.error(&Fault::new("", error.to_string())))?;
 
-    let layered = |with: &dyn Fn(Builder) -> Builder| {
-        with(config::Config::builder().add_source(from_file.clone())).build()
+    let checked = || {
+        if let ValueKind::Table(table) = &places.layers.cache.kind {
+            check_section(&keys, table, "", "")?;
+        }
+        let mut config = deserialize(&places.layers)?;
+        validate::check(&config, is_addon)?;
+        files::read_files(&mut config)?;
+        let supervisor_broker = if uses_supervisor {
+            addon::take_supervisor_broker(&mut config, &environment)?
+        } else {
+            None
+        };
+        Ok((config, supervisor_broker))
     };
-    if !options {
-        let of_file = layered(&|builder| builder).map_err(|error| places.internal(&error))?;
-        let table = of_file.cache.into_table().map_err(|error| places.internal(&error))?;
-        check_keys(&keys, &table).map_err(|fault| places.error(&fault))?;
-    }
-    places.layers = layered(&|builder| builder.add_source(from_environment(variables.clone())))
-        .map_err(|error| places.internal(&error))?;
-    let mut config = deserialize(&places.layers).map_err(|fault| places.error(&fault))?;
-
-    validate::check(&config, options).map_err(|fault| places.error(&fault))?;
-    files::read_files(&mut config).map_err(|fault| places.error(&fault))?;
-    let offered = broker.take(&mut config, &environment).map_err(|fault| places.error(&fault))?;
+    let (config, supervisor_broker) = checked().map_err(|fault| places.error(&fault))?;
     let zone = TimeZone::get(&config.timezone).unwrap_or(TimeZone::UTC);
     let warnings = warnings::warnings(&config, &places);
-    Ok(Loaded { config, file: places.file, zone, warnings, offered })
+    Ok(Loaded { config, file: places.file, zone, warnings, supervisor_broker })
 }
-
-type Builder = config::ConfigBuilder<config::builder::DefaultState>;
 
 /// The path and the text of the named file, or else of the first of `defaults` that exists.
 fn read_file(named: Option<&Path>, defaults: &[&str]) -> Result<(PathBuf, String), ConfigError> {
@@ -217,17 +218,19 @@ fn key_of(variable: &str) -> Option<String> {
 fn check_variables(
     keys: &[Key],
     environment: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>, String> {
-    let known = || keys.iter().filter(|key| !key.is_in_list).map(|key| key.path.as_str());
+) -> Result<BTreeMap<String, String>, ConfigError> {
+    let known: Vec<&str> =
+        keys.iter().filter(|key| !key.is_in_list).map(|key| key.path.as_str()).collect();
     let mut found = BTreeMap::new();
     for (name, text) in environment {
         let Some(path) = key_of(name) else { continue };
-        if !known().any(|known| known == path) {
-            return Err(format!("environment: {name}: {}", unknown_variable(&path, known())));
+        let error = |wrong: &str| ConfigError(format!("environment: {name}: {wrong}"));
+        if !known.contains(&path.as_str()) {
+            return Err(error(&unknown_variable(&path, &known)));
         }
         // What is not text has become U+FFFD before it comes here.
         if text.contains(char::REPLACEMENT_CHARACTER) {
-            return Err(format!("environment: {name}: {path}: is not text; expected UTF-8"));
+            return Err(error(&format!("{path}: is not text; expected UTF-8")));
         }
         if !text.is_empty() {
             found.insert(name.clone(), text.clone());
@@ -236,21 +239,44 @@ fn check_variables(
     Ok(found)
 }
 
-fn unknown_variable<'a>(path: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+fn unknown_variable(path: &str, known: &[&str]) -> String {
     if let Some(list @ ("dtu" | "target")) = path.split('.').next() {
         return format!(
             "keys of [[{list}]] cannot be set from the environment; expected them in the file"
         );
     }
-    let variable = |path: &str| format!("{PREFIX}{}", path.replace('.', "__").to_uppercase());
     // The last part alone may be right in the wrong section.
-    let last = path.rsplit('.').next().unwrap_or_default();
-    let same_name = || known.clone().find(|known| known.rsplit('.').next() == Some(last));
-    if let Some(meant) = nearest(path, known.clone()).or_else(same_name) {
-        return format!("no such key; did you mean {} ({meant})?", variable(meant));
+    let last = path.rsplit('.').next();
+    let same_name = known.iter().find(|known| known.rsplit('.').next() == last).copied();
+    unknown("key", path, known, same_name, |path| {
+        format!("{PREFIX}{} ({path})", path.replace('.', "__").to_uppercase())
+    })
+}
+
+fn unknown_key(keys: &[Key], path: &str, value: &Value) -> String {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let section = path.strip_suffix(name).unwrap_or_default();
+    let in_section =
+        keys.iter().filter_map(|key| key.path.strip_prefix(section)?.split('.').next());
+    let mut known: Vec<&str> = in_section.collect();
+    known.dedup();
+    let what = if matches!(value.kind, ValueKind::Table(_)) { "section" } else { "key" };
+    unknown(what, name, &known, None, |name| format!("`{name}`"))
+}
+
+/// The known name that is meant, or else all of them, each as `written` writes it.
+fn unknown<'a>(
+    what: &str,
+    name: &str,
+    known: &[&'a str],
+    otherwise: Option<&'a str>,
+    written: impl Fn(&str) -> String,
+) -> String {
+    if let Some(meant) = nearest(name, known.iter().copied()).or(otherwise) {
+        return format!("no such {what}; did you mean {}?", written(meant));
     }
-    let all: Vec<String> = known.map(variable).collect();
-    format!("no such key; expected one of {}", all.join(", "))
+    let known: Vec<String> = known.iter().map(|name| written(name)).collect();
+    format!("no such {what}; expected one of {}", known.join(", "))
 }
 
 fn from_environment(variables: BTreeMap<String, String>) -> Environment {
@@ -263,10 +289,7 @@ fn from_environment(variables: BTreeMap<String, String>) -> Environment {
 
 /// Refuses keys that do not exist, sections of the wrong form, and sections without their required
 /// keys.
-fn check_keys(keys: &[Key], file: &Map<String, Value>) -> Result<(), Fault> {
-    check_section(keys, file, "", "")
-}
-
+///
 /// `section` is the path without indices (`dtu.`), `path` the one with them (`dtu[0].`).
 fn check_section(
     keys: &[Key],
@@ -317,22 +340,6 @@ fn check_section(
         let wrong = format!("is missing; expected {}", key.expected);
         Err(Fault::new(format!("{path}{name}"), wrong))
     })
-}
-
-fn unknown_key(keys: &[Key], path: &str, value: &Value) -> String {
-    let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
-    let known = keys.iter().filter_map(|key| {
-        let rest = key.path.strip_prefix(section)?;
-        let rest = if section.is_empty() { rest } else { rest.strip_prefix('.')? };
-        rest.split('.').next()
-    });
-    let mut known: Vec<&str> = known.collect();
-    known.dedup();
-    let what = if matches!(value.kind, ValueKind::Table(_)) { "section" } else { "key" };
-    match nearest(name, known.iter().copied()) {
-        Some(meant) => format!("no such {what}; did you mean `{meant}`?"),
-        None => format!("no such {what}; expected one of {}", known.join(", ")),
-    }
 }
 
 fn deserialize(layers: &config::Config) -> Result<Config, Fault> {
@@ -391,11 +398,6 @@ impl Places {
         let message = error.message().trim_end().replace('\n', ", ");
         let file = self.file.display();
         ConfigError(format!("{file}: is not TOML at line {line}, column {column}: {message}"))
-    }
-
-    /// What was checked before, the library takes too; this is not expected to be seen.
-    fn internal(&self, error: &config::ConfigError) -> ConfigError {
-        ConfigError(format!("{}: {error}", self.file.display()))
     }
 
     /// The variable that has set a key, or the list that an item is of.

@@ -1,11 +1,9 @@
 //! `[log]`: how much is logged, and in which format.
 
-use std::borrow::Cow;
-
 use tracing_subscriber::EnvFilter;
 
-use super::section::{Kind, section};
-use super::types::{Level, parse_word};
+use super::section::section;
+use super::types::{Level, Word};
 
 section! {
     /// How much is logged, and in which format.
@@ -27,42 +25,30 @@ pub enum LogFormat {
     Json,
 }
 
-impl Kind for LogFormat {
-    type Value = Self;
+impl Word for LogFormat {
+    const ALL: &'static [Self] = &[Self::Text, Self::Json];
 
-    fn expected() -> Cow<'static, str> {
-        "\"text\" or \"json\"".into()
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        parse_word::<Self, 2>(text, [("text", Self::Text), ("json", Self::Json)])
-    }
-
-    fn show(value: &Self) -> String {
-        match value {
-            Self::Text => "\"text\"".to_owned(),
-            Self::Json => "\"json\"".to_owned(),
+    fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
         }
     }
 }
+
+/// What a level looks like, for messages.
+pub(crate) const EXPECTED_LEVEL: &str =
+    "error, warn, info, debug, trace or a filter like \"info,hoymiles_bridge::push=debug\"";
 
 /// The filter that `level` describes.
 ///
 /// A bare word that is not a level is refused: a filter would take it for the name of a module, so
 /// that `level = "verbose"` would silence the log.
-pub fn parse_level(level: &str) -> Result<EnvFilter, String> {
+pub(crate) fn parse_level(level: &str) -> Option<EnvFilter> {
     let directives: Vec<&str> = level.split(',').map(str::trim).collect();
-    let wrong =
-        directives.iter().find(|directive| !directive.contains(['=', '[']) && !is_level(directive));
-    if let Some(wrong) = wrong {
-        return Err(format!("{wrong:?} is not a level"));
-    }
-    EnvFilter::builder().parse(directives.join(",")).map_err(|error| error.to_string())
-}
-
-/// What a level looks like, for messages.
-pub fn expected_level() -> Cow<'static, str> {
-    Level::expected()
+    let is_valid = |directive: &&str| directive.contains(['=', '[']) || is_level(directive);
+    let filter = EnvFilter::builder().parse(directives.join(","));
+    filter.ok().filter(|_| directives.iter().all(is_valid))
 }
 
 fn is_level(word: &str) -> bool {
@@ -80,10 +66,10 @@ mod tests {
         for level in
             ["info", "DEBUG", "off", "info, hoymiles_bridge::push=debug", "warn,[poll]=trace"]
         {
-            assert!(parse_level(level).is_ok(), "{level}");
+            assert!(parse_level(level).is_some(), "{level}");
         }
         for level in ["", "verbose", "info,verbose", "hoymiles_bridge=loud", "info,,"] {
-            assert!(parse_level(level).is_err(), "{level}");
+            assert!(parse_level(level).is_none(), "{level}");
         }
     }
 }

@@ -4,31 +4,33 @@ mod addon;
 mod describe;
 pub mod dtu;
 mod files;
-pub mod http;
 pub mod load;
 pub mod log;
 pub mod mqtt;
 mod section;
-pub mod target;
 mod types;
 mod validate;
 mod warnings;
 pub mod websocket_url;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use secrecy::SecretString;
 
 pub use self::addon::{Supervisor, SupervisorBroker};
 pub use self::describe::describe;
 pub use self::dtu::{DtuConfig, Protocol};
-pub use self::http::{HttpConfig, RegistrationConfig};
 pub use self::log::{LogConfig, LogFormat};
 pub use self::mqtt::MqttConfig;
 pub use self::section::Key;
-use self::section::{Setting, section};
-pub use self::target::TargetConfig;
-use self::types::{FilePath, Interval, ZoneName};
-pub use self::types::{NameError, check_name};
+use self::section::{List, Setting, section};
+pub use self::types::check_name;
+use self::types::{
+    Address, AllowEntry, Bool, ClientTimeout, ConnectTimeout, FilePath, Heartbeat, Interval, Name,
+    Number, Token, WsUrl, ZoneName,
+};
 
 section! {
     /// Everything that a user can set.
@@ -62,20 +64,72 @@ section! {
     }
 }
 
+section! {
+    /// One WebSocket endpoint that receives updates.
+    pub struct TargetConfig {
+        /// Your name for the target in the log and the API. Unique.
+        name: String as Name = String::new(),
+        /// `ws://` or `wss://`. Never logged beyond host and port.
+        url: SecretString as WsUrl = SecretString::default(),
+        /// Added to the URL as `?token=...`.
+        token: Option<SecretString> as Option<Token> = None,
+        /// A file that holds the token.
+        token_file: Option<PathBuf> as Option<FilePath> = None,
+        /// Limit for name look-up, TCP, TLS and WebSocket upgrade together.
+        connect_timeout: Duration as ConnectTimeout = Duration::from_secs(10),
+        /// Time between two pings. A target that is silent for two of them is reconnected.
+        heartbeat: Duration as Heartbeat = Duration::from_secs(30),
+        /// A larger message from the target closes the connection.
+        max_message_bytes: usize as Number<usize, 1_024, 67_108_864> = 1 << 20,
+        /// An extra root certificate (PEM) for `wss://`.
+        ca_file: Option<PathBuf> as Option<FilePath> = None,
+    }
+}
+
+section! {
+    /// The HTTP server.
+    pub struct HttpConfig {
+        /// Address and port. "[::]:8080" for IPv6 as well, "127.0.0.1:8080" for this machine only.
+        listen: SocketAddr as Address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
+        /// If set, `/api` needs the header `Authorization: Bearer <token>`.
+        token: Option<SecretString> as Option<Token> = None,
+        /// A file that holds the token.
+        token_file: Option<PathBuf> as Option<FilePath> = None,
+        /// Maximum number of open connections.
+        max_connections: usize as Number<usize, 1, 65_535> = 256,
+        /// Limit for receiving a request's header.
+        header_timeout: Duration as ClientTimeout = Duration::from_secs(10),
+        /// Largest header of a request, in bytes.
+        max_header_bytes: usize as Number<usize, 8_192, 1_048_576> = 64 << 10,
+        /// Largest number of header lines of a request.
+        max_headers: usize as Number<usize, 16, 1_000> = 100,
+        /// Limit for receiving a request's body.
+        body_timeout: Duration as ClientTimeout = Duration::from_secs(10),
+        /// A client that reads nothing of its response for this long is disconnected.
+        write_timeout: Duration as ClientTimeout = Duration::from_secs(30),
+        /// Who may register targets.
+        registration: RegistrationConfig as RegistrationConfig = RegistrationConfig::default(),
+    }
+}
+
+section! {
+    /// Who may register targets.
+    pub struct RegistrationConfig {
+        /// Whether `POST /api/websocket/register` is available. Home Assistant needs it.
+        enabled: bool as Bool = true,
+        /// Where registered targets may be: "private" (every address of a home network), "any",
+        /// networks, IP addresses, host names.
+        allow: Vec<String> as List<AllowEntry> = vec!["private".to_owned()],
+        /// Maximum number of registered targets.
+        max_targets: usize as Number<usize, 1, 1_000> = 16,
+    }
+}
+
 impl Config {
     /// Every key there is, in the order of the example file.
     pub fn keys() -> Vec<Key> {
-        let root = Key {
-            path: String::new(),
-            expected: "".into(),
-            default: None,
-            description: "",
-            is_required: false,
-            is_secret: false,
-            is_in_list: false,
-        };
         let mut keys = Vec::new();
-        Self::list(root, &mut keys);
+        Self::list(Key::default(), &mut keys);
         keys
     }
 }

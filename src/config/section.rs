@@ -7,10 +7,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use config::ValueKind;
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 /// One key, as the documentation shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Key {
     /// Where it stands, such as `http.listen` or `dtu.port`.
     pub path: String,
@@ -30,24 +31,30 @@ pub struct Key {
 
 /// What can be read as a key or a section.
 pub(crate) trait Setting {
-    /// What the program gets.
     type Value;
 
-    /// Reads and checks it.
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self::Value, D::Error>;
 
     /// Adds the rows of the documentation; `key` has path, description and default already.
     fn list(key: Key, keys: &mut Vec<Key>);
 
-    /// The value as it would be written in the file, if it can be.
-    fn show(value: &Self::Value) -> Option<String>;
+    /// The value as it would be written in the file, if it can be written in one line.
+    fn show(_: &Self::Value) -> Option<String> {
+        None
+    }
+
+    /// Writes it down as TOML, without secrets.
+    fn write(value: &Self::Value, path: &str, toml: &mut String) {
+        if let Some(value) = Self::show(value).filter(|value| value != "\"\"") {
+            let name = path.rsplit('.').next().unwrap_or(path);
+            *toml += &[name, " = ", &value, "\n"].concat();
+        }
+    }
 }
 
 /// A single value that checks itself.
 pub(crate) trait Kind {
-    /// What the program gets.
-    type Value;
-    /// Whether it must be in the file.
+    type Value: fmt::Debug;
     const IS_REQUIRED: bool = false;
     /// Whether no message may show it.
     const IS_SECRET: bool = false;
@@ -58,18 +65,18 @@ pub(crate) trait Kind {
     /// Reads a text, which is never blank. The error is `what is wrong; expected ...`.
     fn parse(text: &str) -> Result<Self::Value, String>;
 
-    /// Reads a whole number.
     fn parse_number(number: i64) -> Result<Self::Value, String> {
         Err(Self::refuse(&format!("{number} is a number"), "not a text"))
     }
 
-    /// Reads `true` or `false`.
     fn parse_bool(value: bool) -> Result<Self::Value, String> {
         Err(Self::refuse(&format!("{value} is a boolean"), "not a text"))
     }
 
-    /// The value as it would be written in the file.
-    fn show(value: &Self::Value) -> String;
+    /// The value as it would be written in the file, without secrets.
+    fn show(value: &Self::Value) -> String {
+        format!("{value:?}")
+    }
 
     /// A whole error: what is wrong, and what was expected.
     fn not(wrong: &str) -> String {
@@ -95,7 +102,20 @@ impl<K: Kind> Setting for K {
     type Value = K::Value;
 
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(OneValue::<K>(PhantomData))
+        let value = match config::Value::deserialize(deserializer)?.kind {
+            ValueKind::String(text) if text.trim().is_empty() => Err(K::not("is empty")),
+            ValueKind::String(text) => K::parse(&text),
+            ValueKind::I64(number) => K::parse_number(number),
+            ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => {
+                K::parse_number(i64::MAX)
+            }
+            ValueKind::Boolean(value) => K::parse_bool(value),
+            ValueKind::Float(_) => Err(K::not("is a number with a fraction")),
+            ValueKind::Array(_) => Err(K::not("is a list")),
+            ValueKind::Table(_) => Err(K::not("is a section")),
+            ValueKind::Nil => Err(K::not("is empty")),
+        };
+        value.map_err(D::Error::custom)
     }
 
     fn list(key: Key, keys: &mut Vec<Key>) {
@@ -124,6 +144,12 @@ impl<S: Setting> Setting for Option<S> {
     fn show(value: &Self::Value) -> Option<String> {
         value.as_ref().and_then(S::show)
     }
+
+    fn write(value: &Self::Value, path: &str, toml: &mut String) {
+        if let Some(value) = value {
+            S::write(value, path, toml);
+        }
+    }
 }
 
 /// A section in double brackets.
@@ -139,8 +165,10 @@ impl<S: Setting> Setting for Vec<S> {
         S::list(Key { is_in_list: true, ..key }, keys);
     }
 
-    fn show(_: &Self::Value) -> Option<String> {
-        None
+    fn write(items: &Self::Value, path: &str, toml: &mut String) {
+        for item in items {
+            S::write(item, &format!("[{path}]"), toml);
+        }
     }
 }
 
@@ -170,45 +198,6 @@ pub(crate) fn quoted(text: &str) -> String {
         short.push('…');
     }
     format!("{short:?}")
-}
-
-struct OneValue<K>(PhantomData<K>);
-
-impl<'de, K: Kind> Visitor<'de> for OneValue<K> {
-    type Value = K::Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&K::expected())
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<K::Value, E> {
-        let value = if text.trim().is_empty() { Err(K::not("is empty")) } else { K::parse(text) };
-        value.map_err(E::custom)
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<K::Value, E> {
-        K::parse_number(number).map_err(E::custom)
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<K::Value, E> {
-        self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<K::Value, E> {
-        K::parse_bool(value).map_err(E::custom)
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<K::Value, E> {
-        Err(E::custom(K::not("is a number with a fraction")))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<K::Value, A::Error> {
-        Err(A::Error::custom(K::not("is a list")))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<K::Value, A::Error> {
-        Err(A::Error::custom(K::not("is a section")))
-    }
 }
 
 struct ManyValues<K>(PhantomData<K>);
@@ -261,10 +250,15 @@ macro_rules! section {
         }
 
         impl<'de> serde::Deserialize<'de> for $section {
-            fn deserialize<D>(deserializer: D) -> Result<Self, D::Error>
-            where
-                D: serde::Deserializer<'de>,
-            {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <Self as $crate::config::section::Setting>::read(deserializer)
+            }
+        }
+
+        impl $crate::config::section::Setting for $section {
+            type Value = Self;
+
+            fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 #[derive(Default, serde::Deserialize)]
                 #[serde(default)]
                 struct Written {
@@ -275,14 +269,6 @@ macro_rules! section {
                 }
                 let written = <Written as serde::Deserialize>::deserialize(deserializer)?;
                 Ok(Self { $( $field: written.$field.map_or_else(|| $default, |read| read.0), )* })
-            }
-        }
-
-        impl $crate::config::section::Setting for $section {
-            type Value = Self;
-
-            fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                <Self as serde::Deserialize>::deserialize(deserializer)
             }
 
             fn list(
@@ -303,8 +289,16 @@ macro_rules! section {
                 )*
             }
 
-            fn show(_: &Self) -> Option<String> {
-                None
+            fn write(section: &Self, path: &str, toml: &mut String) {
+                use $crate::config::section::{Setting, section};
+                let dot = if path.is_empty() { "" } else { "." };
+                if !path.is_empty() {
+                    *toml += &["\n[", path, "]\n"].concat();
+                }
+                $(
+                    let key = format!("{path}{dot}{}", section!(@key $field $($name)?));
+                    <$kind as Setting>::write(&section.$field, &key, toml);
+                )*
             }
         }
     };

@@ -1,15 +1,16 @@
 //! The kinds of values in the configuration. Each checks itself and says what it expects.
 
 use std::borrow::Cow;
+use std::fmt::Debug;
 use std::marker::PhantomData;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::tz::{TimeZone, db};
-use secrecy::SecretString;
-use thiserror::Error;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
 
 use super::section::{Kind, quoted};
 use super::{log, websocket_url};
@@ -19,19 +20,12 @@ const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
 const DAY: u64 = 24 * 60 * MINUTE;
 
-/// From one poll to the next.
 pub(crate) type Interval = Between<{ 5 * SECOND }, DAY>;
-/// How long one request to a DTU may take.
 pub(crate) type RequestTimeout = Between<10, { 5 * MINUTE }>;
-/// A pause between requests.
 pub(crate) type Pause = Between<0, MINUTE>;
-/// How long a connection attempt may take.
 pub(crate) type ConnectTimeout = Between<100, MINUTE>;
-/// Time between two pings.
 pub(crate) type Heartbeat = Between<100, { 60 * MINUTE }>;
-/// How long an HTTP client may take.
 pub(crate) type ClientTimeout = Between<100, { 5 * MINUTE }>;
-/// A TCP port.
 pub(crate) type Port = Number<u16, 1, 65_535>;
 
 /// A duration from `LEAST` to `MOST` milliseconds.
@@ -91,7 +85,7 @@ pub(crate) struct Number<T, const LEAST: i64, const MOST: i64>(PhantomData<T>);
 
 impl<T, const LEAST: i64, const MOST: i64> Kind for Number<T, LEAST, MOST>
 where
-    T: TryFrom<i64> + ToString,
+    T: TryFrom<i64> + Debug,
 {
     type Value = T;
 
@@ -111,10 +105,6 @@ where
         let value = (LEAST..=MOST).contains(&number).then(|| T::try_from(number).ok()).flatten();
         value.ok_or_else(|| Self::not(&format!("{number} is out of range")))
     }
-
-    fn show(value: &T) -> String {
-        value.to_string()
-    }
 }
 
 /// `true` or `false`.
@@ -129,63 +119,98 @@ impl Kind for Bool {
 
     /// The environment knows only text.
     fn parse(text: &str) -> Result<bool, String> {
-        text.to_ascii_lowercase()
-            .parse()
-            .map_err(|_| Self::not(&format!("{} is a text", quoted(text))))
+        let value = text.to_ascii_lowercase().parse();
+        value.map_err(|_| Self::not(&format!("{} is a text", quoted(text))))
     }
 
     fn parse_bool(value: bool) -> Result<bool, String> {
         Ok(value)
     }
+}
 
-    fn show(value: &bool) -> String {
-        value.to_string()
+/// One of a few words.
+pub(crate) trait Word: Copy + Debug + 'static {
+    const ALL: &'static [Self];
+    const IS_REQUIRED: bool = false;
+
+    fn word(self) -> &'static str;
+}
+
+impl<W: Word> Kind for W {
+    type Value = Self;
+    const IS_REQUIRED: bool = W::IS_REQUIRED;
+
+    fn expected() -> Cow<'static, str> {
+        let mut words: Vec<String> = W::ALL.iter().map(|word| W::show(word)).collect();
+        let last = words.pop().unwrap_or_default();
+        format!("{} or {last}", words.join(", ")).into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let value = W::ALL.iter().copied().find(|value| value.word() == text);
+        value.ok_or_else(|| {
+            let hint = did_you_mean(text, W::ALL.iter().map(|value| value.word()));
+            Self::not(&format!("{} is unknown{hint}", quoted(text)))
+        })
+    }
+
+    fn show(value: &Self) -> String {
+        format!("{:?}", value.word())
     }
 }
 
-/// An address and port to listen on.
-pub(crate) struct Address;
+/// Declares kinds of texts: their type, what is expected, and how they are read; the error follows
+/// the quoted text.
+macro_rules! texts {
+    ($( $kind:ident: $value:ty, $expected:expr, $parse:expr $(, $show:expr)?; )*) => {$(
+        pub(crate) struct $kind;
 
-impl Kind for Address {
-    type Value = SocketAddr;
+        impl Kind for $kind {
+            type Value = $value;
 
-    fn expected() -> Cow<'static, str> {
-        "an IP address and a port like \"0.0.0.0:8080\" or \"[::]:8080\"".into()
-    }
+            fn expected() -> Cow<'static, str> {
+                $expected.into()
+            }
 
-    fn parse(text: &str) -> Result<SocketAddr, String> {
-        let wrong = || Self::not(&format!("{} is not an IP address with a port", quoted(text)));
-        text.parse().map_err(|_| wrong())
-    }
+            fn parse(text: &str) -> Result<$value, String> {
+                $parse(text).map_err(|wrong| Self::not(&format!("{} {wrong}", quoted(text))))
+            }
 
-    fn show(value: &SocketAddr) -> String {
-        format!("{:?}", value.to_string())
-    }
+            $( fn show(value: &$value) -> String {
+                $show(value)
+            } )?
+        }
+    )*};
 }
 
-/// A file or folder.
-pub(crate) struct FilePath;
+texts! {
+    Address: SocketAddr, "an IP address and a port like \"0.0.0.0:8080\" or \"[::]:8080\"",
+        |text: &str| text.parse().map_err(|_| "is not an IP address with a port"),
+        |value: &SocketAddr| format!("{:?}", value.to_string());
+    FilePath: PathBuf, "a path in quotes", |text: &str| Ok::<_, &str>(text.into());
+    ZoneName: String, "an IANA time zone like \"Europe/Berlin\" or \"UTC\"",
+        |text| unless(text, wrong_zone(text));
+    Host: String, "the DTU's IP address or host name", |text| unless(text, wrong_host(text));
+    BrokerHost: String, "the broker's name or IP address like \"192.168.1.23\"",
+        |text| unless(text, wrong_host(text));
+    Serial: String, "12 digits 0-9, a-f as printed on the inverter",
+        |text| unless(text, (!is_serial(text)).then_some("is not a serial number"));
+    AllowEntry: String,
+        "\"private\", \"any\", a network like \"192.168.1.0/24\", an IP address or a host name",
+        |text| unless(text, (!is_allow_entry(text)).then_some("is unknown"));
+    Topic: String, "a topic like \"home/roof\"", |text| unless(text, wrong_topic(text));
+    Login: String, "a short text in quotes", |text| unless(text, is_unfit(text).then_some(UNFIT));
+    Level: String, log::EXPECTED_LEVEL,
+        |text| unless(text, log::parse_level(text).is_none().then_some("is not a level"));
+}
 
-impl Kind for FilePath {
-    type Value = PathBuf;
-
-    fn expected() -> Cow<'static, str> {
-        "a path in quotes".into()
-    }
-
-    fn parse(text: &str) -> Result<PathBuf, String> {
-        Ok(text.into())
-    }
-
-    fn show(value: &PathBuf) -> String {
-        format!("{:?}", value.display().to_string())
-    }
+fn unless<E>(text: &str, wrong: Option<E>) -> Result<String, E> {
+    wrong.map_or_else(|| Ok(text.to_owned()), Err)
 }
 
 /// Declares kinds of secrets: texts that no message shows.
 macro_rules! secrets {
-    ($( $(#[$about:meta])* $kind:ident, $is_required:literal, $expected:literal, $check:expr; )*) => {$(
-        $(#[$about])*
+    ($( $kind:ident, $is_required:literal, $expected:literal, $check:expr, $show:expr; )*) => {$(
         pub(crate) struct $kind;
 
         impl Kind for $kind {
@@ -201,20 +226,29 @@ macro_rules! secrets {
                 $check(text).map(|()| text.into())
             }
 
-            fn show(_: &SecretString) -> String {
-                String::new()
+            fn show(secret: &SecretString) -> String {
+                $show(secret)
             }
         }
     )*};
 }
 
 secrets! {
-    /// A password: any text.
-    Password, false, "a text in quotes", |_| Ok(());
-    /// A token, which must fit into a URL and an HTTP header.
-    Token, false, "a text in quotes", check_token;
-    /// The URL of a target, which may carry a token.
-    WsUrl, true, "a URL like \"ws://192.168.1.23:8123/path\"", check_url;
+    Password, false, "a text in quotes", |_| Ok(()), hidden;
+    Token, false, "a text in quotes", check_token, hidden;
+    WsUrl, true, "a URL like \"ws://192.168.1.23:8123/path\"", check_url, url_without_secrets;
+}
+
+fn hidden(_: &SecretString) -> String {
+    "\"(hidden)\"".to_owned()
+}
+
+/// Path and query may hold a token.
+fn url_without_secrets(url: &SecretString) -> String {
+    let origin = Url::parse(url.expose_secret().trim()).ok().and_then(|url| {
+        Some(format!("{}://{}:{}", url.scheme(), url.host_str()?, url.port_or_known_default()?))
+    });
+    format!("{:?}", origin.unwrap_or_default())
 }
 
 /// Neither a URL nor a header carries a token with blanks.
@@ -235,103 +269,44 @@ fn check_url(url: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Declares kinds of texts: what is expected, and a check that says what is wrong.
-macro_rules! texts {
-    ($( $(#[$about:meta])* $kind:ident, $expected:literal, $check:expr; )*) => {$(
-        $(#[$about])*
-        pub(crate) struct $kind;
-
-        impl Kind for $kind {
-            type Value = String;
-
-            fn expected() -> Cow<'static, str> {
-                $expected.into()
-            }
-
-            fn parse(text: &str) -> Result<String, String> {
-                let wrong: Option<String> = $check(text);
-                wrong.map_or_else(|| Ok(text.to_owned()), |wrong| Err(Self::not(&wrong)))
-            }
-
-            fn show(value: &String) -> String {
-                format!("{value:?}")
-            }
-        }
-    )*};
-}
-
-texts! {
-    /// An IANA time zone.
-    ZoneName, "an IANA time zone like \"Europe/Berlin\" or \"UTC\"", wrong_zone;
-    /// Where a DTU is.
-    Host, "the DTU's IP address or host name", wrong_host;
-    /// Where an MQTT broker is.
-    BrokerHost, "the broker's name or IP address like \"192.168.1.23\"", wrong_broker;
-    /// An inverter's serial number.
-    Serial, "12 digits 0-9, a-f as printed on the inverter", wrong_serial;
-    /// Whom to let register.
-    AllowEntry,
-        "\"private\", \"any\", a network like \"192.168.1.0/24\", an IP address or a host name",
-        wrong_entry;
-    /// An MQTT topic.
-    Topic, "a topic like \"home/roof\"", wrong_topic;
-    /// A login or client id at an MQTT broker.
-    Login, "a short text in quotes", |text| is_unfit(text).then(|| unfit().to_owned());
-    /// A log level.
-    Level, "error, warn, info, debug, trace or a filter like \"info,hoymiles_bridge::push=debug\"",
-        |text| log::parse_level(text).err();
-}
-
 fn wrong_zone(name: &str) -> Option<String> {
     if TimeZone::get(name).is_ok() {
         return None;
     }
     let known: Vec<String> = db().available().map(|name| name.to_string()).collect();
-    let hint = nearest(name, known.iter().map(String::as_str));
-    let hint = hint.map(|meant| format!(" (did you mean {meant:?}?)")).unwrap_or_default();
-    Some(format!("{} is not a known time zone{hint}", quoted(name)))
+    let hint = did_you_mean(name, known.iter().map(String::as_str));
+    Some(format!("is not a known time zone{hint}"))
 }
 
-fn wrong_host(host: &str) -> Option<String> {
+/// An IPv6 address may name its network interface: `fe80::1%eth0`.
+fn wrong_host(host: &str) -> Option<&'static str> {
     let address = host.split('%').next().unwrap_or_default();
-    let wrong = if address.parse::<Ipv6Addr>().is_ok() {
-        return None;
-    } else if host.contains("://") || host.contains('/') {
-        "looks like a URL"
+    if address.parse::<IpAddr>().is_ok() {
+        None
+    } else if host.starts_with("mqtts://") {
+        Some("is a URL (for TLS set `tls = true`)")
+    } else if host.contains('/') {
+        Some("is a URL")
     } else if host.starts_with('[') {
-        "has brackets"
+        Some("has brackets")
     } else if host.contains(':') {
-        "has a port, which belongs under the key `port`"
+        Some("has a port, which belongs under the key `port`")
+    } else if host.contains('@') {
+        Some("has an @")
     } else if host.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        "has blanks"
+        Some("has blanks")
     } else {
-        return None;
-    };
-    Some(format!("{} {wrong}", quoted(host)))
+        None
+    }
 }
 
-fn wrong_broker(host: &str) -> Option<String> {
-    let wrong = if host.contains("://") {
-        "is a URL (for TLS set `tls = true`)"
-    } else if host.contains(':') && host.parse::<IpAddr>().is_err() {
-        "has a port, which belongs under the key `port`"
-    } else if host.contains(['/', '@']) || host.chars().any(char::is_whitespace) {
-        "is not a host"
-    } else {
-        return None;
-    };
-    Some(format!("{} {wrong}", quoted(host)))
-}
-
-fn wrong_serial(serial: &str) -> Option<String> {
-    let is_serial = serial.len() == 12 && serial.bytes().all(|byte| byte.is_ascii_hexdigit());
-    (!is_serial).then(|| format!("{} is not a serial number", quoted(serial)))
+fn is_serial(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// `private` and `any` look like host names too.
-fn wrong_entry(entry: &str) -> Option<String> {
-    let is_address = entry.parse::<IpNet>().is_ok() || entry.parse::<IpAddr>().is_ok();
-    (!is_address && !is_host_name(entry)).then(|| format!("{} is unknown", quoted(entry)))
+fn is_allow_entry(entry: &str) -> bool {
+    entry.parse::<IpNet>().is_ok() || entry.parse::<IpAddr>().is_ok() || is_host_name(entry)
 }
 
 /// Digits and dots alone are a mistyped address.
@@ -345,28 +320,23 @@ fn is_host_name(entry: &str) -> bool {
         && entry.contains(|c: char| c.is_ascii_alphabetic())
 }
 
-fn wrong_topic(topic: &str) -> Option<String> {
-    let wrong = if topic.contains(char::is_whitespace) {
-        "has a blank"
+fn wrong_topic(topic: &str) -> Option<&'static str> {
+    if topic.contains(char::is_whitespace) {
+        Some("has a blank")
     } else if topic.split('/').any(str::is_empty) {
-        "has an empty level"
+        Some("has an empty level")
     } else if topic.contains(['+', '#', '$']) {
-        "has one of the characters + # $, which MQTT reserves"
-    } else if is_unfit(topic) {
-        unfit()
+        Some("has one of the characters + # $, which MQTT reserves")
     } else {
-        return None;
-    };
-    Some(format!("{} {wrong}", quoted(topic)))
+        is_unfit(topic).then_some(UNFIT)
+    }
 }
+
+const UNFIT: &str = "is too long or has control characters";
 
 /// MQTT allows far longer names; nobody means one.
 fn is_unfit(text: &str) -> bool {
     text.len() > 200 || text.chars().any(char::is_control)
-}
-
-const fn unfit() -> &'static str {
-    "is too long or has control characters"
 }
 
 /// The name of a DTU or target: it appears in log lines, API paths and metrics labels.
@@ -382,64 +352,34 @@ impl Kind for Name {
 
     fn parse(text: &str) -> Result<String, String> {
         let name = text.trim();
-        check_name(name).map_err(|wrong| wrong.to_string())?;
-        Ok(name.to_owned())
-    }
-
-    fn show(value: &String) -> String {
-        format!("{value:?}")
+        check_name(name).map(|()| name.to_owned())
     }
 }
 
-/// Longer names make log lines and metrics unreadable.
-const LONGEST_NAME: usize = 64;
-
-/// Why a text cannot be a name. Each message follows the name's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum NameError {
-    /// It would break log lines.
-    #[error("has a line break or control character; expected plain text")]
-    Control,
-    /// Two names that look the same could be mistaken for each other.
-    #[error(
-        "has an invisible character, U+{:04X}; expected visible letters: type the name instead of \
-         pasting it",
-        u32::from(*.0)
-    )]
-    Invisible(char),
-    /// Nobody could find it in a log.
-    #[error("is blank; expected visible letters or digits")]
-    Blank,
-    /// Too long.
-    #[error("is too long; expected at most {LONGEST_NAME} characters")]
-    TooLong,
+/// Whether `name` can name a DTU or target. The error follows the name's key.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let wrong = if name.chars().any(char::is_control) {
+        "has a line break or control character; expected plain text"
+    } else if let Some(invisible) = name.chars().find(|&letter| is_unsafe(letter)) {
+        // Two names that look the same could be mistaken for each other.
+        return Err(format!(
+            "has an invisible character, U+{:04X}; expected visible letters: type the name instead \
+             of pasting it",
+            u32::from(invisible)
+        ));
+    } else if !name.chars().any(is_visible) {
+        "is blank; expected visible letters or digits"
+    } else if name.chars().count() > 64 {
+        "is too long; expected at most 64 characters"
+    } else {
+        return Ok(());
+    };
+    Err(wrong.to_owned())
 }
 
-/// Whether `name` can name a DTU or target.
-pub fn check_name(name: &str) -> Result<(), NameError> {
-    if name.chars().any(char::is_control) {
-        return Err(NameError::Control);
-    }
-    if let Some(invisible) = name.chars().find(|&letter| is_unsafe(letter)) {
-        return Err(NameError::Invisible(invisible));
-    }
-    if !name.chars().any(is_visible) {
-        return Err(NameError::Blank);
-    }
-    if name.chars().count() > LONGEST_NAME { Err(NameError::TooLong) } else { Ok(()) }
-}
-
-/// Reads one of a few words, as `protocol` and `log.format` are.
-pub(crate) fn parse_word<K: Kind, const N: usize>(
-    text: &str,
-    words: [(&str, K::Value); N],
-) -> Result<K::Value, String> {
-    let meant = nearest(text, words.each_ref().map(|(word, _)| *word));
-    let value = words.into_iter().find_map(|(word, value)| (word == text).then_some(value));
-    value.ok_or_else(|| {
-        let hint = meant.map(|meant| format!(" (did you mean {meant:?}?)")).unwrap_or_default();
-        K::not(&format!("{} is unknown{hint}", quoted(text)))
-    })
+fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    let hint = |meant| format!(" (did you mean {meant:?}?)");
+    nearest(word, candidates).map(hint).unwrap_or_default()
 }
 
 /// The candidate that somebody may have meant who wrote `word`.
@@ -495,18 +435,18 @@ mod tests {
             assert_eq!(check_name(name), Ok(()), "{name}");
         }
         for (name, expected) in [
-            ("two\nlines", NameError::Control),
-            ("\u{1b}[31mred", NameError::Control),
-            ("Home\u{200b}Assistant", NameError::Invisible('\u{200b}')),
-            ("\u{202e}tnatsissA", NameError::Invisible('\u{202e}')),
-            ("\u{feff}Home", NameError::Invisible('\u{feff}')),
-            ("\u{3164}", NameError::Invisible('\u{3164}')),
-            ("\u{a0}\u{3000} ", NameError::Blank),
-            ("", NameError::Blank),
-            (&"ü".repeat(65), NameError::TooLong),
+            ("two\nlines", "control character"),
+            ("\u{1b}[31mred", "control character"),
+            ("Home\u{200b}Assistant", "U+200B"),
+            ("\u{202e}tnatsissA", "U+202E"),
+            ("\u{feff}Home", "U+FEFF"),
+            ("\u{3164}", "U+3164"),
+            ("\u{a0}\u{3000} ", "is blank"),
+            ("", "is blank"),
+            (&"ü".repeat(65), "is too long"),
         ] {
-            assert_eq!(check_name(name), Err(expected), "{name:?}");
+            let message = check_name(name).unwrap_err();
+            assert!(message.contains(expected), "{name:?}: {message}");
         }
-        assert!(NameError::Invisible('\u{200b}').to_string().contains("U+200B"));
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use secrecy::ExposeSecret as _;
 
 use super::load::Fault;
-use super::section::quoted;
+use super::section::{Kind as _, quoted};
+use super::types::{BrokerHost, Host};
 use super::{Config, DtuConfig, MqttConfig, Protocol, TargetConfig, websocket_url};
 
 /// The first rule that is broken. `is_addon` says whether the user fills in a form instead of a
@@ -31,13 +32,12 @@ fn check_dtus(dtus: &[DtuConfig], is_addon: bool) -> Result<(), Fault> {
         return Err(Fault::new("dtu", format!("there is no DTU; expected {example}")));
     }
     unique_names("dtu", dtus.iter().map(|dtu| dtu.name.as_str()))?;
-    for (index, dtu) in dtus.iter().enumerate() {
-        if dtu.protocol != Protocol::Simulated && dtu.host.is_empty() {
-            let wrong = "is missing; expected the DTU's IP address or host name";
-            return Err(Fault::new(format!("dtu[{index}].host"), wrong));
-        }
-    }
-    Ok(())
+    let without_host =
+        dtus.iter().position(|dtu| dtu.protocol != Protocol::Simulated && dtu.host.is_empty());
+    without_host.map_or(Ok(()), |index| {
+        let wrong = format!("is missing; expected {}", Host::expected());
+        Err(Fault::new(format!("dtu[{index}].host"), wrong))
+    })
 }
 
 fn unique_names<'a>(list: &str, names: impl Iterator<Item = &'a str>) -> Result<(), Fault> {
@@ -92,35 +92,24 @@ fn one_of_two(section: &str, key: &str, has_text: bool, has_file: bool) -> Resul
 }
 
 fn check_mqtt(mqtt: &MqttConfig) -> Result<(), Fault> {
-    let wrong = |key: &str, text: String| Err(Fault::new(format!("mqtt.{key}"), text));
+    let wrong = |key: &str, text: &str| Err(Fault::new(format!("mqtt.{key}"), text));
     if mqtt.host.is_empty() {
-        let expected = "the broker's name or IP address like \"192.168.1.23\"";
-        return wrong("host", format!("is missing; expected {expected}"));
+        return wrong("host", &format!("is missing; expected {}", BrokerHost::expected()));
     }
     let (has_password, has_file) = (mqtt.password.is_some(), mqtt.password_file.is_some());
     one_of_two("mqtt", "password", has_password, has_file)?;
     if mqtt.username.is_none() && (has_password || has_file) {
-        let expected = "the name that the password belongs to";
-        return wrong("username", format!("is missing; expected {expected}"));
+        return wrong("username", "is missing; expected the name that the password belongs to");
     }
-    let files = [
-        ("ca_file", &mqtt.ca_file),
-        ("client_cert", &mqtt.client_cert),
-        ("client_key", &mqtt.client_key),
-    ];
-    for (key, file) in files {
-        if file.is_some() && !mqtt.tls {
-            return wrong(key, "is given, but `tls` is not true; expected both or none".to_owned());
-        }
+    let (certificate, key) = (mqtt.client_cert.is_some(), mqtt.client_key.is_some());
+    let files =
+        [("ca_file", mqtt.ca_file.is_some()), ("client_cert", certificate), ("client_key", key)];
+    if let Some((name, _)) = files.iter().find(|(_, is_given)| *is_given && !mqtt.tls) {
+        return wrong(name, "is given, but `tls` is not true; expected both or none");
     }
-    let missing = match (&mqtt.client_cert, &mqtt.client_key) {
-        (Some(_), None) => Some("client_key"),
-        (None, Some(_)) => Some("client_cert"),
-        (Some(_), Some(_)) | (None, None) => None,
-    };
-    if let Some(key) = missing {
-        let expected = "a client certificate and its key, or neither";
-        return wrong(key, format!("is missing; expected {expected}"));
+    if certificate != key {
+        let missing = if key { "client_cert" } else { "client_key" };
+        return wrong(missing, "is missing; expected a client certificate and its key, or neither");
     }
     if let Some(birth) = mqtt.birth_topic.as_ref().filter(|topic| is_published(topic, mqtt)) {
         let text = format!(
@@ -129,7 +118,7 @@ fn check_mqtt(mqtt: &MqttConfig) -> Result<(), Fault> {
             quoted(birth),
             mqtt.discovery_prefix
         );
-        return wrong("birth_topic", text);
+        return wrong("birth_topic", &text);
     }
     if format!("{}/", mqtt.topic_prefix).starts_with(&format!("{}/", mqtt.discovery_prefix)) {
         let text = format!(
@@ -137,7 +126,7 @@ fn check_mqtt(mqtt: &MqttConfig) -> Result<(), Fault> {
              expected another prefix like \"hoymiles\"",
             quoted(&mqtt.topic_prefix)
         );
-        return wrong("topic_prefix", text);
+        return wrong("topic_prefix", &text);
     }
     Ok(())
 }

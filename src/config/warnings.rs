@@ -17,55 +17,79 @@ const GENTLE_INTERVAL: Duration = Duration::from_secs(30);
 pub(super) fn warnings(config: &Config, places: &Places) -> Vec<String> {
     let mut warnings = Vec::new();
     for (index, dtu) in config.dtus.iter().enumerate() {
-        warnings.extend(keys_of_one(index, dtu, places));
-        let interval = interval_path(index, dtu);
-        if is_hasty(dtu, config.poll.interval) {
-            let text = format!(
-                "DTU {}: an interval below {GENTLE_INTERVAL:?} with records_per_read = 1 strains a \
-                 DTU; if it fails, use a longer interval or try records_per_read = 6",
-                dtu.name
-            );
-            warnings.push(places.warning(&interval, &text));
-        }
-        if dtu.interval_or(config.poll.interval) > dtu.interval.unwrap_or(config.poll.interval) {
-            let text = format!(
-                "DTU {}: is polled at most once every {PROTOBUF_INTERVAL:?}: over protobuf, more \
-                 frequent requests return old values and stop its uploads to the manufacturer's \
-                 cloud; set `interval` to \"35s\" or more",
-                dtu.name
-            );
-            warnings.push(places.warning(&interval, &text));
-        }
-        if dtu.protocol != Protocol::Simulated && dtu.host.to_lowercase().ends_with(".local") {
-            let text = format!(
-                "DTU {}: names ending in .local cannot be resolved inside a container; use its IP \
-                 address",
-                dtu.name
-            );
-            warnings.push(places.warning(&format!("dtu[{index}].host"), &text));
-        }
+        let warning = |(path, text): (String, String)| places.warning(&path, &text);
+        let keys = dtu_keys(index, dtu, places)
+            .into_iter()
+            .map(|(key, text)| (format!("dtu[{index}].{key}"), text));
+        let intervals = interval(dtu, config.poll.interval).map(|text| {
+            let is_own = dtu.interval.is_some();
+            let path =
+                if is_own { format!("dtu[{index}].interval") } else { "poll.interval".to_owned() };
+            (path, format!("DTU {}: {text}", dtu.name))
+        });
+        warnings.extend(keys.chain(intervals).map(warning));
     }
     warnings.extend(shared_dtus(&config.dtus, places));
     warnings.extend(mistaken_hosts(&config.http.registration.allow, places));
     warnings
 }
 
-/// Where the interval of that DTU is set.
-fn interval_path(index: usize, dtu: &DtuConfig) -> String {
-    match dtu.interval {
-        Some(_) => format!("dtu[{index}].interval"),
-        None => "poll.interval".to_owned(),
+/// What is wrong with the interval of a DTU, where `usual` is that of `[poll]`.
+fn interval(dtu: &DtuConfig, usual: Duration) -> Option<String> {
+    let wanted = dtu.interval.unwrap_or(usual);
+    match dtu.protocol {
+        Protocol::Modbus if wanted < GENTLE_INTERVAL && dtu.records_per_read == 1 => Some(format!(
+            "an interval below {GENTLE_INTERVAL:?} with records_per_read = 1 strains a DTU; if it \
+             fails, use a longer interval or try records_per_read = 6"
+        )),
+        Protocol::Protobuf if wanted < PROTOBUF_INTERVAL => Some(format!(
+            "is polled at most once every {PROTOBUF_INTERVAL:?}: over protobuf, more frequent \
+             requests return old values and stop its uploads to the manufacturer's cloud; set \
+             `interval` to \"35s\" or more"
+        )),
+        Protocol::Modbus | Protocol::Protobuf | Protocol::Simulated => None,
     }
 }
 
-/// The other protocol, if the port that is set is its usual one.
-fn protocol_of_port(dtu: &DtuConfig) -> Option<Protocol> {
-    let other = match dtu.protocol {
-        Protocol::Modbus => Protocol::Protobuf,
-        Protocol::Protobuf => Protocol::Modbus,
-        Protocol::Simulated => return None,
+/// Keys of a DTU whose values do not fit its protocol or its network, with what is wrong.
+fn dtu_keys(index: usize, dtu: &DtuConfig, places: &Places) -> Vec<(&'static str, String)> {
+    let DtuConfig { name, protocol, .. } = dtu;
+    let (unused, other): (&[_], _) = match protocol {
+        Protocol::Modbus => (&["performance_mode", "avoid_cloud_upload"], Protocol::Protobuf),
+        Protocol::Protobuf => (&["unit_id", "records_per_read"], Protocol::Modbus),
+        Protocol::Simulated => (
+            &["host", "port", "unit_id", "performance_mode", "avoid_cloud_upload"],
+            Protocol::Simulated,
+        ),
     };
-    (dtu.port() == DtuConfig::new("", other, "").port()).then_some(other)
+    let unused = unused.iter().filter(|key| places.has(&format!("dtu[{index}].{key}")));
+    let text = format!("has no effect on {name}, whose protocol is \"{protocol}\"; remove it");
+    let mut warnings: Vec<_> = unused.map(|&key| (key, text.clone())).collect();
+    if *protocol == Protocol::Simulated {
+        return warnings;
+    }
+    let is_fast = dtu.request_gap.is_some_and(|gap| gap < PROTOBUF_REQUEST_GAP);
+    if *protocol == Protocol::Protobuf && is_fast {
+        let text = "requests this close together disturb the manufacturer's cloud and app; remove it, \
+                    or set it to \"2s\" or more";
+        warnings.push(("request_gap", text.to_owned()));
+    }
+    if dtu.port() == DtuConfig::new("", other, "").port() {
+        let text = format!(
+            "on port {} a DTU speaks \"{other}\", not \"{protocol}\"; remove `port`, or set \
+             protocol = \"{other}\"",
+            dtu.port()
+        );
+        warnings.push(("port", text));
+    }
+    if dtu.host.to_lowercase().ends_with(".local") {
+        let text = format!(
+            "DTU {name}: names ending in .local cannot be resolved inside a container; use its IP \
+             address"
+        );
+        warnings.push(("host", text));
+    }
+    warnings
 }
 
 /// Two sections for the same device.
@@ -96,54 +120,6 @@ fn mistaken_hosts(allow: &[String], places: &Places) -> Vec<String> {
         Some(places.warning(&format!("http.registration.allow[{index}]"), &text))
     });
     warnings.collect()
-}
-
-/// Keys that do not fit the protocol of their DTU.
-fn keys_of_one(index: usize, dtu: &DtuConfig, places: &Places) -> Vec<String> {
-    let warning = |key: &str, text: &str| places.warning(&format!("dtu[{index}].{key}"), text);
-    let is_there = |key: &&&str| places.has(&format!("dtu[{index}].{key}"));
-    let unused = unused_keys(dtu.protocol).iter().filter(is_there).map(|key| {
-        let (protocol, name) = (dtu.protocol, &dtu.name);
-        warning(
-            key,
-            &format!("has no effect on {name}, whose protocol is \"{protocol}\"; remove it"),
-        )
-    });
-    let mut warnings: Vec<_> = unused.collect();
-    let is_fast = dtu.request_gap.is_some_and(|gap| gap < PROTOBUF_REQUEST_GAP);
-    if dtu.protocol == Protocol::Protobuf && is_fast {
-        warnings.push(warning(
-            "request_gap",
-            "requests this close together disturb the manufacturer's cloud and app; remove it, or set it to \
-             \"2s\" or more",
-        ));
-    }
-    if let Some(other) = protocol_of_port(dtu) {
-        let (protocol, port) = (dtu.protocol, dtu.port());
-        let text = format!(
-            "on port {port} a DTU speaks \"{other}\", not \"{protocol}\"; remove `port`, or set \
-             protocol = \"{other}\""
-        );
-        warnings.push(warning("port", &text));
-    }
-    warnings
-}
-
-/// Keys that only other protocols use.
-const fn unused_keys(protocol: Protocol) -> &'static [&'static str] {
-    match protocol {
-        Protocol::Modbus => &["performance_mode", "avoid_cloud_upload"],
-        Protocol::Protobuf => &["unit_id", "records_per_read"],
-        Protocol::Simulated => {
-            &["host", "port", "unit_id", "performance_mode", "avoid_cloud_upload"]
-        }
-    }
-}
-
-fn is_hasty(dtu: &DtuConfig, interval: Duration) -> bool {
-    dtu.protocol == Protocol::Modbus
-        && dtu.interval.unwrap_or(interval) < GENTLE_INTERVAL
-        && dtu.records_per_read == 1
 }
 
 /// Warns of a file with a secret that every user of the machine can read.

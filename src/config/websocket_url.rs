@@ -3,165 +3,139 @@
 //! The `url` crate corrects much silently, as browsers do. What it would correct is refused here:
 //! the user meant something else.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 use url::{Host, Url};
 
 use crate::sanitize::is_unsafe;
 
-/// No target has a longer one.
 const LONGEST_URL: usize = 2_048;
 /// Of a host name and of each of its labels in DNS (RFC 1035).
 const LONGEST_HOST: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
+const NO_HOST: &str = "the URL has no host; expected ws://HOST:PORT/PATH";
+const LINK_LOCAL: &str = "the URL's address is link-local (fe80::...), which cannot be reached without \
+                          the name of a network interface; use the machine's name, its IPv4 address \
+                          or its other IPv6 address";
+
 /// Why a text is not the URL of a target, and what to write instead. The messages are also logged,
 /// so they quote nothing of the URL.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum UrlError {
-    /// Not a URL.
-    #[error("not a valid URL: {0}; expected ws://HOST:PORT/PATH")]
-    Malformed(String),
-    /// That of a web page.
-    #[error(
-        "the URL begins with {0}:// but targets use ws:// or wss://; expected {instead}://",
-        instead = if *.0 == "https" { "wss" } else { "ws" }
-    )]
-    Scheme(&'static str),
-    /// Another scheme, or none.
-    #[error("the URL does not begin with ws:// or wss://; expected ws://HOST:PORT/PATH")]
-    OtherScheme,
-    /// `ws:host` or `ws:/host`.
-    #[error("the URL has no // after its scheme; expected ws://HOST:PORT/PATH")]
-    NoSlashes,
-    /// As in the paths of Windows.
-    #[error("the URL has a backslash; expected slashes as in ws://HOST:PORT/PATH")]
-    Backslash,
-    /// `user:password@`, or an `@` that is left of it.
-    #[error(
-        "the URL has a user name or password (or an @ in their place); remove them and put a token \
-         into the query instead"
-    )]
-    UserInfo,
-    /// A control character or a space.
-    #[error("the URL contains a space or a control character; expected ws://HOST:PORT/PATH")]
-    ControlCharacter,
-    /// A character of no width, or one that reverses the order of others.
-    #[error(
-        "the URL contains an invisible character, U+{:04X}; type it instead of pasting it",
-        u32::from(*.0)
-    )]
-    Invisible(char),
-    /// No host.
-    #[error("the URL has no host; expected ws://HOST:PORT/PATH")]
-    NoHost,
-    /// `ws://host:/`.
-    #[error("the URL has a colon after its host but no port; expected ws://HOST:PORT/PATH")]
-    NoPort,
-    /// `ha..local`.
-    #[error(
-        "the URL's host name has two dots in a row or begins with one; expected ws://HOST:PORT/PATH"
-    )]
-    EmptyLabel,
-    /// A name that does not fit into DNS.
-    #[error(
-        "the URL's host name is too long: at most {LONGEST_HOST} characters, and {LONGEST_LABEL} \
-         between two dots; expected the name or IP address of the target's machine"
-    )]
-    LongHost,
-    /// `[fe80::1]`.
-    #[error(
-        "the URL's address is link-local (fe80::...), which cannot be reached without the name of a \
-         network interface; use the machine's name, its IPv4 address or its other IPv6 address"
-    )]
-    LinkLocal,
-    /// `ws://ws://...`: what Home Assistant makes of an internal URL that it does not accept.
-    #[error(
-        "the URL has two schemes; set Home Assistant's internal URL \
-         (Settings, System, Network) to its address, as http://192.168.1.23:8123"
-    )]
-    TwoSchemes,
-    /// Too long.
-    #[error("the URL is longer than {LONGEST_URL} characters; expected ws://HOST:PORT/PATH")]
-    TooLong,
-}
+#[error("{0}")]
+pub struct UrlError(Cow<'static, str>);
 
-/// Reads the URL of a target. Nothing of it but host and port appears in an error.
+/// Reads the URL of a target.
 pub fn parse(text: &str) -> Result<Url, UrlError> {
-    if text.chars().any(|char| char.is_control() || char.is_whitespace()) {
-        return Err(UrlError::ControlCharacter);
+    let refused = |wrong: &'static str| UrlError(wrong.into());
+    if let Some(invisible) = text.chars().find(|&letter| !letter.is_control() && is_unsafe(letter))
+    {
+        return Err(UrlError(
+            format!(
+                "the URL contains an invisible character, U+{:04X}; type it instead of pasting it",
+                u32::from(invisible)
+            )
+            .into(),
+        ));
     }
-    if let Some(invisible) = text.chars().find(|&letter| is_unsafe(letter)) {
-        return Err(UrlError::Invisible(invisible));
-    }
-    written(text)?;
-    let mut url = Url::parse(text).map_err(|error| UrlError::Malformed(error.to_string()))?;
-    host(&url)?;
+    check_text(text).map_err(refused)?;
+    let malformed = |wrong: &str| {
+        UrlError(format!("not a valid URL: {wrong}; expected ws://HOST:PORT/PATH").into())
+    };
+    let mut url = Url::parse(text).map_err(|error| malformed(&error.to_string()))?;
+    check_host(&url).map_err(refused)?;
     if url.port() == Some(0) {
-        return Err(UrlError::Malformed("port 0 is not allowed".to_owned()));
+        return Err(malformed("port 0 is not allowed"));
     }
     url.set_fragment(None);
-    if url.as_str().len() > LONGEST_URL { Err(UrlError::TooLong) } else { Ok(url) }
+    if url.as_str().len() > LONGEST_URL {
+        return Err(refused("the URL is too long; expected at most 2048 characters"));
+    }
+    Ok(url)
 }
 
 /// Checks scheme, host and port as they were written.
-fn written(text: &str) -> Result<(), UrlError> {
+fn check_text(text: &str) -> Result<(), &'static str> {
+    if text.chars().any(|char| char.is_control() || char.is_whitespace()) {
+        return Err(
+            "the URL contains a space or a control character; expected ws://HOST:PORT/PATH",
+        );
+    }
     let (scheme, rest) = text.split_once(':').unwrap_or_default();
     match scheme.to_ascii_lowercase().as_str() {
         "ws" | "wss" => {}
-        "http" => return Err(UrlError::Scheme("http")),
-        "https" => return Err(UrlError::Scheme("https")),
+        "http" => {
+            return Err(
+                "the URL begins with http:// but targets use ws:// or wss://; expected ws://",
+            );
+        }
+        "https" => {
+            return Err(
+                "the URL begins with https:// but targets use ws:// or wss://; expected wss://",
+            );
+        }
         // Before the first colon there may be a user name.
-        _ => return Err(UrlError::OtherScheme),
+        _ => {
+            return Err(
+                "the URL does not begin with ws:// or wss://; expected ws://HOST:PORT/PATH",
+            );
+        }
     }
     let before_query = rest.split(['?', '#']).next().unwrap_or_default();
     if before_query.contains('\\') {
-        return Err(UrlError::Backslash);
+        return Err("the URL has a backslash; expected slashes as in ws://HOST:PORT/PATH");
     }
-    let after = before_query.strip_prefix("//").ok_or(UrlError::NoSlashes)?;
+    let after = before_query
+        .strip_prefix("//")
+        .ok_or("the URL has no // after its scheme; expected ws://HOST:PORT/PATH")?;
     let (authority, path) = after.split_once('/').unwrap_or((after, ""));
     if authority.contains('@') {
-        return Err(UrlError::UserInfo);
+        return Err(
+            "the URL has a user name or password (or an @ in their place); remove them and \
+                    put a token into the query instead",
+        );
     }
     let is_scheme = ["ws:", "wss:", "http:", "https:"]
         .iter()
         .any(|scheme| scheme.eq_ignore_ascii_case(authority));
+    // Home Assistant makes such a URL of an internal URL that it does not accept.
     if is_scheme && path.starts_with('/') {
-        return Err(UrlError::TwoSchemes);
+        return Err(
+            "the URL has two schemes; set Home Assistant's internal URL (Settings, System, \
+                    Network) to its address, as http://192.168.1.23:8123",
+        );
     }
     if authority.is_empty() || authority.starts_with(':') {
-        return Err(UrlError::NoHost);
+        return Err(NO_HOST);
     }
     if authority.ends_with(':') {
-        return Err(UrlError::NoPort);
+        return Err("the URL has a colon after its host but no port; expected ws://HOST:PORT/PATH");
     }
     // Only link-local addresses have a zone.
-    if authority.starts_with('[') && authority.contains('%') {
-        return Err(UrlError::LinkLocal);
-    }
-    Ok(())
+    if authority.starts_with('[') && authority.contains('%') { Err(LINK_LOCAL) } else { Ok(()) }
 }
 
-/// Checks the host as it will be looked up.
-fn host(url: &Url) -> Result<(), UrlError> {
-    match url.host() {
-        Some(Host::Domain(name)) => domain(name.strip_suffix('.').unwrap_or(name)),
+/// Checks the host as it will be looked up. Names of containers have underscores, and some names
+/// have one label only.
+fn check_host(url: &Url) -> Result<(), &'static str> {
+    let name = match url.host() {
+        Some(Host::Domain(name)) => name.strip_suffix('.').unwrap_or(name),
         // It means a different machine on each network interface.
-        Some(Host::Ipv6(address)) if address.is_unicast_link_local() => Err(UrlError::LinkLocal),
-        Some(Host::Ipv4(_) | Host::Ipv6(_)) => Ok(()),
-        None => Err(UrlError::NoHost),
-    }
-}
-
-/// Names of containers have underscores, and some names have one label only.
-fn domain(name: &str) -> Result<(), UrlError> {
+        Some(Host::Ipv6(address)) if address.is_unicast_link_local() => return Err(LINK_LOCAL),
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => return Ok(()),
+        None => return Err(NO_HOST),
+    };
     if name.is_empty() {
-        return Err(UrlError::NoHost);
+        return Err(NO_HOST);
     }
     if name.split('.').any(str::is_empty) {
-        return Err(UrlError::EmptyLabel);
+        return Err("the URL's host name has two dots in a row or begins with one; expected \
+                    ws://HOST:PORT/PATH");
     }
     if name.len() > LONGEST_HOST || name.split('.').any(|label| label.len() > LONGEST_LABEL) {
-        return Err(UrlError::LongHost);
+        return Err("the URL's host name is too long; expected at most 253 characters, and 63 \
+                    between two dots");
     }
     Ok(())
 }
@@ -170,49 +144,55 @@ fn domain(name: &str) -> Result<(), UrlError> {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn check_refused(url: &str, expected: &str) {
+        let message = parse(url).unwrap_err().to_string();
+        assert!(message.contains(expected), "no {expected:?} for {url}: {message}");
+    }
+
     #[test]
     fn refuses_other_urls_with_a_reason() {
         for (url, expected) in [
-            ("http://127.0.0.1/ws", UrlError::Scheme("http")),
-            ("HTTPS://127.0.0.1/ws", UrlError::Scheme("https")),
-            ("127.0.0.1", UrlError::OtherScheme),
-            ("", UrlError::OtherScheme),
-            ("ha.local:8123/ws", UrlError::OtherScheme),
-            ("ws://user:s3cret@127.0.0.1/ws", UrlError::UserInfo),
-            ("ws://127.0.0.1/w s", UrlError::ControlCharacter),
-            ("ws://127.0.0.1/\n", UrlError::ControlCharacter),
-            ("ws://ha\u{200b}.local/", UrlError::Invisible('\u{200b}')),
-            ("ws://ha/\u{202e}sw", UrlError::Invisible('\u{202e}')),
-            ("ws://ws://homeassistant.local:8123/ws", UrlError::TwoSchemes),
-            ("ws://http://homeassistant.local:8123/ws", UrlError::TwoSchemes),
+            ("http://127.0.0.1/ws", "begins with http://"),
+            ("HTTPS://127.0.0.1/ws", "expected wss://"),
+            ("127.0.0.1", "does not begin with ws://"),
+            ("", "does not begin with ws://"),
+            ("ha.local:8123/ws", "does not begin with ws://"),
+            ("ws://user:s3cret@127.0.0.1/ws", "user name or password"),
+            ("ws://127.0.0.1/w s", "space or a control"),
+            ("ws://127.0.0.1/\n", "space or a control"),
+            ("ws://ha\u{200b}.local/", "U+200B"),
+            ("ws://ha/\u{202e}sw", "U+202E"),
+            ("ws://ws://homeassistant.local:8123/ws", "two schemes"),
+            ("ws://http://homeassistant.local:8123/ws", "two schemes"),
             // What the library would correct silently.
-            ("ws://@host", UrlError::UserInfo),
-            ("ws://:@host", UrlError::UserInfo),
-            ("ws://@", UrlError::UserInfo),
-            ("ws:///host", UrlError::NoHost),
-            ("ws:////host/ws", UrlError::NoHost),
-            ("ws://", UrlError::NoHost),
-            ("ws://?token=x", UrlError::NoHost),
-            ("ws://:8123/", UrlError::NoHost),
-            ("ws://./", UrlError::NoHost),
-            ("wss:host/a", UrlError::NoSlashes),
-            ("ws:/host/a", UrlError::NoSlashes),
-            (r"ws:\\host", UrlError::Backslash),
-            (r"ws:/\host", UrlError::Backslash),
-            (r"ws://host\ws", UrlError::Backslash),
-            ("ws://host:/ws", UrlError::NoPort),
-            ("ws://ha..local/", UrlError::EmptyLabel),
-            ("ws://.local/", UrlError::EmptyLabel),
-            ("ws://host../", UrlError::EmptyLabel),
+            ("ws://@host", "user name or password"),
+            ("ws://:@host", "user name or password"),
+            ("ws://@", "user name or password"),
+            ("ws:///host", "has no host"),
+            ("ws:////host/ws", "has no host"),
+            ("ws://", "has no host"),
+            ("ws://?token=x", "has no host"),
+            ("ws://:8123/", "has no host"),
+            ("ws://./", "has no host"),
+            ("wss:host/a", "has no //"),
+            ("ws:/host/a", "has no //"),
+            (r"ws:\\host", "backslash"),
+            (r"ws:/\host", "backslash"),
+            (r"ws://host\ws", "backslash"),
+            ("ws://host:/ws", "no port"),
+            ("ws://ha..local/", "two dots in a row"),
+            ("ws://.local/", "two dots in a row"),
+            ("ws://host../", "two dots in a row"),
             // What can never be reached.
-            ("ws://[fe80::1]/", UrlError::LinkLocal),
-            ("ws://[fe80::1%25eth0]:8123/", UrlError::LinkLocal),
-            ("ws://[febf::1]:8123/", UrlError::LinkLocal),
+            ("ws://[fe80::1]/", "link-local"),
+            ("ws://[fe80::1%25eth0]:8123/", "link-local"),
+            ("ws://[febf::1]:8123/", "link-local"),
         ] {
-            assert_eq!(parse(url), Err(expected), "{url}");
+            check_refused(url, expected);
         }
         for url in ["ws://host:99999/", "ws://host:0/", "ws://[::1/", "ws://1.2.3.256/"] {
-            assert!(matches!(parse(url), Err(UrlError::Malformed(_))), "{url}");
+            check_refused(url, "not a valid URL");
         }
     }
 
@@ -225,7 +205,7 @@ mod tests {
         }
         // An umlaut takes more room in DNS.
         for long in [label(64), format!("a.{}.de", label(64)), host(62), "ü".repeat(60)] {
-            assert_eq!(parse(&format!("ws://{long}/")), Err(UrlError::LongHost), "{long}");
+            check_refused(&format!("ws://{long}/"), "host name is too long");
         }
     }
 
@@ -254,7 +234,7 @@ mod tests {
             assert_eq!(parse(parsed.as_str()), Ok(parsed));
         }
         for long in ["x".repeat(3_000), "\u{e9}".repeat(500)] {
-            assert_eq!(parse(&format!("ws://h/{long}")), Err(UrlError::TooLong), "{long}");
+            check_refused(&format!("ws://h/{long}"), "URL is too long");
         }
     }
 

@@ -14,9 +14,6 @@ use tokio::sync::watch;
 use super::allow::Allow;
 use super::endpoint::Endpoint;
 use crate::config::TargetConfig;
-use crate::config::target::{
-    default_connect_timeout, default_heartbeat, default_max_message_bytes,
-};
 use crate::problem::Problem;
 
 /// One target, shared by the directory and the task that serves it. Cheap to clone.
@@ -81,10 +78,12 @@ impl Settings {
 
     /// Of a registered target.
     pub fn of_registered(allow: &Arc<Allow>) -> Self {
+        let TargetConfig { connect_timeout, heartbeat, max_message_bytes, .. } =
+            TargetConfig::default();
         Self {
-            connect_timeout: default_connect_timeout(),
-            heartbeat: default_heartbeat(),
-            max_message_bytes: default_max_message_bytes(),
+            connect_timeout,
+            heartbeat,
+            max_message_bytes,
             ca_file: None,
             allow: Some(Arc::clone(allow)),
         }

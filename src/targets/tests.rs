@@ -6,9 +6,6 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::*;
-use crate::config::target::{
-    default_connect_timeout, default_heartbeat, default_max_message_bytes,
-};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const FIRST: Timestamp = Timestamp::constant(1_790_000_000, 0);
@@ -67,11 +64,7 @@ fn configured(name: &str, url: &str, token: Option<&str>) -> TargetConfig {
         name: name.to_owned(),
         url: SecretString::from(url),
         token: token.map(SecretString::from),
-        token_file: None,
-        connect_timeout: default_connect_timeout(),
-        heartbeat: default_heartbeat(),
-        max_message_bytes: default_max_message_bytes(),
-        ca_file: None,
+        ..TargetConfig::default()
     }
 }
 

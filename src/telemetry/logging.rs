@@ -22,7 +22,7 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use crate::clock::WallClock;
 use crate::config::LogFormat;
-use crate::config::log::{expected_level, parse_level};
+use crate::config::log::{EXPECTED_LEVEL, parse_level};
 use crate::sanitize::Escaped;
 
 /// Lines that wait for a reader of standard output that has stalled; more are dropped.
@@ -48,7 +48,7 @@ const LOGS_SECRETS: [&str; 2] = ["tokio_tungstenite", "tungstenite"];
 #[derive(Debug, Error)]
 pub enum LogError {
     /// The level is not one.
-    #[error("log level: {0}; expected {expected}", expected = expected_level())]
+    #[error("log level: {0:?} is not a level; expected {EXPECTED_LEVEL}")]
     Level(String),
     /// There is one already.
     #[error("cannot start the log: {0}")]
@@ -78,7 +78,7 @@ fn start<W>(writer: W, style: Style, level: &str) -> Result<(), LogError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = filter(level).map_err(LogError::Level)?;
+    let filter = filter(level).ok_or_else(|| LogError::Level(level.to_owned()))?;
     subscriber(writer, style, WallClock::system(), filter).try_init()?;
     set_hook(Box::new(log_panic));
     Ok(())
@@ -121,7 +121,7 @@ where
 
 /// The filter of a level or of directives; noisy libraries are logged from warnings on, unless
 /// named.
-fn filter(level: &str) -> Result<EnvFilter, String> {
+fn filter(level: &str) -> Option<EnvFilter> {
     parse_level(level)?;
     let name = |directive: &str| directive.split(['=', ':', '[']).next().unwrap_or("").to_owned();
     let all = level.split(',').map(str::trim);

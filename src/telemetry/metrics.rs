@@ -32,67 +32,64 @@ struct Inner {
     http_seconds: HistogramVec,
     http_connections: IntGauge,
     http_connections_refused: IntCounter,
-    mqtt: Mqtt,
-}
-
-#[derive(Debug)]
-struct Mqtt {
-    connected: IntGaugeVec,
-    connections: IntCounterVec,
-    messages: IntCounterVec,
-    failures: IntCounterVec,
+    mqtt_connected: IntGaugeVec,
+    mqtt_connections: IntCounterVec,
+    mqtt_messages: IntCounterVec,
+    mqtt_failures: IntCounterVec,
 }
 
 impl Metrics {
     /// Everything at zero.
     pub fn new() -> Self {
         let registry = valid(Registry::new_custom(Some(PREFIX.to_owned()), None));
-        let counters = |name, help, labels: &[&str]| counters(&registry, name, help, labels);
-        let build = "Version of the running bridge, always 1.";
-        let build = gauges(&registry, "build_info", build, &["version"]);
+        let counters = |name: &str, labels: &[&str], help: &str| {
+            registered(&registry, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let gauges = |name: &str, labels: &[&str], help: &str| {
+            registered(&registry, IntGaugeVec::new(Opts::new(name, help), labels))
+        };
+        let histograms = |name: &str, labels: &[&str], help: &str, buckets: &[f64]| {
+            let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+            registered(&registry, HistogramVec::new(options, labels))
+        };
+        let build = gauges("build_info", &["version"], "Version of the running bridge, always 1.");
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let polls = "Polls of a DTU that ended, by outcome.";
+        let poll_seconds = "Time that a DTU took for a poll, without the bridge's own pauses.";
+        let refused = "Energy readings that were refused as implausible.";
+        let http_labels = ["route", "method", "status"];
+        let http_seconds = "Time from an HTTP request's header to its answer.";
+        let open = IntGauge::new("http_connections", "HTTP connections that are open.");
+        let http_refused = IntCounter::new(
+            "http_connections_refused_total",
+            "HTTP connections refused because too many were open.",
+        );
+        let connected = "Whether the MQTT broker is connected and has accepted the bridge.";
+        let connections = "Times that the MQTT broker accepted the bridge.";
+        let messages = "Messages that were published, and acknowledged unless mqtt.qos is 0.";
+        let failures = "Attempts and connections to the MQTT broker that ended, by cause.";
         Self(Arc::new(Inner {
-            polls: counters(
-                "polls_total",
-                "Polls of a DTU that ended, by outcome.",
-                &["dtu", "outcome"],
-            ),
+            polls: counters("polls_total", &["dtu", "outcome"], polls),
             poll_seconds: histograms(
-                &registry,
                 "poll_duration_seconds",
-                "Time that a DTU took for a poll, without the bridge's own pauses.",
                 &["dtu"],
+                poll_seconds,
                 &POLL_BUCKETS,
             ),
-            readings_refused: counters(
-                "readings_refused_total",
-                "Energy readings that were refused as implausible.",
-                &["dtu"],
-            ),
-            http_requests: counters(
-                "http_requests_total",
-                "HTTP requests answered.",
-                &["route", "method", "status"],
-            ),
+            readings_refused: counters("readings_refused_total", &["dtu"], refused),
+            http_requests: counters("http_requests_total", &http_labels, "HTTP requests answered."),
             http_seconds: histograms(
-                &registry,
                 "http_request_duration_seconds",
-                "Time from an HTTP request's header to its answer.",
                 &["route"],
+                http_seconds,
                 &REQUEST_BUCKETS,
             ),
-            http_connections: registered(
-                &registry,
-                IntGauge::new("http_connections", "HTTP connections that are open."),
-            ),
-            http_connections_refused: registered(
-                &registry,
-                IntCounter::new(
-                    "http_connections_refused_total",
-                    "HTTP connections refused because too many were open.",
-                ),
-            ),
-            mqtt: Mqtt::new(&registry),
+            http_connections: registered(&registry, open),
+            http_connections_refused: registered(&registry, http_refused),
+            mqtt_connected: gauges("mqtt_connected", &["broker"], connected),
+            mqtt_connections: counters("mqtt_connections_total", &["broker"], connections),
+            mqtt_messages: counters("mqtt_messages_published_total", &["broker"], messages),
+            mqtt_failures: counters("mqtt_failures_total", &["broker", "cause"], failures),
             registry,
         }))
     }
@@ -150,56 +147,6 @@ impl Default for Metrics {
     }
 }
 
-impl Mqtt {
-    fn new(registry: &Registry) -> Self {
-        Self {
-            connected: gauges(
-                registry,
-                "mqtt_connected",
-                "Whether the MQTT broker is connected and has accepted the bridge.",
-                &["broker"],
-            ),
-            connections: counters(
-                registry,
-                "mqtt_connections_total",
-                "Times that the MQTT broker accepted the bridge.",
-                &["broker"],
-            ),
-            messages: counters(
-                registry,
-                "mqtt_messages_published_total",
-                "Messages that were published, and acknowledged unless mqtt.qos is 0.",
-                &["broker"],
-            ),
-            failures: counters(
-                registry,
-                "mqtt_failures_total",
-                "Attempts and connections to the MQTT broker that ended, by cause.",
-                &["broker", "cause"],
-            ),
-        }
-    }
-}
-
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    registered(registry, IntCounterVec::new(Opts::new(name, help), labels))
-}
-
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-    registered(registry, IntGaugeVec::new(Opts::new(name, help), labels))
-}
-
-fn histograms(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-    buckets: &[f64],
-) -> HistogramVec {
-    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-    registered(registry, HistogramVec::new(options, labels))
-}
-
 fn registered<C: Collector + Clone + 'static>(
     registry: &Registry,
     metric: prometheus::Result<C>,
@@ -224,9 +171,9 @@ pub struct BrokerMetrics {
 impl BrokerMetrics {
     fn new(metrics: Arc<Inner>, address: String) -> Self {
         // All exist from the start on, so that `rate()` sees the first of each.
-        metrics.mqtt.connected.with_label_values(&[&address]).set(0);
-        metrics.mqtt.connections.with_label_values(&[&address]).inc_by(0);
-        metrics.mqtt.messages.with_label_values(&[&address]).inc_by(0);
+        metrics.mqtt_connected.with_label_values(&[&address]).set(0);
+        metrics.mqtt_connections.with_label_values(&[&address]).inc_by(0);
+        metrics.mqtt_messages.with_label_values(&[&address]).inc_by(0);
         Self { metrics, address }
     }
 
@@ -238,20 +185,20 @@ impl BrokerMetrics {
 
     /// The broker has accepted the bridge.
     pub fn connected(&self) {
-        self.metrics.mqtt.connected.with_label_values(&[&self.address]).set(1);
-        self.metrics.mqtt.connections.with_label_values(&[&self.address]).inc();
+        self.metrics.mqtt_connected.with_label_values(&[&self.address]).set(1);
+        self.metrics.mqtt_connections.with_label_values(&[&self.address]).inc();
     }
 
     /// An attempt or the connection ended.
     pub fn failed(&self, cause: &'static str) {
-        self.metrics.mqtt.connected.with_label_values(&[&self.address]).set(0);
-        self.metrics.mqtt.failures.with_label_values(&[self.address.as_str(), cause]).inc();
+        self.metrics.mqtt_connected.with_label_values(&[&self.address]).set(0);
+        self.metrics.mqtt_failures.with_label_values(&[self.address.as_str(), cause]).inc();
     }
 
     /// So many messages were published.
     pub fn published(&self, messages: usize) {
         let count = u64::try_from(messages).unwrap_or(u64::MAX);
-        self.metrics.mqtt.messages.with_label_values(&[&self.address]).inc_by(count);
+        self.metrics.mqtt_messages.with_label_values(&[&self.address]).inc_by(count);
     }
 }
 

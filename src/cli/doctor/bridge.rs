@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::report::{self, Kind, RUNNING, Step, Subject};
 use super::{Context, host};
-use crate::app::Memory;
+use crate::app::Storage;
 use crate::cli::bridge_client::{PortOwner, RunningBridge};
 use crate::config::load::Loaded;
 use crate::http;
@@ -18,9 +18,9 @@ pub(super) fn test(context: &Context) -> Subject {
     let config = &loaded.config;
     let mut steps = vec![configuration(loaded), port(config.http.listen, owner)];
     steps.extend(context.bridge().map(running));
-    steps.push(match context.memory {
-        Memory::Kept => host::state_dir(&config.state_dir),
-        Memory::Forgotten => Step::skipped(host::STATE_DIR, "the demo stores nothing"),
+    steps.push(match context.storage {
+        Storage::StateDir => host::state_dir(&config.state_dir),
+        Storage::InMemory => Step::skipped(host::STATE_DIR, "the demo stores nothing"),
     });
     steps.push(host::time_zone(&config.timezone, &loaded.zone, clock.now()));
     steps.push(host::clock(&config.state_dir, &loaded.zone, clock.now()));

@@ -390,7 +390,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;
-    use crate::app::Memory;
+    use crate::app::Storage;
     use crate::cli::bridge_client::PortOwner;
     use crate::config::load::load_builtin;
 
@@ -446,7 +446,7 @@ mod tests {
         (config.port, config.retries) = (Some(listener.local_addr().unwrap().port()), 0);
         let demo = "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n";
         let loaded = load_builtin("test", demo, []).unwrap();
-        let context = Context::with(loaded, Memory::Forgotten, PortOwner::Nobody, false);
+        let context = Context::with(loaded, Storage::InMemory, PortOwner::Nobody, false);
         let other = OtherProtocol { port: other_port, ..OtherProtocol::than(protocol).unwrap() };
         let serving = async {
             while let Ok((mut stream, _)) = listener.accept().await {

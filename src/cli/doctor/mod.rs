@@ -20,7 +20,7 @@ use futures_util::stream::FuturesOrdered;
 use self::report::{Kind, Step, Subject};
 use super::bridge_client::{PortOwner, RunningBridge, port_owner};
 use super::{Global, exit, run};
-use crate::app::{Memory, listen_address_file};
+use crate::app::{Storage, listen_address_file};
 use crate::clock::WallClock;
 use crate::config::LogFormat;
 use crate::config::load::{ConfigError, Loaded, file_exists};
@@ -48,7 +48,7 @@ pub(super) struct Arguments {
 struct Context {
     loaded: Loaded,
     /// Whether the bridge of this configuration stores its state.
-    memory: Memory,
+    storage: Storage,
     owner: PortOwner,
     force: bool,
     clock: WallClock,
@@ -57,14 +57,14 @@ struct Context {
 
 impl Context {
     async fn new(global: &Global, force: bool) -> Result<Self, ConfigError> {
-        let (loaded, memory) = match run::loaded(global) {
-            Ok(loaded) => (loaded, Memory::Kept),
+        let (loaded, storage) = match run::loaded(global) {
+            Ok(loaded) => (loaded, Storage::StateDir),
             // Without a file, the demo may be running.
             Err(error) if global.config.is_none() && !file_exists() => {
                 let demo = run::loaded_demo()?;
                 return match running_bridge(&demo).await {
                     owner @ PortOwner::Bridge(_) => {
-                        Ok(Self::with(demo, Memory::Forgotten, owner, force))
+                        Ok(Self::with(demo, Storage::InMemory, owner, force))
                     }
                     PortOwner::Nobody | PortOwner::Other(_) | PortOwner::Silent => Err(error),
                 };
@@ -72,12 +72,12 @@ impl Context {
             Err(error) => return Err(error),
         };
         let owner = running_bridge(&loaded).await;
-        Ok(Self::with(loaded, memory, owner, force))
+        Ok(Self::with(loaded, storage, owner, force))
     }
 
-    fn with(loaded: Loaded, memory: Memory, owner: PortOwner, force: bool) -> Self {
+    fn with(loaded: Loaded, storage: Storage, owner: PortOwner, force: bool) -> Self {
         let (clock, tasks) = (WallClock::system(), Tasks::new());
-        Self { loaded, memory, owner, force, clock, tasks }
+        Self { loaded, storage, owner, force, clock, tasks }
     }
 
     /// The bridge, if it is running.
@@ -142,7 +142,7 @@ async fn test_all(context: &Context, is_json: bool) -> Vec<Subject> {
     }
     if let Some(mqtt) = &config.mqtt {
         tests.push_back(Box::pin(broker::test(mqtt, Source::Owner)));
-    } else if let Some(offered) = &context.loaded.offered {
+    } else if let Some(offered) = &context.loaded.supervisor_broker {
         tests.push_back(Box::pin(broker::test_offered(offered)));
     }
     let mut subjects = Vec::new();

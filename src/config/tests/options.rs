@@ -114,7 +114,7 @@ fn options_equal_the_same_keys_in_the_file() {
             .map(|secret| secret.unwrap().expose_secret().to_owned())
     };
     assert_eq!(secrets(&options), secrets(&file));
-    assert!(options.offered.is_none());
+    assert!(options.supervisor_broker.is_none());
 }
 
 #[test]
@@ -166,20 +166,21 @@ fn the_time_zone_defaults_to_that_of_home_assistant() {
 fn a_broker_without_host_comes_from_the_supervisor() {
     let without_host = format!(r#"{{{DTU}, "mqtt": {{"enabled": true, "tls": false, "qos": 0}}}}"#);
     let loaded_now = loaded(&without_host, &SUPERVISED).0.unwrap();
-    let offered = loaded_now.offered.as_ref().unwrap();
+    let offered = loaded_now.supervisor_broker.as_ref().unwrap();
     assert!(loaded_now.config.mqtt.is_none());
     assert_eq!(offered.supervisor.url, "http://127.0.0.1:1");
     assert_eq!(offered.supervisor.token.expose_secret(), "s3cret");
     assert_eq!(offered.rest.qos, 0);
     let described = describe(&loaded_now);
-    assert!(described.contains("Supervisor provides, topics hoymiles/"), "{described}");
+    assert!(described.contains("# mqtt: the Supervisor provides the broker"), "{described}");
+    assert!(described.contains("topic_prefix = \"hoymiles\"\n"), "{described}");
     assert!(!format!("{described}{loaded_now:?}").contains("s3cret"), "{loaded_now:?}");
 
-    let usual = loaded(&without_host, &SUPERVISED[..1]).0.unwrap().offered.unwrap();
+    let usual = loaded(&without_host, &SUPERVISED[..1]).0.unwrap().supervisor_broker.unwrap();
     assert_eq!(usual.supervisor.url, "http://supervisor");
     for off in [r#"{"enabled": false, "qos": 0}"#, r#"{"host": "192.168.1.23"}"#, "{}"] {
         let off = loaded(&format!(r#"{{{DTU}, "mqtt": {off}}}"#), &SUPERVISED).0.unwrap();
-        assert!(off.offered.is_none() && off.config.mqtt.is_none(), "{off:?}");
+        assert!(off.supervisor_broker.is_none() && off.config.mqtt.is_none(), "{off:?}");
     }
     check(&without_host, &[], &["mqtt.host: is missing, and there is no Supervisor to ask"]);
     let half = r#"{"enabled": true, "username": "me", "password": "s3cret"}"#;

@@ -9,7 +9,7 @@ fn check(protocol: &str, lines: &str, expected: &[&str]) {
     let loaded = loaded(&toml, &[]).unwrap();
     assert_eq!(loaded.warnings, expected, "{toml}");
     for warning in expected {
-        let line = format!("warning        {warning}\n");
+        let line = format!("# warning: {warning}\n");
         assert!(describe(&loaded).contains(&line), "{}", describe(&loaded));
     }
 }
