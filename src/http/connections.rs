@@ -78,16 +78,13 @@ pub(super) enum Phase {
     Idle,
     /// The rest of a request is waited for.
     Receiving,
-    /// A handler is at work.
     Handling,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct State {
     phase: Phase,
-    /// When it entered the phase.
     active: Instant,
-    /// Whether it has had a response.
     answered: bool,
 }
 

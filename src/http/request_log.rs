@@ -15,7 +15,6 @@ use super::router::is_api;
 /// Requests logged per minute; the next ones are counted in the metrics only.
 pub(super) const MOST: u32 = 600;
 const WINDOW: Duration = Duration::from_secs(60);
-/// Longer paths are cut.
 const LONGEST_PATH: usize = 200;
 
 /// How many requests were logged in the current minute. Requests that change something are counted

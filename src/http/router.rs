@@ -24,9 +24,7 @@ pub(super) struct Route {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Handler {
-    /// Answers from memory.
     Immediate(fn(&Context) -> Response),
-    /// Waits for something.
     Waiting(for<'a> fn(&'a Context) -> BoxFuture<'a, Response>),
 }
 

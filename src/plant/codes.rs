@@ -1,8 +1,8 @@
 //! Codes in words. An unknown code keeps its number: a made-up text would mislead.
 //!
 //! Some numbers mean different things on single-phase and on three-phase models; both texts are
-//! given. No vendor's table of the operating status is known:
-//! 3 is what every producing inverter reports.
+//! given. No vendor's table of the operating status is known: 3 is what every producing inverter
+//! reports.
 
 /// An operating status in words.
 pub fn operating_status(code: u16) -> String {

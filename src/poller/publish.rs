@@ -29,7 +29,6 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     plant: PlantState,
-    /// As last corrected.
     start: Start,
 }
 

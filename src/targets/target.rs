@@ -102,9 +102,6 @@ pub enum Connection {
 }
 
 impl Connection {
-    /// All of them, as a metric lists them.
-    pub const ALL: [Self; 4] = [Self::Waiting, Self::Connecting, Self::Connected, Self::Rejected];
-
     /// As the API says it.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -36,12 +36,10 @@ impl Batch {
     }
 }
 
-/// Consecutive records of the list.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Page {
     /// Up to the end of the list.
     pub(super) records: Vec<PortRecord>,
-    /// Whether the list ends after them.
     pub(super) ends: bool,
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::mem;
 use std::time::Duration;
 
+use tokio::io::{join, split};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_modbus::client::{Client, Context, tcp};
 use tokio_modbus::{Error, ProtocolError, Request, Response, Slave};
@@ -142,7 +143,9 @@ impl<D: Dial> Connection<D> {
     async fn dial(&mut self) -> Result<Context, DtuError> {
         let stream = self.dialer.dial(self.timeout).await?;
         self.count += 1;
-        Ok(tcp::attach_slave(LenientFrameReader::new(stream, self.unit.into()), self.unit))
+        let (reader, writer) = split(stream);
+        let reader = LenientFrameReader::new(reader, self.unit.into());
+        Ok(tcp::attach_slave(join(reader, writer), self.unit))
     }
 }
 

@@ -12,11 +12,9 @@ use crate::plant::reading::{InverterReading, InverterValues, PortReading};
 use crate::plant::serial::{DtuSerial, InverterSerial};
 use crate::plant::units::{Celsius, Hertz, Volts, WattHours, Watts};
 
-/// Where the list of port records begins.
 const RECORDS: u16 = 0x1000;
 /// The length of a record, in addresses and in bytes alike.
 pub(super) const RECORD_BYTES: u16 = 40;
-/// The length of a record in registers.
 const RECORD_REGISTERS: u16 = 20;
 /// The longest list that the note allows.
 pub(super) const MAX_RECORDS: u16 = 99;
@@ -28,7 +26,6 @@ const DTU_SERIAL_REGISTERS: u16 = 3;
 const DATA_TYPE: u8 = 0x0c;
 /// First byte as the note prints it; only emulations have been seen to send it.
 pub(super) const DATA_TYPE_AS_PRINTED: u8 = 0x3c;
-/// Where in a record the constant is.
 const CONSTANT_OFFSET: usize = 33;
 /// The constant of each record, including the null record.
 const CONSTANT: u8 = 0x07;

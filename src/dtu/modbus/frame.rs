@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BufMut, BytesMut};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::dtu::DtuError;
 use crate::dtu::error::guess_protocol;
@@ -66,7 +66,6 @@ impl InvalidFrame {
     }
 }
 
-/// The remedy for answers that are not a DTU-Pro's.
 pub(super) const NOT_A_DTU: &str = "check that `host` and `port` are those of a DTU-Pro; other models need \
                                     protocol = \"protobuf\"";
 
@@ -76,7 +75,7 @@ impl From<InvalidFrame> for DtuError {
     }
 }
 
-/// A connection whose incoming frames are repaired.
+/// The incoming half of a connection, with its frames repaired.
 #[derive(Debug)]
 pub(super) struct LenientFrameReader<S> {
     inner: S,
@@ -173,24 +172,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for LenientFrameReader<S> {
 fn hung_up(raw: &BytesMut) -> io::Error {
     let when = if raw.is_empty() { "before it answered" } else { "in the middle of an answer" };
     io::Error::new(io::ErrorKind::UnexpectedEof, when)
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for LenientFrameReader<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(cx, buf)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
-    }
 }
 
 #[cfg(test)]

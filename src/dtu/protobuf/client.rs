@@ -44,7 +44,6 @@ pub struct ProtobufDtu<D: Dial = TcpDialer> {
     freshness: Freshness,
     /// Whether to send the performance mode command, again if the DTU has restarted.
     needs_performance_mode: bool,
-    /// Whether its refusal has been logged.
     refuses_performance_mode: bool,
     /// Nothing has been answered or warned of since the start.
     is_first: bool,
@@ -259,7 +258,6 @@ fn first_sequence(now: Timestamp) -> u16 {
 /// App info is read again after this time, since firmware is updated.
 const SESSION_LIFETIME: Duration = Duration::from_hours(6);
 
-/// A DTU's app info and key, until the next failure.
 #[derive(Debug)]
 struct Session {
     info: AppInfo,

@@ -13,7 +13,6 @@ use super::app_info::malformed;
 use crate::dtu::DtuError;
 use crate::dtu::error::{UNKNOWN_KEY, guess_protocol};
 
-/// Guards a frame's payload.
 const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_MODBUS);
 const MAGIC: [u8; 2] = *b"HM";
 const HEADER: usize = 10;
@@ -101,10 +100,8 @@ pub struct Frame {
 #[derive(Debug, Error)]
 #[expect(missing_docs, reason = "the names of the fields say it")]
 pub enum FrameError {
-    /// The stream itself failed.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The stream ends before the frame does.
     #[error("the stream ends in the middle of a frame")]
     Cut,
     /// No frame starts where it should. Some DTUs answer zero bytes to a request that they cannot
@@ -114,7 +111,6 @@ pub enum FrameError {
     /// The length in the header is smaller than the header.
     #[error("a frame of command {command} says it is {length} bytes long")]
     Length { command: Command, length: u16 },
-    /// The payload is damaged.
     #[error(
         "the checksum of a frame of command {command} is {found:04x} instead of {expected:04x}"
     )]

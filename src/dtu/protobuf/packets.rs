@@ -21,9 +21,7 @@ pub(super) struct PacketSet {
 pub(super) enum Progress {
     /// Not a packet of values.
     Other,
-    /// A packet, but not the last.
     Packet,
-    /// The last packet.
     Complete,
 }
 

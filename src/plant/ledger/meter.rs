@@ -87,7 +87,6 @@ impl MeterLedger {
         self.total.map(published)
     }
 
-    /// The first reading ever.
     fn first(&mut self, seen: i64, at: Timestamp) -> Verdict {
         if seen > COMMON {
             let candidate = Candidate::following(self.candidate, (seen, seen), at, METER);

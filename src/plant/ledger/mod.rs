@@ -77,11 +77,6 @@ pub struct PortLedger {
 }
 
 impl PortLedger {
-    /// The ledger of a port that was never read.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Takes what the device says `at` this moment, as far as it can be true.
     pub fn record(&mut self, seen: Counters, at: Timestamp, zone: &TimeZone) -> Verdict {
         self.roll_over(at, zone);
@@ -155,7 +150,6 @@ impl PortLedger {
         self.total.and_then(|_| day::begin(self.date?, zone))
     }
 
-    /// The first reading ever.
     fn first(
         &mut self,
         counter: i64,

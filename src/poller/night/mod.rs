@@ -105,7 +105,7 @@ impl NightDetector {
     /// Whether the plant had faded when inverters were last reached; also if they never were.
     pub(super) fn has_faded(&self) -> bool {
         self.last.is_none_or(|last| {
-            is_faint(last.watts, last.ports) || last.watts <= FADED_PART_OF_PEAK * self.peak.watts
+            is_faded(last.watts, last.ports) || last.watts <= FADED_PART_OF_PEAK * self.peak.watts
         })
     }
 
@@ -139,12 +139,8 @@ impl NightDetector {
 }
 
 /// Whether so many ports that deliver this have faded.
-pub(super) fn is_faded(power: Watts, ports: usize) -> bool {
-    is_faint(power.as_f64(), ports)
-}
-
 #[expect(clippy::cast_precision_loss, reason = "no plant has 2^52 ports")]
-fn is_faint(watts: f64, ports: usize) -> bool {
+pub(super) fn is_faded(watts: f64, ports: usize) -> bool {
     watts <= FADED_PER_PORT * ports as f64
 }
 

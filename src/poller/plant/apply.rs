@@ -213,7 +213,6 @@ impl PlantState {
     }
 }
 
-/// An inverter without its unconfirmed ports.
 fn without<'a>(
     inverter: &'a InverterReading,
     unconfirmed: &BTreeMap<PortKey, String>,

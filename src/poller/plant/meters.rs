@@ -22,7 +22,6 @@ struct Meter {
     state: Arc<Rendered<MeterState>>,
     /// The counters of all phases together.
     whole: Counters,
-    /// Those of phases A, B and C.
     phases: [Counters; 3],
 }
 

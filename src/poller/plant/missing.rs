@@ -88,5 +88,5 @@ impl MissingDeviceMonitor {
 
 fn has_faded(inverter: &InverterState) -> bool {
     let power = inverter.pv_power();
-    power.is_none_or(|power| night::is_faded(power, inverter.ports.len()))
+    power.is_none_or(|power| night::is_faded(power.as_f64(), inverter.ports.len()))
 }

@@ -190,7 +190,6 @@ fn record(data_type: u8, inverter: &InverterMoment, port: &PortMoment) -> Vec<u8
     record
 }
 
-/// The record that ends the list.
 fn null_record(data_type: u8) -> Vec<u8> {
     let mut record = vec![data_type];
     record.resize(33, 0);

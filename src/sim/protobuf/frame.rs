@@ -91,7 +91,6 @@ pub(super) fn encode(command: u16, sequence: u16, payload: &[u8], tag: &[u8]) ->
     frame
 }
 
-/// CRC-16 of Modbus-RTU.
 fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0xFFFF, |crc, byte| {
         (0..8).fold(

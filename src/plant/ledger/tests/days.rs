@@ -11,7 +11,7 @@ fn at(text: &str) -> Timestamp {
 /// Readings (local time, lifetime and daily counter of the device) and today's production then.
 #[track_caller]
 fn check(rows: &[(&str, (u64, u64), u64)]) {
-    let mut ledger = PortLedger::new();
+    let mut ledger = PortLedger::default();
     for (time, (total, today), expected) in rows {
         let counters = Counters {
             total: Some(WattHours::new(*total)),
@@ -49,7 +49,7 @@ fn a_reset_in_the_evening_at_noon_or_in_the_morning_changes_nothing() {
 
 #[test]
 fn midnight_passes_without_a_reading() {
-    let mut ledger = PortLedger::new();
+    let mut ledger = PortLedger::default();
     let counters = Counters {
         total: Some(WattHours::new(5_000)),
         today: Some(WattHours::new(300)),
@@ -76,7 +76,7 @@ fn after_an_outage_over_midnight_the_devices_daily_counter_is_used() {
 
 #[test]
 fn an_outage_of_weeks_loses_no_energy() {
-    let mut ledger = PortLedger::new();
+    let mut ledger = PortLedger::default();
     let counters =
         |total| Counters { total: Some(WattHours::new(total)), today: None, is_live: true };
     ledger.record(counters(60_000), at("2026-05-01T16:00"), &berlin());
@@ -89,7 +89,7 @@ fn an_outage_of_weeks_loses_no_energy() {
 
 #[test]
 fn an_unset_clock_or_one_set_back_starts_no_day() {
-    let mut ledger = PortLedger::new();
+    let mut ledger = PortLedger::default();
     let counters =
         |total| Counters { total: Some(WattHours::new(total)), today: None, is_live: true };
     ledger.record(counters(60_000), Timestamp::UNIX_EPOCH, &berlin());
@@ -108,7 +108,7 @@ fn an_unset_clock_or_one_set_back_starts_no_day() {
 /// rows of the 10th.
 #[track_caller]
 fn check_leaps(rows: &[(&str, bool, u64)]) {
-    let mut ledger = PortLedger::new();
+    let mut ledger = PortLedger::default();
     let mut total = 60_000;
     for (clock, today) in
         [("2026-06-09T21:00", 400), ("2026-06-10T00:00", 0), ("2026-06-10T14:00", 5_000)]
@@ -186,7 +186,7 @@ fn a_day_announced_too_early_by_the_clock_starts_at_zero() {
 
 #[test]
 fn a_day_does_not_return_after_an_outage() {
-    let mut ledger = PortLedger::new();
+    let mut ledger = PortLedger::default();
     let mut today_at = |clock: &str, total| {
         let total = Some(WattHours::new(total));
         ledger.record(Counters { total, today: None, is_live: true }, at(clock), &berlin());
@@ -211,7 +211,7 @@ fn a_day_does_not_return_after_an_outage() {
 
 #[test]
 fn a_year_has_as_many_days_as_the_calendar_including_clock_changes() {
-    let (mut ledger, mut counter) = (PortLedger::new(), 100_000);
+    let (mut ledger, mut counter) = (PortLedger::default(), 100_000);
     let mut now = at("2026-01-01T00:00");
     let end = at("2027-01-01T00:00");
     let (mut resets, mut lost) = (Vec::new(), 0_i64);

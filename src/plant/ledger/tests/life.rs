@@ -87,7 +87,7 @@ impl Life {
         let mut life = Self {
             now: Timestamp::from_second(1_772_000_000 + start).unwrap(),
             clock_error: SignedDuration::ZERO,
-            ledger: PortLedger::new(),
+            ledger: PortLedger::default(),
             energy_mwh: u64::from(first) * 1_000,
             daily: slept_with.unwrap_or(0).into(),
             last_reply: Counters::default(),

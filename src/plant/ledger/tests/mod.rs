@@ -21,7 +21,7 @@ fn berlin() -> TimeZone {
 #[track_caller]
 fn check(rows: &[(i64, u64)]) {
     let start: Timestamp = "2026-06-10T08:00:00Z".parse().unwrap();
-    let mut ledger = PortLedger::new();
+    let mut ledger = PortLedger::default();
     for (row, &(seen, total)) in rows.iter().enumerate() {
         let at = start + jiff::SignedDuration::from_mins(i64::try_from(row).unwrap());
         let total_seen = u64::try_from(seen).ok().map(WattHours::new);
@@ -54,8 +54,8 @@ fn a_new_device_counts_from_zero() {
 
 #[test]
 fn an_empty_record_is_an_empty_ledger() {
-    assert_eq!(PortLedger::from_record(LedgerRecord::default()), PortLedger::new());
-    let mut ledger = PortLedger::new();
+    assert_eq!(PortLedger::from_record(LedgerRecord::default()), PortLedger::default());
+    let mut ledger = PortLedger::default();
     let verdict = ledger.record(Counters::default(), Timestamp::UNIX_EPOCH, &TimeZone::UTC);
     assert_eq!((verdict, ledger.total(), ledger.today()), (Verdict::NotGiven, None, None));
 }
@@ -147,7 +147,7 @@ fn a_single_garbage_value_does_not_count() {
 #[test]
 fn garbage_after_a_long_gap_does_not_count() {
     let at = |text: &str| -> Timestamp { text.parse().unwrap() };
-    let mut ledger = PortLedger::new();
+    let mut ledger = PortLedger::default();
     let mut total_after = |time: &str, seen: u64| {
         let counters = Counters { total: Some(WattHours::new(seen)), today: None, is_live: true };
         ledger.record(counters, at(time), &berlin());

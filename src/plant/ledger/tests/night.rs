@@ -18,7 +18,7 @@ type Row = (&'static str, bool, (u64, u64), u64);
 
 #[track_caller]
 fn check(rows: &[Row]) {
-    let mut ledger = PortLedger::new();
+    let mut ledger = PortLedger::default();
     for &(time, is_live, (total, today), expected) in rows {
         // A zero of a sleeping inverter is a missing value.
         let today = (is_live || today > 0).then(|| WattHours::new(today));
@@ -119,7 +119,7 @@ proptest! {
         restart in any::<Option<u8>>(),
     ) {
         let midnight = at("2026-06-10T00:00");
-        let (mut ledger, mut energy, mut daily) = (PortLedger::new(), 0, yesterday);
+        let (mut ledger, mut energy, mut daily) = (PortLedger::default(), 0, yesterday);
         let reset = wake + reset_late;
         if reset < start {
             daily = 0;
