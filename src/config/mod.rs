@@ -89,7 +89,7 @@ section! {
 section! {
     /// The HTTP server.
     pub struct HttpConfig {
-        /// Address and port. "[::]:8080" for IPv6 as well, "127.0.0.1:8080" for this machine only.
+        /// Address and port. `[::]:8080` listens on IPv6 as well, `127.0.0.1:8080` on this machine only.
         listen: SocketAddr as Address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
         /// If set, `/api` needs the header `Authorization: Bearer <token>`.
         token: Option<SecretString> as Option<Token> = None,
