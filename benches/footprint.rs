@@ -27,7 +27,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_hoymiles-bridge");
 const MOST_BYTES: u64 = 12_000_000;
 const MOST_KIB_IN_DEMO: u64 = 12 * 1024;
 /// The WebSocket library keeps a buffer of the last update for each target.
-const MOST_KIB_WHEN_LARGE: u64 = 64 * 1024;
+const MOST_KIB_WHEN_LARGE: u64 = 48 * 1024;
 const MOST_TO_FIRST_ANSWER: Duration = Duration::from_millis(100);
 const TARGETS: usize = 100;
 /// Polls of each DTU before memory is measured.
