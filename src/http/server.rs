@@ -46,15 +46,13 @@ const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 #[derive(Debug, Error)]
 #[error("{problem}")]
 pub struct ListenError {
-    /// What to report.
+    /// What to report; the system's error is in its cause.
     pub problem: Problem,
-    /// The system's error.
-    pub source: io::Error,
 }
 
 /// Listens at `address`, also right after another process listened there.
 pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    bind(address).map_err(|source| ListenError { problem: problem(address, &source), source })
+    bind(address).map_err(|error| ListenError { problem: problem(address, &error) })
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
