@@ -93,7 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let deadline = Instant::now() + SILENCE_IS_CONSENT;
         // A target that does not read holds even this message back.
         let greeted = timeout_at(deadline, session.writer.send(Message::text(PING))).await;
-        // What the target said is more telling than that it hung up.
+        // What the target sent explains more than the end of the connection.
         let answer = timeout_at(deadline, wait_for_word(&mut session.reader)).await.ok();
         match (greeted, answer) {
             (_, Some(Err(failure))) => {
