@@ -34,6 +34,8 @@ const TLS_EXPECTED: [&str; 2] =
 /// What nginx says to a client without a certificate, or with an unknown one.
 const CERTIFICATE_EXPECTED: [&str; 2] =
     ["No required SSL certificate was sent", "SSL certificate error"];
+/// What aiohttp, and with it Home Assistant, says to an upgrade whose headers a proxy has dropped.
+const UPGRADE_EXPECTED: [&str; 2] = ["No WebSocket UPGRADE hdr", "No CONNECTION upgrade hdr"];
 
 /// An open WebSocket.
 pub type Socket = WebSocketStream<Throttled<Stream>>;
@@ -103,7 +105,7 @@ pub async fn upgrade(
 
 fn http_answer(response: &Response, is_tls: bool) -> Failure {
     let status = response.status().as_u16();
-    // Web servers report what is wrong with TLS only on the page that comes with a 400.
+    // Servers report what is wrong only on the page that comes with a 400.
     let page = String::from_utf8_lossy(response.body().as_deref().unwrap_or_default());
     let says = |words: &[&str]| status == 400 && words.iter().any(|words| page.contains(words));
     if !is_tls && says(&TLS_EXPECTED) {
@@ -111,6 +113,9 @@ fn http_answer(response: &Response, is_tls: bool) -> Failure {
     }
     if is_tls && says(&CERTIFICATE_EXPECTED) {
         return ConnectError::ClientCertificateRequired.into();
+    }
+    if says(&UPGRADE_EXPECTED) {
+        return Failure::HeadersDropped;
     }
     let header = |name: http::HeaderName| response.headers().get(name)?.to_str().ok();
     let is_redirection = (300..400).contains(&status);

@@ -47,6 +47,8 @@ pub enum Failure {
         /// The status code of its answer.
         status: u16,
     },
+    /// The target did not get the headers that ask for a WebSocket, and says so.
+    HeadersDropped,
     /// The answer to the upgrade is not HTTP.
     NotHttp,
     /// The answer to the upgrade is HTTP/1.0.
@@ -55,6 +57,8 @@ pub enum Failure {
     NotWebSocket(String),
     /// The target said that it does not accept us.
     TokenRefused(String),
+    /// The target is Home Assistant's own WebSocket API, which asks for a login.
+    OtherApi,
     /// A close frame.
     Closed {
         /// Its code; 1005 if it had none.
@@ -72,8 +76,10 @@ pub enum Failure {
     TooBig(usize),
     /// Not the WebSocket protocol.
     Protocol(String),
-    /// The target was registered again or deleted.
+    /// The target was registered again.
     Replaced,
+    /// The target was deleted over the API, or forgotten because it has failed for long.
+    Deleted,
     /// The configuration of the target changed.
     Reconfigured,
     /// The configuration no longer has the target.
@@ -126,6 +132,11 @@ impl Failure {
                 format!("HTTP {status}: the port expects TLS, but the URL begins with ws://"),
                 "use wss:// instead of ws:// in `url`",
             ),
+            Self::HeadersDropped => Problem::new(
+                "headers_dropped",
+                "HTTP 400: the WebSocket headers did not reach the target",
+                FORWARD_HEADERS,
+            ),
             Self::NotHttp => Problem::new(
                 "not_http",
                 "the answer is not HTTP",
@@ -146,6 +157,12 @@ impl Failure {
                 format!("the target refused: {words}"),
                 "correct the token; if Home Assistant registered itself, reload its Hoymiles bridge \
                  integration, which registers the current token",
+            ),
+            Self::OtherApi => Problem::new(
+                "other_api",
+                "the URL leads to Home Assistant's own WebSocket API, which asks for a login",
+                "use the path /api/hoymiles_smiles/ws in `url`, and add the Hoymiles bridge \
+                 integration in Home Assistant",
             ),
             Self::Closed { code, reason } => {
                 let (label, meaning, remedy) = close(*code);
@@ -179,10 +196,10 @@ impl Failure {
                 format!("the target broke the WebSocket protocol: {detail}"),
                 WHO_ANSWERS,
             ),
-            Self::Replaced => Problem::without_remedy(
-                "replaced",
-                "replaced: the target was registered again or deleted",
-            ),
+            Self::Replaced => {
+                Problem::without_remedy("replaced", "replaced: the target was registered again")
+            }
+            Self::Deleted => Problem::without_remedy("deleted", "the target was deleted"),
             Self::Reconfigured => {
                 Problem::without_remedy("reconfigured", "the configuration of the target changed")
             }
@@ -208,6 +225,11 @@ impl Failure {
         }
     }
 }
+
+const FORWARD_HEADERS: &str = "let the proxy in between forward WebSockets: in nginx, set \
+    `proxy_http_version 1.1;`, `proxy_set_header Upgrade $http_upgrade;` and `proxy_set_header \
+    Connection \"upgrade\";`; in Caddy and HAProxy, remove what deletes or changes the headers \
+    `Upgrade` and `Connection`";
 
 const WHO_ANSWERS: &str = "check that `url` leads to the target, and check any proxy in between";
 
@@ -236,7 +258,7 @@ const fn http(status: u16) -> (&'static str, &'static str) {
         413 | 414 | 431 => {
             ("http_other", "raise the limit of the proxy in between, or bypass the proxy")
         }
-        426 => ("http_426", "let the proxy in between forward WebSockets"),
+        426 => ("http_426", FORWARD_HEADERS),
         429 => (
             "http_429",
             "wait: the bridge retries later; to avoid this, raise the target's request limit",
@@ -249,6 +271,8 @@ const fn http(status: u16) -> (&'static str, &'static str) {
              Hoymiles bridge entry",
         ),
         504 => ("http_504", "start the target, or correct its address in the proxy"),
+        // What servers answer to the HTTP/1.0 that nginx speaks to them unless told otherwise.
+        505 => ("http_505", FORWARD_HEADERS),
         402..=499 => {
             ("http_other", "check port and path in `url`, and the log of the target or proxy")
         }
@@ -304,21 +328,24 @@ fn examples() -> Vec<Failure> {
         Failure::UpgradeTimedOut { limit, place: "ha.example:8123".to_owned() },
         Failure::UpgradeHungUp,
         Failure::WantsTls { status: 400 },
+        Failure::HeadersDropped,
         Failure::NotHttp,
         Failure::OldHttp,
         Failure::NotWebSocket(detail()),
         Failure::TokenRefused("Invalid authentication token".to_owned()),
+        Failure::OtherApi,
         Failure::Broken(detail()),
         Failure::Silent(limit * 6),
         Failure::NotReading(limit * 6),
         Failure::TooBig(1 << 20),
         Failure::Protocol(detail()),
         Failure::Replaced,
+        Failure::Deleted,
         Failure::Reconfigured,
         Failure::Removed,
         Failure::Stopping,
     ];
-    for status in [200, 301, 400, 401, 403, 404, 405, 413, 426, 429, 500, 502, 503, 504] {
+    for status in [200, 301, 400, 401, 403, 404, 405, 413, 426, 429, 500, 502, 503, 504, 505] {
         let location = (status == 301).then(|| "http://ha.example:8123/...".to_owned());
         examples.push(Failure::Http { status, location, retry_after: None });
     }
@@ -339,7 +366,11 @@ mod tests {
         for failure in examples() {
             let is_ours = matches!(
                 failure,
-                Failure::Replaced | Failure::Reconfigured | Failure::Removed | Failure::Stopping
+                Failure::Replaced
+                    | Failure::Deleted
+                    | Failure::Reconfigured
+                    | Failure::Removed
+                    | Failure::Stopping
             );
             let problem = failure.problem();
             assert_eq!(problem.remedy.is_none(), is_ours, "{failure:?}");

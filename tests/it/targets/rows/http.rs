@@ -22,7 +22,7 @@ macro_rules! answer {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    [statuses(), redirections(), strange_answers()].concat()
+    [statuses(), dropped_headers(), redirections(), strange_answers()].concat()
 }
 
 fn statuses() -> Vec<Row> {
@@ -53,7 +53,54 @@ fn statuses() -> Vec<Row> {
             "HTTP 503 instead of a WebSocket",
         )
         .waiting(300),
+        status(505, answer!("505 HTTP Version Not Supported"), "http_505"),
         status(599, answer!("599 Whatever", "Retry-After: soon\r\n"), "http_other"),
+    ]
+}
+
+/// A proxy forwards the request without the headers that ask for a WebSocket. nginx passes on
+/// Home Assistant's answer, which is aiohttp's, with its own `Server` header.
+fn dropped_headers() -> Vec<Row> {
+    macro_rules! answer_400 {
+        ($length:literal, $page:literal) => {{
+            const ANSWER: &[Step] = &[
+                Step::Request,
+                Step::Send(
+                    concat!(
+                        "HTTP/1.1 400 Bad Request\r\nServer: nginx/1.26.3\r\n",
+                        "Date: Sat, 20 Jun 2026 10:00:00 GMT\r\n",
+                        "Content-Type: text/plain; charset=utf-8\r\n",
+                        "Content-Length: ",
+                        $length,
+                        "\r\nConnection: keep-alive\r\n\r\n",
+                        $page
+                    )
+                    .as_bytes(),
+                ),
+            ];
+            ANSWER
+        }};
+    }
+    let dropped = |name: &str, script: &'static [Step]| {
+        let cause = "HTTP 400: the WebSocket headers did not reach the target";
+        Row::fails(name, script, "headers_dropped", cause)
+    };
+    vec![
+        dropped(
+            "proxy-drops-upgrade",
+            answer_400!(
+                "66",
+                "No WebSocket UPGRADE hdr: None\n Can \"Upgrade\" only to \"WebSocket\"."
+            ),
+        ),
+        dropped("proxy-drops-upgrade-briefly", answer_400!("24", "No WebSocket UPGRADE hdr")),
+        dropped("proxy-drops-connection", answer_400!("32", "No CONNECTION upgrade hdr: close")),
+        Row::fails(
+            "proxy-is-not-trusted",
+            answer_400!("16", "400: Bad Request"),
+            "http_400",
+            "HTTP 400 instead of a WebSocket",
+        ),
     ]
 }
 

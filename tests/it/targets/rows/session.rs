@@ -65,6 +65,25 @@ fn refusals() -> Vec<Row> {
             "token_refused",
             cause,
         ),
+        // Home Assistant's own API at /api/websocket.
+        Row::fails(
+            "asks-for-a-login",
+            &[Step::Upgrade, Step::Text(r#"{"type": "auth_required", "ha_version": "2026.6.1"}"#)],
+            "other_api",
+            "the URL leads to Home Assistant's own WebSocket API, which asks for a login",
+        ),
+        Row::breaks(
+            "asks-for-a-login-late",
+            &[
+                Step::Upgrade,
+                Step::Welcome,
+                Step::Take(SOME),
+                Step::Text(r#"{"type": "auth_required", "ha_version": "2026.6.1"}"#),
+                Step::Close(1000, ""),
+            ],
+            "other_api",
+            "the URL leads to Home Assistant's own WebSocket API, which asks for a login",
+        ),
     ]
 }
 
