@@ -60,10 +60,11 @@ impl ConnectionLog {
                 snapshot.inverters().len(),
                 snapshot.port_count()
             ),
-            Event::Sent { skipped } => {
+            Event::Sent => {
                 info!("[WebSocket] ✓ Successfully sent update to {name}");
-                self.target.sent(skipped, self.clock.now());
+                self.target.sent(self.clock.now());
             }
+            Event::Skipped(count) => self.target.skipped(count),
             Event::Message { number, text } => {
                 let text = self.endpoint.redacted(text);
                 debug!("[WebSocket] message {number} of {name}: {text}");

@@ -124,7 +124,8 @@ impl TargetPeer {
         match self.target.retired() {
             Some(Retired::Changed) => Failure::Reconfigured,
             Some(Retired::Removed) => Failure::Removed,
-            None => Failure::Replaced,
+            Some(Retired::Deleted) => Failure::Deleted,
+            Some(Retired::Renamed) | None => Failure::Replaced,
         }
     }
 }

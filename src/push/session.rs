@@ -6,10 +6,13 @@
 //! update is *delivered* when the target answers a ping sent after it, or lives on for a second.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
+use std::future::{pending, ready};
 use std::io;
-use std::sync::OnceLock;
+use std::pin::pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,6 +40,9 @@ const PING: &str = r#"{"type":"ping"}"#;
 const SILENCE_IS_CONSENT: Duration = Duration::from_secs(1);
 /// An update is delivered if the connection lasts so long after it.
 const LIFE_AFTER_UPDATE: Duration = Duration::from_secs(1);
+/// How many heartbeats a target may be silent, or may read nothing. They are counted one by one: a
+/// process that was stopped for minutes has missed one, and pings before it gives up.
+const SILENT_HEARTBEATS: u32 = 2;
 /// How long a goodbye may take.
 const CLOSING: Duration = Duration::from_millis(800);
 /// How long to look for the reason after a write failed.
@@ -63,10 +69,9 @@ pub enum Event<'a> {
     /// An update is about to be sent.
     Sending(&'a Snapshot),
     /// It was sent.
-    Sent {
-        /// How many before it were skipped.
-        skipped: u64,
-    },
+    Sent,
+    /// So many snapshots will not be sent, because newer ones came before they could be.
+    Skipped(u64),
     /// The target sent a message. Not of each one.
     Message {
         /// Counted from 1.
@@ -132,7 +137,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             () = stop.cancelled() => None,
             failure = &mut receiving => Some(failure),
             failure = sending => match timeout(LAST_WORDS, receiving).await {
-                Ok(said @ (Failure::Closed { .. } | Failure::TokenRefused(_))) => Some(said),
+                Ok(said @ (Failure::Closed { .. } | Failure::TokenRefused(_) | Failure::OtherApi)) => {
+                    Some(said)
+                }
                 Ok(_) | Err(_) => Some(failure),
             },
         };
@@ -170,7 +177,7 @@ impl Delivery {
     fn is_done(&self, ended: Option<&Failure>) -> bool {
         let Some(sent) = self.first_sent.get() else { return false };
         match ended {
-            Some(Failure::TokenRefused(_)) => false,
+            Some(Failure::TokenRefused(_) | Failure::OtherApi) => false,
             Some(Failure::Silent(_)) => self.is_answered.load(Relaxed),
             Some(_) | None => self.is_answered.load(Relaxed) || sent.elapsed() >= LIFE_AFTER_UPDATE,
         }
@@ -187,7 +194,7 @@ where
         let message = received(reader.next().await)?;
         match Incoming::read(&message) {
             Incoming::Connected => return Ok(()),
-            Incoming::Refused(words) => return Err(Failure::TokenRefused(words)),
+            Incoming::Refused(failure) => return Err(failure),
             Incoming::Other(text) => {
                 number += 1;
                 if is_logged(number) {
@@ -208,52 +215,95 @@ async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(
     on_event: &impl Fn(Event<'_>),
     delivery: &Delivery,
 ) -> Failure {
-    let limit = heartbeat.saturating_mul(2);
     let mut ticks = interval_at(Instant::now() + heartbeat, heartbeat);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let first = snapshots.take_latest();
-    let mut last = first.sequence();
-    let mut next = first.is_something().then_some(first);
+    let mut pending = Pending { seen: first.sequence(), newest: None };
+    if first.is_something() {
+        pending.newest = Some(first);
+    }
     loop {
-        if let Some(snapshot) = next.take() {
+        if let Some(snapshot) = pending.newest.take() {
             on_event(Event::Sending(&snapshot));
             let text = OpCode::Data(Data::Text);
             let update = Message::Frame(Frame::message(snapshot.update_json(), text, true));
-            if let Err(failure) = send(writer, update, limit).await {
+            let sent = tokio::select! {
+                biased;
+                sent = send(writer, update, heartbeat) => sent,
+                never = pending.collect(&mut snapshots, on_event) => match never {},
+            };
+            if let Err(failure) = sent {
                 return failure;
             }
-            let skipped = snapshot.sequence().saturating_sub(last).saturating_sub(1);
-            on_event(Event::Sent { skipped });
-            last = snapshot.sequence();
+            on_event(Event::Sent);
             if delivery.first_sent.set(Instant::now()).is_ok() {
                 // The answer shows that the target reads.
                 ticks.reset_immediately();
             }
         }
         tokio::select! {
-            newer = snapshots.next() => match newer {
-                Some(snapshot) => next = Some(snapshot),
-                None => return Failure::Stopping,
-            },
+            // A target that is always behind must still get its pings.
+            biased;
             _ = ticks.tick() => {
-                if let Err(failure) = send(writer, Message::Ping(Bytes::new()), limit).await {
+                if let Err(failure) = send(writer, Message::Ping(Bytes::new()), heartbeat).await {
                     return failure;
                 }
             }
+            () = ready(()), if pending.newest.is_some() => {}
+            newer = snapshots.next() => match newer {
+                Some(snapshot) => pending.replace(snapshot, on_event),
+                None => return Failure::Stopping,
+            },
         }
     }
 }
 
-/// Gives up on a target that does not read, however much it says itself.
+/// The newest snapshot that is not sent yet; older ones are skipped.
+#[derive(Debug)]
+struct Pending {
+    newest: Option<Arc<Snapshot>>,
+    /// The number of the last snapshot, sent or not.
+    seen: u64,
+}
+
+impl Pending {
+    fn replace(&mut self, newer: Arc<Snapshot>, on_event: &impl Fn(Event<'_>)) {
+        let between = newer.sequence().saturating_sub(self.seen).saturating_sub(1);
+        self.seen = newer.sequence();
+        let replaced = self.newest.replace(newer);
+        let skipped = between.saturating_add(u64::from(replaced.is_some()));
+        if skipped > 0 {
+            on_event(Event::Skipped(skipped));
+        }
+    }
+
+    /// Takes new snapshots while an older one is being sent.
+    async fn collect(
+        &mut self,
+        snapshots: &mut SnapshotReader,
+        on_event: &impl Fn(Event<'_>),
+    ) -> Infallible {
+        while let Some(newer) = snapshots.next().await {
+            self.replace(newer, on_event);
+        }
+        // The bridge stops; that is for whoever waits for the next snapshot.
+        pending().await
+    }
+}
+
+/// Gives up on a target that reads nothing for two heartbeats, however much it says itself.
 async fn send<S: AsyncRead + AsyncWrite + Unpin>(
     writer: &mut Writer<S>,
     message: Message,
-    limit: Duration,
+    heartbeat: Duration,
 ) -> Result<(), Failure> {
-    match timeout(limit, writer.send(message)).await {
-        Ok(sent) => sent.map_err(broken),
-        Err(_) => Err(Failure::NotReading(limit)),
+    let mut sending = pin!(writer.send(message));
+    for _ in 0..SILENT_HEARTBEATS {
+        if let Ok(sent) = timeout(heartbeat, &mut sending).await {
+            return sent.map_err(broken);
+        }
     }
+    Err(Failure::NotReading(heartbeat.saturating_mul(SILENT_HEARTBEATS)))
 }
 
 /// Reads all that comes, which is also what answers the target's pings, until the connection ends
@@ -264,18 +314,23 @@ async fn receive<S: AsyncRead + AsyncWrite + Unpin>(
     on_event: &impl Fn(Event<'_>),
     delivery: &Delivery,
 ) -> Failure {
-    let silence = heartbeat.saturating_mul(2);
     let mut number = 0;
     let mut objection = None;
+    let mut silent_heartbeats = 0;
     loop {
-        let Ok(next) = timeout(silence, reader.next()).await else {
-            return Failure::Silent(silence);
+        let Ok(next) = timeout(heartbeat, reader.next()).await else {
+            silent_heartbeats += 1;
+            if silent_heartbeats == SILENT_HEARTBEATS {
+                return Failure::Silent(heartbeat.saturating_mul(SILENT_HEARTBEATS));
+            }
+            continue;
         };
+        silent_heartbeats = 0;
         let message = match received(next) {
             Ok(message) => message,
             // Some targets take longer than a second to find out that they refuse.
             Err(closed @ Failure::Closed { .. }) => {
-                return objection.map_or(closed, Failure::TokenRefused);
+                return objection.unwrap_or(closed);
             }
             Err(failure) => return failure,
         };
@@ -289,8 +344,8 @@ async fn receive<S: AsyncRead + AsyncWrite + Unpin>(
                 on_event(Event::Message { number, text: &quoted(&text_of(&message)) });
             }
         }
-        if let Incoming::Refused(words) = incoming {
-            objection = Some(words);
+        if let Incoming::Refused(failure) = incoming {
+            objection = Some(failure);
         }
         consume_budget().await;
     }
@@ -305,8 +360,8 @@ const fn is_logged(number: u64) -> bool {
 enum Incoming<'a> {
     /// The target accepts.
     Connected,
-    /// It refuses, in these words.
-    Refused(String),
+    /// It refuses.
+    Refused(Failure),
     /// Anything else it says.
     Other(Cow<'a, str>),
     /// A ping or a pong.
@@ -324,10 +379,11 @@ impl<'a> Incoming<'a> {
         };
         if let Some(error) = object.get("error").filter(|error| !error.is_null()) {
             let words = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
-            return Self::Refused(quoted(&words));
+            return Self::Refused(Failure::TokenRefused(quoted(&words)));
         }
         match object.get("type").and_then(Value::as_str) {
             Some("connected") => Self::Connected,
+            Some("auth_required") => Self::Refused(Failure::OtherApi),
             Some(_) | None => Self::Other(text),
         }
     }

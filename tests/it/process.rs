@@ -160,6 +160,31 @@ async fn a_read_only_disk_after_a_power_cut_costs_no_targets_and_no_energy() {
 }
 
 #[tokio::test]
+async fn a_process_that_was_stopped_pings_before_it_gives_up_on_a_target() {
+    let target = Target::start("secret").await;
+    let home = Home::new(&format!(
+        "[poll]\ninterval = \"5s\"\n[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n\
+         [[target]]\nname = \"One\"\nurl = \"{}\"\nheartbeat = \"1s\"\n",
+        target.url("secret")
+    ));
+    let bridge = home.run().await;
+    bridge.logged("✓ Successfully sent update to One").await;
+    // Three heartbeats; a target may be silent for two.
+    let pid = bridge.pid();
+    let pause = format!("kill -STOP {pid}; sleep 3; kill -CONT {pid}");
+    let paused = Command::new("sh").args(["-c", &pause]).status();
+    assert!(within_guard("end of the pause", paused).await.unwrap().success());
+    // The second update comes an interval after the process goes on.
+    let sent = target.received("first update", |received| !received.updates().is_empty()).await;
+    let count = sent.updates().len() + 2;
+    let received =
+        target.received("later updates", |received| received.updates().len() >= count).await;
+    assert_eq!(received.paths.len(), 1, "it stayed connected: {:#?}", bridge.log());
+    bridge.stop().await;
+    target.stop().await;
+}
+
+#[tokio::test]
 async fn a_second_signal_exits_at_once_with_1() {
     // Accepts the bridge and never answers its close frame.
     let stubborn = TcpListener::bind("127.0.0.1:0").await.unwrap();
