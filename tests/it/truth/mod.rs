@@ -3,8 +3,6 @@
 //! Power is 0 when the plant sleeps and `null` when it is unknown; energies are kept; old voltages
 //! and temperatures are `null`; sums never fall. JSON, metrics and MQTT agree.
 
-mod entities;
-
 mod outputs;
 
 mod readings;
