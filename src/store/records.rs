@@ -63,6 +63,9 @@ pub struct StoredTarget {
     pub url: SecretString,
     /// Its name in the log and in the API.
     pub name: String,
+    /// Whether the configuration has this target too, so that only its token comes from here.
+    #[serde(default)]
+    pub is_configured: bool,
     /// When it last registered.
     #[serde(with = "second::required")]
     pub registered_at: Timestamp,

@@ -62,6 +62,7 @@ fn target(name: &str, token: &str) -> StoredTarget {
         key: format!("ws://{name}.test/ws"),
         url: format!("ws://{name}.test/ws?token={token}").into(),
         name: name.to_owned(),
+        is_configured: false,
         registered_at: "2026-06-29T08:00:00Z".parse().unwrap(),
         failing_since: Some(now()),
     }

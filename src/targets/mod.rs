@@ -160,7 +160,9 @@ impl Directory {
     ) -> Result<Changes, UrlError> {
         let _changing = self.0.changing.lock().await;
         let rules = Rules::of(registration);
-        let wanted = merged(configured, self.registrations(), &rules)?;
+        let registrations = self.registrations();
+        let wanted = merged(configured, registrations.clone(), &rules)?;
+        self.delete_superseded(&registrations, &wanted).await;
         *self.0.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
         let mut entries = self.entries();
         let mut old = std::mem::take(&mut *entries);
@@ -194,9 +196,16 @@ impl Directory {
         Ok(changes)
     }
 
-    fn add(&self, target: Target) {
-        self.entries().push(Entry { target, is_served: false });
-        self.announce_arrivals();
+    /// Deletes the tokens of URLs that the configuration had before.
+    async fn delete_superseded(&self, registrations: &[StoredTarget], wanted: &[Target]) {
+        for StoredTarget { key, name, .. } in registrations {
+            if wanted.iter().any(|target| target.key() == key) {
+                continue;
+            }
+            if let Err(error) = self.0.store.delete_target(key).await {
+                warn!("[WebSocket] {name}: the token of its old URL could not be removed: {error}");
+            }
+        }
     }
 
     fn announce_arrivals(&self) {
@@ -210,7 +219,10 @@ impl Directory {
         else {
             return;
         };
-        let saved = saved(target.name(), &endpoint, *at, target.failing_since());
+        let saved = StoredTarget {
+            failing_since: target.failing_since(),
+            ..registration(target.name(), &endpoint, *at)
+        };
         if let Err(error) = self.0.store.save_target(saved).await {
             warn!("[WebSocket] {}: its state could not be stored: {error}", target.name());
         }
@@ -221,12 +233,16 @@ impl Directory {
         let now = self.0.clock.now();
         let saved = self.targets().into_iter().filter_map(|target| {
             let endpoint = target.endpoint()?;
-            let registered_at = match target.origin() {
-                Origin::Registered { at } => *at,
+            let (registered_at, is_configured) = match target.origin() {
+                Origin::Registered { at } => (*at, false),
                 Origin::Configured(original) if **original == *endpoint => return None,
-                Origin::Configured(_) => now,
+                Origin::Configured(_) => (now, true),
             };
-            Some(saved(target.name(), &endpoint, registered_at, target.failing_since()))
+            Some(StoredTarget {
+                is_configured,
+                failing_since: target.failing_since(),
+                ..registration(target.name(), &endpoint, registered_at)
+            })
         });
         saved.collect()
     }
@@ -245,23 +261,21 @@ impl Directory {
     }
 }
 
-fn saved(
-    name: &str,
-    endpoint: &Endpoint,
-    registered_at: Timestamp,
-    failing_since: Option<Timestamp>,
-) -> StoredTarget {
+/// What the database holds of a new registration.
+fn registration(name: &str, endpoint: &Endpoint, registered_at: Timestamp) -> StoredTarget {
     StoredTarget {
         key: endpoint.key(),
         url: endpoint.secret_url(),
         name: name.to_owned(),
+        is_configured: false,
         registered_at,
-        failing_since,
+        failing_since: None,
     }
 }
 
 /// All targets. A target that is in the configuration and has registered is one of the
-/// configuration, with the token of its registration.
+/// configuration, with the token of its registration. That token goes when the configuration has
+/// the target at another URL.
 fn merged(
     configured: &[TargetConfig],
     saved: Vec<StoredTarget>,
@@ -272,7 +286,10 @@ fn merged(
         targets.push(configured_target(config, &saved)?);
     }
     for saved in saved {
-        if targets.iter().any(|target: &Target| target.key() == saved.key) {
+        let is_superseded = |target: &Target| {
+            target.key() == saved.key || (saved.is_configured && target.name() == saved.name)
+        };
+        if targets.iter().any(is_superseded) {
             continue;
         }
         match Endpoint::parse(saved.url.expose_secret()) {

@@ -8,10 +8,11 @@ use tracing::{info, warn};
 
 use super::allow::Allow;
 use super::endpoint::Endpoint;
-use super::target::{Origin, Settings, Target};
-use super::{Directory, free_name, saved};
+use super::target::{Origin, Retired, Settings, Target};
+use super::{Directory, Entry, free_name, registration};
 use crate::config::{RegistrationConfig, check_name};
 use crate::net::dial::Attempt;
+use crate::store::StoredTarget;
 
 /// The kind of a store without a file.
 const IN_MEMORY: &str = "memory";
@@ -65,24 +66,27 @@ pub enum ForgetError {
 }
 
 impl Directory {
-    /// Registers a target or, if its URL is known, replaces its token. On disk before it returns.
+    /// Registers a target or, if its URL is known, replaces its token and, unless the configuration
+    /// names it, its name. On disk before it returns.
     pub async fn register(&self, url: &str, name: &str) -> Result<(), RegisterError> {
         if !self.rules().is_enabled {
             return Err(RegisterError::Disabled);
         }
         let endpoint = Endpoint::parse(url)
             .map_err(|error| RegisterError::Malformed(format!("websocket_url: {error}")))?;
-        let name = checked_name(name, &endpoint)?;
+        let asked_for = checked_name(name)?;
         self.check_place(&endpoint).await?;
 
         let _changing = self.0.changing.lock().await;
         let known = self.find(|target| target.key() == endpoint.key());
         let name = match &known {
-            Some(target) => target.name().to_owned(),
-            None => self.new_name(&name, &endpoint)?,
+            Some(target) => self.name_of_known(target, asked_for),
+            None => self.new_name(&asked_for.unwrap_or_else(|| endpoint.host()), &endpoint)?,
         };
         let now = self.0.clock.now();
-        let stored = self.0.store.save_target(saved(&name, &endpoint, now, None)).await;
+        let is_configured = known.as_ref().is_some_and(|target| !target.is_registered());
+        let saved = StoredTarget { is_configured, ..registration(&name, &endpoint, now) };
+        let stored = self.0.store.save_target(saved).await;
         stored.map_err(|error| RegisterError::Storage(error.to_string()))?;
         info!("[WebSocket] Registered: {name} ({})", endpoint.place());
         if self.0.store.usage().kind == IN_MEMORY {
@@ -91,15 +95,36 @@ impl Directory {
                  is the demo, or state_dir could not be written at the start"
             );
         }
-        if let Some(target) = known {
-            target.set_failing_since(None);
-            target.replace_endpoint(Some(Arc::new(endpoint)));
-        } else {
-            let settings = Settings::of_registered(&self.rules().allow);
-            let origin = Origin::Registered { at: now };
-            self.add(Target::new(name, endpoint, origin, settings, None));
+        match known {
+            Some(target) if target.name() == name => {
+                target.set_failing_since(None);
+                target.replace_endpoint(Some(Arc::new(endpoint)));
+            }
+            known => {
+                let settings = Settings::of_registered(&self.rules().allow);
+                let origin = Origin::Registered { at: now };
+                self.put(Target::new(name, endpoint, origin, settings, None), known.as_ref());
+            }
         }
         Ok(())
+    }
+
+    /// Adds a target, in the place of the one that it replaces under another name.
+    fn put(&self, target: Target, renamed: Option<&Target>) {
+        let entry = Entry { target, is_served: false };
+        let mut entries = self.entries();
+        let is_it = |entry: &&mut Entry| {
+            renamed.is_some_and(|renamed| renamed.name() == entry.target.name())
+        };
+        match entries.iter_mut().find(is_it) {
+            Some(old) => *old = entry,
+            None => entries.push(entry),
+        }
+        drop(entries);
+        if let Some(renamed) = renamed {
+            renamed.retire(Retired::Renamed);
+        }
+        self.announce_arrivals();
     }
 
     /// Deletes a registered target: on disk before it returns.
@@ -113,7 +138,7 @@ impl Directory {
         deleted.map_err(|error| ForgetError::Storage(error.to_string()))?;
         info!("[WebSocket] Unregistered: {name}");
         self.entries().retain(|entry| entry.target.name() != name);
-        target.replace_endpoint(None);
+        target.retire(Retired::Deleted);
         Ok(())
     }
 
@@ -130,6 +155,13 @@ impl Directory {
         })
     }
 
+    /// A registered target takes the name that it asks for, if that is free.
+    fn name_of_known(&self, target: &Target, asked_for: Option<String>) -> String {
+        asked_for
+            .filter(|name| target.is_registered() && self.find(|it| it.name() == name).is_none())
+            .unwrap_or_else(|| target.name().to_owned())
+    }
+
     fn new_name(&self, name: &str, endpoint: &Endpoint) -> Result<String, RegisterError> {
         let targets = self.targets();
         let registered = targets.iter().filter(|target| target.is_registered()).count();
@@ -144,12 +176,12 @@ impl Directory {
     }
 }
 
-/// Without a name the host serves as one.
-fn checked_name(name: &str, endpoint: &Endpoint) -> Result<String, RegisterError> {
+/// `None` if the client gives no name.
+fn checked_name(name: &str) -> Result<Option<String>, RegisterError> {
     if name.is_empty() {
-        return Ok(endpoint.host());
+        return Ok(None);
     }
     let name = name.trim();
     check_name(name).map_err(|wrong| RegisterError::Malformed(format!("name: {wrong}")))?;
-    Ok(name.to_owned())
+    Ok(Some(name.to_owned()))
 }

@@ -43,13 +43,17 @@ pub(super) enum Origin {
     },
 }
 
-/// What a new configuration did to a target.
+/// Why a target is no longer in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retired {
-    /// Another target of that name or at that URL has taken over.
+    /// A new configuration has another target of that name or at that URL.
     Changed,
-    /// It is no longer there.
+    /// A new configuration does not have it.
     Removed,
+    /// It was registered again, under another name.
+    Renamed,
+    /// It was deleted over the API, or forgotten because it has failed for long.
+    Deleted,
 }
 
 /// How to connect to a target.
@@ -225,7 +229,7 @@ impl Target {
         self.replace_endpoint(None);
     }
 
-    /// Whether a new configuration has ended it.
+    /// Whether and why it is no longer in the list.
     pub fn retired(&self) -> Option<Retired> {
         self.0.retired.get().copied()
     }
@@ -254,12 +258,17 @@ impl Target {
         state.last_error = Some((problem, now));
     }
 
-    /// An update was sent, and so many before it were skipped.
-    pub fn sent(&self, skipped: u64, now: Timestamp) {
+    /// An update was sent.
+    pub fn sent(&self, now: Timestamp) {
         let mut state = self.state();
         state.updates_sent = state.updates_sent.saturating_add(1);
-        state.updates_skipped = state.updates_skipped.saturating_add(skipped);
         state.last_sent = Some(now);
+    }
+
+    /// So many updates will not be sent, because the target has not read an earlier one yet.
+    pub fn skipped(&self, count: u64) {
+        let mut state = self.state();
+        state.updates_skipped = state.updates_skipped.saturating_add(count);
     }
 
     pub(super) fn failing_since(&self) -> Option<Timestamp> {

@@ -73,9 +73,29 @@ async fn one_url_is_one_target_and_the_last_token_counts() {
     let bench = Bench::empty();
     bench.register("ws://127.0.0.1:1/ws?token=a", "Home Assistant").await;
     bench.register("ws://127.0.0.1:1/ws?token=b", "Another name").await;
-    assert_eq!(bench.names(), ["Home Assistant"]);
-    assert_eq!(bench.url_of("Home Assistant"), "ws://127.0.0.1:1/ws?token=b");
+    assert_eq!(bench.names(), ["Another name"]);
+    assert_eq!(bench.url_of("Another name"), "ws://127.0.0.1:1/ws?token=b");
     assert_eq!(bench.store.load().targets.len(), 1);
+}
+
+#[tokio::test]
+async fn a_known_target_takes_a_new_name_if_that_is_free() {
+    let bench = Bench::empty();
+    bench.register("ws://127.0.0.1:1/ws", "HA").await;
+    bench.register("ws://127.0.0.2:1/ws", "HA").await;
+    bench.register("ws://127.0.0.3:1/ws", "Third").await;
+    bench.register("ws://127.0.0.2:1/ws", "HA").await;
+    assert_eq!(bench.names(), ["HA", "HA (127.0.0.2)", "Third"], "taken");
+    let old = bench.target("HA");
+    bench.register("ws://127.0.0.1:1/ws", "House").await;
+    bench.register("ws://127.0.0.2:1/ws", "HA").await;
+    bench.register("ws://127.0.0.3:1/ws", "").await;
+    assert_eq!(bench.names(), ["House", "HA", "Third"], "each in its place");
+    assert_eq!(old.retired(), Some(Retired::Renamed));
+    let again = Bench::new(&[], bench.store.clone());
+    let mut names = again.names();
+    names.sort();
+    assert_eq!(names, ["HA", "House", "Third"]);
 }
 
 #[tokio::test]
@@ -128,6 +148,31 @@ async fn a_configured_target_uses_a_new_token_until_it_is_refused() {
     again.directory.note_refused_token(&again.target("HA")).await;
     assert_eq!(again.url_of("HA"), "ws://127.0.0.1:1/ws?token=own");
     assert!(again.store.load().targets.is_empty());
+}
+
+#[tokio::test]
+async fn a_configured_target_that_registered_follows_the_configuration() {
+    let own = [configured("HA", "ws://127.0.0.1:1/ws", None)];
+    let moved = [configured("HA", "ws://127.0.0.2:1/ws", None)];
+    let registration = RegistrationConfig::default();
+    let bench = Bench::new(&own, Store::in_memory());
+    bench.register("ws://127.0.0.1:1/ws?token=new", "x").await;
+    bench.register("ws://127.0.0.9:1/ws", "HA").await;
+    // The same after a restart.
+    let again = Bench::new(&moved, bench.store.clone());
+    assert_eq!(again.names(), ["HA", "HA (127.0.0.9)"]);
+    assert_eq!(again.url_of("HA"), "ws://127.0.0.2:1/ws");
+
+    bench.directory.reconfigure(&moved, &registration).await.unwrap();
+    assert_eq!(bench.names(), ["HA", "HA (127.0.0.9)"]);
+    assert_eq!(bench.url_of("HA"), "ws://127.0.0.2:1/ws");
+    assert_eq!(bench.store.load().targets.len(), 1, "the old token is deleted");
+
+    // What left the configuration and has registered is a registered target.
+    bench.register("ws://127.0.0.2:1/ws?token=new", "x").await;
+    bench.directory.reconfigure(&[], &registration).await.unwrap();
+    assert_eq!(bench.names(), ["HA", "HA (127.0.0.9)"]);
+    assert!(bench.target("HA").is_registered());
 }
 
 #[tokio::test]

@@ -80,8 +80,11 @@ pub(super) fn collect(context: &Context) -> (Vec<TargetToTest>, Option<Step>) {
             skip: Some(skip),
         });
     }
-    for StoredTarget { name, url, .. } in stored {
+    for StoredTarget { name, url, is_configured, .. } in stored {
         let Ok(endpoint) = Endpoint::parse(url.expose_secret()) else { continue };
+        if is_configured && targets.iter().any(|target| target.name == name) {
+            continue;
+        }
         if targets.iter().all(|target| target.endpoint.key() != endpoint.key()) {
             let settings = Settings::of_registered(&allow);
             targets.push(TargetToTest { name, endpoint, settings, report: None, skip: None });
