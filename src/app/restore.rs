@@ -55,13 +55,14 @@ pub(super) fn plant(
 ) -> PlantState {
     let states = dtus.iter().map(|dtu| dtu_state(dtu, interval, &stored)).collect();
     warn_of_unsound_energies(&stored);
-    let StoredPlant { ledgers, inverters, meters, dtus: _ } = stored;
-    let known = restore::inverters(inverters).into_iter();
-    let known = known.filter(|inverter| is_wanted(inverter, dtus));
+    let StoredPlant { ledgers, inverters, meters, dtus: _, mut departed } = stored;
+    let (known, gone): (Vec<_>, Vec<_>) =
+        restore::inverters(inverters).into_iter().partition(|inverter| is_wanted(inverter, dtus));
+    departed.extend(gone.into_iter().map(|inverter| (inverter.serial, inverter.first_seen)));
     let mut meters = restore::meters(meters);
     meters.retain(|meter| dtus.iter().any(|dtu| *dtu.name == *meter.dtu_name));
     let ledgers = ledgers.into_iter().map(|(key, record)| (key, PortLedger::from_record(record)));
-    PlantState::new(zone, states, known, ledgers).with_meters(meters)
+    PlantState::new(zone, states, known, ledgers).with_meters(meters).with_departed(departed)
 }
 
 /// One line about impossible energies, however many there are.

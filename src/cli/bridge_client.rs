@@ -54,6 +54,7 @@ pub(super) struct Health {
 pub(super) struct DtuReport {
     pub(super) status: String,
     pub(super) seconds_since_last_success: Option<i64>,
+    pub(super) seconds_since_last_reply: Option<i64>,
     pub(super) query_count: u64,
     pub(super) error_count: u64,
     pub(super) last_error: Option<String>,

@@ -7,6 +7,8 @@ pub mod modbus;
 pub mod protobuf;
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -29,6 +31,28 @@ pub trait Dtu: Send {
     fn pauses(&self) -> Duration {
         Duration::ZERO
     }
+
+    /// Counts its replies, also while a poll runs.
+    fn replies(&self) -> Replies {
+        Replies::default()
+    }
+}
+
+/// How many good replies a DTU has given: a poll may take minutes. Cheap to clone; all clones share
+/// it.
+#[derive(Clone, Debug, Default)]
+pub struct Replies(Arc<AtomicU64>);
+
+impl Replies {
+    /// One more.
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many so far.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl<D: Dtu> Dtu for &mut D {
@@ -38,6 +62,10 @@ impl<D: Dtu> Dtu for &mut D {
 
     fn pauses(&self) -> Duration {
         (**self).pauses()
+    }
+
+    fn replies(&self) -> Replies {
+        (**self).replies()
     }
 }
 
@@ -106,6 +134,13 @@ impl Dtu for AnyDtu {
         match self {
             Self::Modbus(dtu) => dtu.pauses(),
             Self::Protobuf(dtu) => dtu.pauses(),
+        }
+    }
+
+    fn replies(&self) -> Replies {
+        match self {
+            Self::Modbus(dtu) => dtu.replies(),
+            Self::Protobuf(dtu) => dtu.replies(),
         }
     }
 }

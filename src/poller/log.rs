@@ -22,6 +22,8 @@ pub(super) struct PollLog {
     is_stale: bool,
     is_empty: bool,
     warnings: Vec<Warning>,
+    /// How long polls take has been logged, which is never repeated.
+    has_logged_slow_polls: bool,
 }
 
 impl PollLog {
@@ -59,7 +61,13 @@ impl PollLog {
 
     /// What is wrong although the DTU answers: once when it begins, once when all is well again.
     pub(super) fn warnings(&mut self, dtu: &DtuState, now: Timestamp) {
-        let (name, warnings) = (&dtu.name, Warning::of(dtu, now));
+        let (name, mut warnings) = (&dtu.name, Warning::of(dtu, now));
+        let is_slow = |one: &mut Warning| matches!(one, Warning::SlowPolls(_));
+        for warning in warnings.extract_if(.., is_slow) {
+            if !std::mem::replace(&mut self.has_logged_slow_polls, true) {
+                warn!("{name}: {}", warning.problem());
+            }
+        }
         let is_known = |new: &&Warning| self.warnings.iter().any(|old| old.covers(new));
         for warning in warnings.iter().filter(|new| !is_known(new)) {
             warn!("{name}: {}", warning.problem());

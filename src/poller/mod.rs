@@ -8,11 +8,12 @@ pub mod restore;
 #[cfg(test)]
 mod tests;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::log::PollLog;
@@ -25,12 +26,14 @@ use crate::telemetry::metrics::Metrics;
 
 /// So many polls in a row must go without an answer before silence is taken for sleep.
 const SURELY_SILENT: u64 = 3;
-/// The first wait after a failure; it doubles with each further one.
+/// The shortest wait after a failure, and the first one.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// A failing DTU is tried at least this often.
-const LONGEST_RETRY: Duration = Duration::from_secs(300);
-/// So many failures in a row may be a restart of the DTU: until then the wait is one interval at most.
-const QUICK_RETRIES: u64 = 10;
+const LONGEST_RETRY: Duration = Duration::from_mins(5);
+/// A DTU that has failed for so long may just restart: until then the wait is one interval at most.
+const RESTART_TIME: Duration = Duration::from_mins(10);
+/// During a poll that takes long, the DTU's replies are looked for this often.
+const REPLIES_EVERY: Duration = Duration::from_secs(30);
 
 /// How long to wait after a poll that took `spent`, so that polls start every `interval`.
 ///
@@ -42,19 +45,15 @@ fn wait_after_success(interval: Duration, spent: Duration) -> Duration {
     Duration::from_millis(u64::try_from(wait).unwrap_or(u64::MAX))
 }
 
-/// How long to wait after the `failures`th failed poll in a row, from its end.
+/// How long to wait after a failed poll, from its end, when the first one in a row failed
+/// `failing_for` ago.
 ///
-/// At most one interval for the first ten, so that a DTU that restarts is read again soon; then
-/// longer and longer, up to five minutes.
-fn wait_after_failure(interval: Duration, failures: u64) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    let wait = FIRST_RETRY.saturating_mul(1 << doublings);
-    let at_most = if failures <= QUICK_RETRIES {
-        interval
-    } else {
-        interval.saturating_mul(1 << failures.saturating_sub(QUICK_RETRIES).min(16))
-    };
-    wait.min(at_most).min(LONGEST_RETRY)
+/// At most one interval for ten minutes, so that a DTU that restarts is read again soon; then longer
+/// and longer, up to five minutes. It goes by time: refused connections fail at once, others slowly.
+fn wait_after_failure(interval: Duration, failing_for: Duration) -> Duration {
+    let soon = failing_for.max(FIRST_RETRY).min(interval);
+    let later = failing_for.saturating_sub(RESTART_TIME) / 2;
+    soon.max(later).min(LONGEST_RETRY)
 }
 
 /// Polls one DTU. A poll never overlaps itself, since one task does them all.
@@ -75,7 +74,27 @@ pub struct Poller<D> {
 struct Memory {
     log: PollLog,
     /// Polls in a row without an answer that are, or may be, sleep.
-    silent_polls: u64,
+    silence: Option<Silence>,
+    /// When the first of the failures in a row ended.
+    failing_since: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    polls: u64,
+    /// When the first of them ended.
+    since: Instant,
+}
+
+impl Silence {
+    fn begin() -> Self {
+        Self { polls: 1, since: Instant::now() }
+    }
+
+    /// One poll more.
+    const fn and_one(self) -> Self {
+        Self { polls: self.polls.saturating_add(1), ..self }
+    }
 }
 
 impl<D: Dtu> Poller<D> {
@@ -84,10 +103,27 @@ impl<D: Dtu> Poller<D> {
         let mut memory = Memory::default();
         loop {
             let started = Instant::now();
-            let Some(outcome) = stop.run_until_cancelled(self.dtu.poll()).await else { return };
+            let Some(outcome) = stop.run_until_cancelled(self.poll()).await else { return };
             let wait = self.apply(outcome, started.elapsed(), &mut memory);
             if stop.run_until_cancelled(sleep(wait)).await.is_none() {
                 return;
+            }
+        }
+    }
+
+    /// Polls once. If that takes long, health learns meanwhile that the DTU answers.
+    async fn poll(&mut self) -> Result<DtuReading, PollError> {
+        let Self { name, dtu, publisher, clock, .. } = self;
+        let replies = dtu.replies();
+        let mut seen = replies.count();
+        let mut poll = pin!(dtu.poll());
+        loop {
+            if let Ok(outcome) = timeout(REPLIES_EVERY, poll.as_mut()).await {
+                return outcome;
+            }
+            let before = std::mem::replace(&mut seen, replies.count());
+            if seen != before {
+                publisher.replied(name, clock.now());
             }
         }
     }
@@ -98,7 +134,7 @@ impl<D: Dtu> Poller<D> {
         &self,
         outcome: Result<DtuReading, PollError>,
         spent: Duration,
-        Memory { log, silent_polls }: &mut Memory,
+        Memory { log, silence, failing_since }: &mut Memory,
     ) -> Duration {
         let (name, publisher, now) = (&*self.name, &self.publisher, self.clock.now());
         // A DTU that has left the configuration.
@@ -108,7 +144,8 @@ impl<D: Dtu> Poller<D> {
         let failure = match outcome {
             Ok(reading) => {
                 finished(true);
-                *silent_polls = 0;
+                (*silence, *failing_since) = (None, None);
+                publisher.poll_took(name, self.interval, spent);
                 self.count_rejected(publisher.succeeded(name, &reading, now));
                 log.success(&before, &reading, taken);
                 if let Some(dtu) = publisher.dtu(name) {
@@ -120,28 +157,30 @@ impl<D: Dtu> Poller<D> {
         };
         if failure.is_silence() {
             let is_asleep = before.status == DtuStatus::Asleep;
-            let polls = silent_polls.saturating_add(1);
+            let silent = silence.take().map_or_else(Silence::begin, Silence::and_one);
             // One lost answer at dusk is not sleep yet: the next tries, which come soon, will show.
-            if !is_asleep && polls < SURELY_SILENT && publisher.may_sleep(name, now) {
+            if !is_asleep && silent.polls < SURELY_SILENT && publisher.may_sleep(name, now) {
                 finished(false);
-                *silent_polls = polls;
+                *silence = Some(silent);
                 PollLog::silence(name, &failure);
-                return wait_after_failure(self.interval, polls);
+                return wait_after_failure(self.interval, silent.since.elapsed());
             }
             // Sleep is neither a success nor a failure.
             if publisher.fell_asleep(name, now) {
                 // At dusk the DTU may come and go, so that it is tried again soon at first.
-                *silent_polls = if is_asleep { polls } else { 1 };
+                let silent = if is_asleep { silent } else { Silence::begin() };
+                (*silence, *failing_since) = (Some(silent), None);
                 log.sleep(&before);
-                return wait_after_failure(self.interval, *silent_polls);
+                return wait_after_failure(self.interval, silent.since.elapsed());
             }
         }
         finished(false);
-        *silent_polls = 0;
+        *silence = None;
+        let failing_for = failing_since.get_or_insert_with(Instant::now).elapsed();
         self.count_rejected(publisher.failed(name, &failure, now));
         let failing = publisher.dtu(name).and_then(|dtu| dtu.failing);
         let polls = failing.map_or(1, |failing| failing.polls);
-        let wait = wait_after_failure(self.interval, polls);
+        let wait = wait_after_failure(self.interval, failing_for);
         log.failure(name, failure, polls, wait);
         wait
     }

@@ -1,6 +1,7 @@
 //! Applies the outcome of each poll to the plant, publishes the snapshot, and stores the plant.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::debug;
@@ -58,6 +59,19 @@ impl SnapshotPublisher {
     /// Applies a poll that reached its end; returns how many values were not believed.
     pub fn succeeded(&self, dtu: &str, reading: &DtuReading, now: Timestamp) -> usize {
         self.apply(now, |plant| (plant.succeeded(dtu, reading, now), Wake::Everyone))
+    }
+
+    /// Notes that a DTU has answered during a poll that goes on. Nobody is woken.
+    pub fn replied(&self, dtu: &str, now: Timestamp) {
+        self.apply(now, |plant| {
+            plant.replied(dtu, now);
+            (Vec::new(), Wake::IfChanged)
+        });
+    }
+
+    /// Notes how long a successful poll took, for the snapshot that follows.
+    pub fn poll_took(&self, dtu: &str, interval: Duration, took: Duration) {
+        self.lock().plant.poll_took(dtu, interval, took);
     }
 
     /// Applies a poll that failed; returns how many values were not believed. Readers are woken if

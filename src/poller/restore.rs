@@ -24,6 +24,7 @@ pub(super) fn to_store(plant: &PlantState) -> StoredPlant {
         inverters: plant.inverters().map(|state| (state.serial, stored_inverter(state))).collect(),
         meters: plant.meters().map(|state| (state.reading.serial, stored_meter(state))).collect(),
         dtus: dtus.collect(),
+        departed: plant.departed().clone(),
     }
 }
 

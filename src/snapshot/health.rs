@@ -16,17 +16,18 @@ use crate::clock::Start;
 use crate::plant::model;
 use crate::problem::Problem;
 
-/// For how long a DTU that is polled at this interval may not answer before it counts as unhealthy,
-/// and its measurements as unknown.
+/// For how long a DTU that is polled at this interval, or whose polls take this long if that is longer,
+/// may not answer before it counts as unhealthy, and its measurements as unknown.
 pub fn silence_limit(interval: Duration) -> Duration {
     Duration::from_secs(300).max(interval.saturating_mul(3))
 }
 
-/// Whether some DTU answered within its limit, or is known to be asleep.
+/// Whether some DTU answered within its limit, also during a poll that goes on, or is known to be
+/// asleep.
 pub fn is_healthy<'a>(dtus: impl IntoIterator<Item = &'a DtuState>, now: Timestamp) -> bool {
     dtus.into_iter().any(|dtu| {
         dtu.status == DtuStatus::Asleep
-            || dtu.last_success.is_some_and(|at| {
+            || dtu.last_success.max(dtu.last_reply).is_some_and(|at| {
                 // A clock that was set back leaves the last answer in the future: that is recent.
                 now.duration_since(at).unsigned_abs() <= dtu.silence_limit || now < at
             })
@@ -49,6 +50,8 @@ struct DtuHealth {
     protocol: String,
     last_successful_query: Option<String>,
     seconds_since_last_success: Option<i64>,
+    last_reply: Option<String>,
+    seconds_since_last_reply: Option<i64>,
     query_count: u64,
     error_count: u64,
     last_error: Option<String>,
@@ -113,6 +116,8 @@ fn dtu_health(dtu: &DtuState, now: Timestamp, zone: &TimeZone) -> DtuHealth {
         protocol: dtu.protocol.to_string(),
         last_successful_query: dtu.last_success.map(|at| time(at, zone)),
         seconds_since_last_success: dtu.last_success.map(|at| seconds_between(at, now)),
+        last_reply: dtu.last_reply.map(|at| time(at, zone)),
+        seconds_since_last_reply: dtu.last_reply.map(|at| seconds_between(at, now)),
         query_count: dtu.query_count,
         error_count: dtu.error_count,
         last_error: error.map(|error| error.cause.clone()),

@@ -153,6 +153,10 @@ pub struct DtuState {
     pub silence_limit: Duration,
     /// The end of the last successful poll; kept over restarts.
     pub last_success: Option<Timestamp>,
+    /// The last good reply to a request, also during a poll that takes long.
+    pub last_reply: Option<Timestamp>,
+    /// How long the last successful poll took, if that was longer than the interval.
+    pub slow_poll: Option<SlowPoll>,
     /// Polls since the bridge started.
     pub query_count: u64,
     /// Failed polls since the bridge started.
@@ -187,6 +191,8 @@ impl DtuState {
             status: DtuStatus::Unknown,
             silence_limit,
             last_success: None,
+            last_reply: None,
+            slow_poll: None,
             query_count: 0,
             error_count: 0,
             last_error: None,
@@ -238,6 +244,15 @@ pub struct Listed {
     pub ports: usize,
     /// Whether it listed some, and each of them is left out by its owner or read by another DTU.
     pub is_all_elsewhere: bool,
+}
+
+/// A poll that took longer than the interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlowPoll {
+    /// How long it took, with all pauses.
+    pub took: Duration,
+    /// From the start of one poll to the start of the next, if polls took no time.
+    pub interval: Duration,
 }
 
 /// Failures in a row.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::state::{DtuState, SharedInverters};
+use super::state::{DtuState, SharedInverters, SlowPoll};
 use crate::plant::serial::InverterSerial;
 use crate::problem::Problem;
 
@@ -24,6 +24,8 @@ pub enum Warning {
     Misses(Vec<InverterSerial>),
     /// Another DTU reads the same inverters.
     Shares(SharedInverters),
+    /// Its polls take longer than the interval.
+    SlowPolls(SlowPoll),
 }
 
 impl Warning {
@@ -36,7 +38,9 @@ impl Warning {
             (!dtu.missing.is_empty()).then(|| Self::Misses(dtu.missing.clone()))
         };
         let shares = dtu.shared.clone().map(Self::Shares);
-        repeats.map(|_| Self::Repeats).into_iter().chain(lacks).chain(shares).collect()
+        let slow = dtu.slow_poll.map(Self::SlowPolls);
+        let repeats = repeats.map(|_| Self::Repeats);
+        repeats.into_iter().chain(lacks).chain(shares).chain(slow).collect()
     }
 
     /// Whether a log that has this one needs `other` no more.
@@ -47,6 +51,7 @@ impl Warning {
         match (self, other) {
             (Self::Misses(these), Self::Misses(others)) => has(these, others),
             (Self::Shares(these), Self::Shares(others)) => has(&these.inverters, &others.inverters),
+            (Self::SlowPolls(_), Self::SlowPolls(_)) => true,
             _ => self == other,
         }
     }
@@ -86,6 +91,16 @@ impl Warning {
                     ),
                 )
             }
+            Self::SlowPolls(SlowPoll { took, interval }) => Problem::new(
+                "slow_polls",
+                format!(
+                    "a poll takes {:.0} s, which is longer than the interval of {:.0} s; values appear \
+                     at the end of each poll",
+                    took.as_secs_f64(),
+                    interval.as_secs_f64()
+                ),
+                "set a longer `interval`, or a shorter `request_gap`",
+            ),
         }
     }
 }

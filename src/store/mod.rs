@@ -26,11 +26,11 @@ use tracing::{error, info, warn};
 use self::database::Database;
 use self::error::StoreError;
 pub use self::error::table;
-use self::records::StoredLedger;
 pub use self::records::{
     AnnouncedDevice, AnnouncedDevices, DeviceTopics, PortKey, Stored, StoredDtu, StoredInverter,
     StoredMeter, StoredPhase, StoredPlant, StoredPort, StoredTarget, Usage,
 };
+use self::records::{StoredDeparture, StoredLedger};
 use crate::clock::WallClock;
 use crate::problem::Problem;
 
@@ -257,13 +257,16 @@ impl Worker {
     }
 
     fn put_plant(&mut self, plant: &StoredPlant) {
-        let StoredPlant { ledgers, inverters, meters, dtus } = plant;
+        let StoredPlant { ledgers, inverters, meters, dtus, departed } = plant;
         let database = &mut self.database;
         for ((serial, port), ledger) in ledgers {
             database.put(&format!("{serial}/{port}"), &StoredLedger(ledger.clone()));
         }
         for (name, dtu) in dtus {
             database.put(name, dtu);
+        }
+        for (serial, &first_seen) in departed {
+            database.put(&serial.to_string(), &StoredDeparture { first_seen });
         }
         for (serial, inverter) in inverters {
             database.put(&serial.to_string(), inverter);
@@ -320,6 +323,7 @@ fn load(database: &Database) -> Stored {
         Some(DeviceTopics { document: document.to_owned(), base: base.to_owned() })
     };
     let ledgers = database.all(port_key).into_iter();
+    let departed = database.all(|key| key.parse().ok()).into_iter();
     Stored {
         targets: targets(database),
         plant: StoredPlant {
@@ -327,6 +331,9 @@ fn load(database: &Database) -> Stored {
             inverters: database.all(|key| key.parse().ok()),
             meters: database.all(|key| key.parse().ok()),
             dtus: database.all(|key| Some(key.to_owned())),
+            departed: departed
+                .map(|(serial, StoredDeparture { first_seen })| (serial, first_seen))
+                .collect(),
         },
         announced: database.all(topics),
     }

@@ -34,6 +34,9 @@ impl Record for StoredInverter {
 impl Record for StoredMeter {
     const KIND: &'static str = "meter";
 }
+impl Record for StoredDeparture {
+    const KIND: &'static str = "departed";
+}
 impl Record for StoredDtu {
     const KIND: &'static str = "dtu";
 }
@@ -100,6 +103,8 @@ pub struct StoredPlant {
     pub meters: BTreeMap<MeterSerial, StoredMeter>,
     /// By the DTU's name in the configuration. Those of DTUs that are gone stay.
     pub dtus: BTreeMap<String, StoredDtu>,
+    /// When inverters were first seen that the configuration has left out since.
+    pub departed: BTreeMap<InverterSerial, Timestamp>,
 }
 
 /// What is remembered of a DTU.
@@ -108,6 +113,12 @@ pub struct StoredDtu {
     /// The end of its last successful poll.
     #[serde(with = "second::required")]
     pub last_success: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredDeparture {
+    #[serde(with = "second::required")]
+    pub(super) first_seen: Timestamp,
 }
 
 /// The last reading of one inverter, without its energies, which are in the ledgers. Quantities are

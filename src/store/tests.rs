@@ -111,6 +111,7 @@ fn plant(value: u8) -> StoredPlant {
         inverters: [(serial, inverter)].into(),
         meters: [("10c0a0000001".parse().unwrap(), meter)].into(),
         dtus: [("Roof".to_owned(), StoredDtu { last_success: now() })].into(),
+        departed: [(InverterSerial::from_u64(7), now())].into(),
     }
 }
 
@@ -235,8 +236,11 @@ async fn records_missing_from_a_save_are_kept() {
     let store = Store::in_memory();
     store.save_plant(plant(1));
     store.save_plant(StoredPlant::default());
-    let StoredPlant { ledgers, dtus, .. } = plant(1);
-    assert_eq!(store.load().plant, StoredPlant { ledgers, dtus, ..StoredPlant::default() });
+    let StoredPlant { ledgers, dtus, departed, .. } = plant(1);
+    assert_eq!(
+        store.load().plant,
+        StoredPlant { ledgers, dtus, departed, ..StoredPlant::default() }
+    );
 }
 
 #[tokio::test]
@@ -265,7 +269,7 @@ async fn usage_counts_records_and_bytes() {
     flush(&store).await;
     let usage = store.usage();
     // A target, two ledgers, an inverter, a meter, a DTU.
-    assert_eq!((usage.kind, usage.records), ("sqlite", 6));
+    assert_eq!((usage.kind, usage.records), ("sqlite", 7));
     let size = names(directory.path()).into_iter().map(|name| directory.path().join(name));
     let size: u64 = size.map(|path| path.metadata().unwrap().len()).sum();
     assert_eq!(usage.size_bytes, size);

@@ -56,7 +56,9 @@ fn reported(
         );
         return (vec![Step::failed(BRIDGE, problem)], false);
     };
-    let age = report.seconds_since_last_success;
+    // A poll that goes on may take minutes.
+    let ages = [report.seconds_since_last_success, report.seconds_since_last_reply];
+    let age = ages.into_iter().flatten().min();
     let is_recent = age.is_some_and(|age| age.unsigned_abs() <= silence_limit(interval).as_secs());
     match report.status.as_str() {
         "online" if is_recent => (online(config, report), true),

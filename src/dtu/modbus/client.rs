@@ -11,7 +11,7 @@ use super::frame::NOT_A_DTU;
 use super::scale::Scales;
 use crate::config::DtuConfig;
 use crate::dtu::dial::{Dial, TcpDialer};
-use crate::dtu::{Dtu, DtuError, PollError};
+use crate::dtu::{Dtu, DtuError, PollError, Replies};
 use crate::plant::reading::DtuReading;
 use crate::plant::serial::{DtuSerial, InverterSerial};
 
@@ -225,5 +225,9 @@ impl<D: Dial> Dtu for ModbusDtu<D> {
 
     fn pauses(&self) -> Duration {
         self.connection.paused()
+    }
+
+    fn replies(&self) -> Replies {
+        self.connection.replies().clone()
     }
 }

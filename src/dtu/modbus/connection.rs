@@ -14,8 +14,8 @@ use tracing::{debug, warn};
 use super::decode::ReadRequest;
 use super::frame::{InvalidFrame, LenientFrameReader, NOT_A_DTU};
 use crate::config::DtuConfig;
-use crate::dtu::DtuError;
 use crate::dtu::dial::Dial;
+use crate::dtu::{DtuError, Replies};
 
 /// The least pause after a failure or after disconnecting: a DTU serves one client, and needs a
 /// moment to notice that the last one is gone.
@@ -35,6 +35,7 @@ pub(super) struct Connection<D> {
     count: u64,
     /// Nothing has been answered or warned of since the start.
     is_first: bool,
+    replies: Replies,
 }
 
 impl<D: Dial> Connection<D> {
@@ -50,6 +51,7 @@ impl<D: Dial> Connection<D> {
             paused: Duration::ZERO,
             count: 0,
             is_first: true,
+            replies: Replies::default(),
         }
     }
 
@@ -63,6 +65,10 @@ impl<D: Dial> Connection<D> {
 
     pub(super) const fn paused(&self) -> Duration {
         self.paused
+    }
+
+    pub(super) const fn replies(&self) -> &Replies {
+        &self.replies
     }
 
     /// Reads until an answer `is_usable` by its length in bytes, with at most `retries` retries.
@@ -80,6 +86,7 @@ impl<D: Dial> Connection<D> {
             let error = match self.attempt(request, gap).await {
                 Ok(data) if is_usable(data.len()) => {
                     self.is_first = false;
+                    self.replies.add();
                     return Ok(data);
                 }
                 Ok(data) => {

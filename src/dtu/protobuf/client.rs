@@ -20,7 +20,7 @@ use super::refresh::{Freshness, Pace, upload_pause};
 use crate::clock::WallClock;
 use crate::config::DtuConfig;
 use crate::dtu::dial::{Dial, TcpDialer};
-use crate::dtu::{Dtu, DtuError, PollError};
+use crate::dtu::{Dtu, DtuError, PollError, Replies};
 use crate::plant::reading::DtuReading;
 
 const REFUSED: &str = "check that `host` is the DTU's address; if the DTU has just started, wait two \
@@ -47,6 +47,7 @@ pub struct ProtobufDtu<D: Dial = TcpDialer> {
     refuses_performance_mode: bool,
     /// Nothing has been answered or warned of since the start.
     is_first: bool,
+    replies: Replies,
 }
 
 impl ProtobufDtu {
@@ -68,6 +69,7 @@ impl<D: Dial> ProtobufDtu<D> {
             pace: Pace::new(settings.request_gap, settings.refresh),
             sequence: first_sequence(clock.now()),
             is_first: true,
+            replies: Replies::default(),
             settings,
             clock,
             dialer,
@@ -124,6 +126,7 @@ impl<D: Dial> ProtobufDtu<D> {
             self.pace.request_ended();
             if outcome.is_ok() {
                 self.is_first = false;
+                self.replies.add();
             }
             match outcome {
                 Ok(Progress::Complete) => return Ok(()),
@@ -292,5 +295,9 @@ impl<D: Dial> Dtu for ProtobufDtu<D> {
 
     fn pauses(&self) -> Duration {
         self.pace.paused()
+    }
+
+    fn replies(&self) -> Replies {
+        self.replies.clone()
     }
 }

@@ -85,10 +85,11 @@ impl PlantState {
                 continue;
             }
             let inverter = without(inverter, &new_ports);
-            let state = self
-                .inverters
-                .entry(serial)
-                .or_insert_with(|| Arc::new(Rendered::from(new_inverter(&inverter, &name, now))));
+            let state = self.inverters.entry(serial).or_insert_with(|| {
+                let first_seen = self.departed.get(&serial).copied().unwrap_or(now);
+                let new = InverterState { first_seen, ..new_inverter(&inverter, &name, now) };
+                Arc::new(Rendered::from(new))
+            });
             let state = Arc::make_mut(state);
             state.dtu_name = Arc::clone(&name);
             state.last_seen = now;

@@ -11,6 +11,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -26,8 +27,9 @@ use crate::plant::reading::DtuReading;
 use crate::plant::serial::{InverterSerial, MeterSerial};
 use crate::plant::units::Watts;
 use crate::problem::Problem;
+use crate::snapshot::health::silence_limit;
 use crate::snapshot::json::Rendered;
-use crate::snapshot::state::{DtuState, DtuStatus, Failing, InverterState, MeterState};
+use crate::snapshot::state::{DtuState, DtuStatus, Failing, InverterState, MeterState, SlowPoll};
 
 /// The midnights of one date lie closer together than this in any two zones that somebody moves
 /// between; those of two days do not.
@@ -46,6 +48,9 @@ pub struct PlantState {
     inverters: BTreeMap<InverterSerial, Arc<Rendered<InverterState>>>,
     meters: Meters,
     ledgers: BTreeMap<PortKey, PortLedger>,
+    /// When inverters were first seen that the configuration has left out since: they may return, as
+    /// when their DTU gets another name.
+    departed: BTreeMap<InverterSerial, Timestamp>,
     /// When all ledgers last looked at the clock.
     rolled_over_at: Option<Timestamp>,
 }
@@ -92,6 +97,7 @@ impl PlantState {
             inverters: inverters.into_iter().map(shared).collect(),
             meters: Meters::default(),
             ledgers: ledgers.into_iter().collect(),
+            departed: BTreeMap::new(),
             rolled_over_at: None,
         };
         plant.dtus = dtus.into_iter().map(|state| plant.new_dtu(state)).collect();
@@ -105,10 +111,19 @@ impl PlantState {
         self
     }
 
+    /// With the time at which these inverters, which are not in the plant now, were first seen.
+    #[must_use]
+    pub fn with_departed(mut self, departed: BTreeMap<InverterSerial, Timestamp>) -> Self {
+        self.departed = departed;
+        self
+    }
+
     /// Takes over another list of DTUs. One that stays keeps what is known of it. Inverters that
     /// `stays` refuses are left out, as are meters of DTUs that are gone; ledgers stay for ever.
     pub fn reconfigure(&mut self, dtus: Vec<DtuState>, stays: impl Fn(&InverterState) -> bool) {
-        self.inverters.retain(|_, inverter| stays(inverter));
+        for (serial, gone) in self.inverters.extract_if(.., |_, inverter| !stays(inverter)) {
+            self.departed.insert(serial, gone.first_seen);
+        }
         let mut old = std::mem::take(&mut self.dtus);
         self.dtus = dtus
             .into_iter()
@@ -119,6 +134,7 @@ impl PlantState {
                     state.silence_limit = new.silence_limit;
                     state.protocol = new.protocol;
                     state.shared = None;
+                    state.slow_poll = None;
                     dtu
                 }
                 None => self.new_dtu(new),
@@ -153,6 +169,11 @@ impl PlantState {
         self.dtus().find(|dtu| &*dtu.name == name)
     }
 
+    /// When inverters were first seen that have left the plant.
+    pub const fn departed(&self) -> &BTreeMap<InverterSerial, Timestamp> {
+        &self.departed
+    }
+
     /// The energy ledgers of all ports.
     pub const fn ledgers(&self) -> &BTreeMap<PortKey, PortLedger> {
         &self.ledgers
@@ -173,6 +194,7 @@ impl PlantState {
         state.serial = reading.dtu_serial.or(state.serial);
         state.firmware = reading.dtu_firmware.clone().or(state.firmware.take());
         state.last_success = Some(now);
+        state.last_reply = Some(now);
         state.failing = None;
         state.query_count += 1;
         let moment = Moment { now, hold: state.silence_limit, is_night };
@@ -180,6 +202,21 @@ impl PlantState {
         self.observe_power(dtu, reading, now);
         self.look_for_missing(dtu, reading, now);
         rejected
+    }
+
+    /// Notes that a DTU has answered during a poll that goes on.
+    pub fn replied(&mut self, dtu: &str, now: Timestamp) {
+        if let Some(state) = self.dtu_mut(dtu).map(Dtu::state_mut) {
+            state.last_reply = Some(now);
+        }
+    }
+
+    /// Notes how long a successful poll took. If that is long, silence is normal for longer.
+    pub fn poll_took(&mut self, dtu: &str, interval: Duration, took: Duration) {
+        if let Some(state) = self.dtu_mut(dtu).map(Dtu::state_mut) {
+            state.slow_poll = (took > interval).then_some(SlowPoll { took, interval });
+            state.silence_limit = silence_limit(interval.max(took));
+        }
     }
 
     /// Applies that a DTU did not answer, if that is sleep: powers become 0, energies and times
@@ -225,6 +262,9 @@ impl PlantState {
         state.last_error_time = Some(now);
         let Failing { since, polls } = state.failing.unwrap_or(Failing { since: now, polls: 0 });
         state.failing = Some(Failing { since, polls: polls.saturating_add(1) });
+        if !partial.inverters.is_empty() {
+            state.last_reply = Some(now);
+        }
         let moment = Moment { now, hold: state.silence_limit, is_night: false };
         let rejected = self.apply(dtu, partial, moment);
         if partial.is_live() {

@@ -1,5 +1,6 @@
 //! The poller with a scripted DTU, in paused time.
 
+mod timing;
 mod warnings;
 
 use std::collections::VecDeque;
@@ -126,15 +127,15 @@ fn malformed(text: &str) -> Result<DtuReading, DtuError> {
 #[tokio::test(start_paused = true)]
 async fn logs_the_beginning_and_the_end_of_sleep_once() {
     let mut answers = vec![delivers(3)];
-    answers.extend((0..20).map(|_| gone()));
+    answers.extend((0..30).map(|_| gone()));
     let night = run(answers).await;
     assert_eq!(night.status(), DtuStatus::Asleep);
     assert_eq!(night.log.len(), 2, "{:#?}", night.log);
     let went = "INFO Roof: the DTU is asleep: its inverters had stopped producing before it stopped answering";
     assert_eq!(night.log[1], went);
     let waits: Vec<_> = night.asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert_eq!(waits[..5], [60, 5, 10, 5, 10], "in the evening it may come back at once");
-    assert_eq!(waits[17..], [300, 300, 300], "then it is left alone");
+    assert_eq!(waits[..8], [60, 5, 5, 5, 5, 10, 20, 40], "in the evening it may come back at once");
+    assert_eq!(waits[27..], [300, 300, 300], "then it is left alone");
 
     let morning = run(vec![delivers(3), gone(), gone(), gone(), delivers(4), delivers(5)]).await;
     assert_eq!(morning.status(), DtuStatus::Online);
@@ -197,12 +198,12 @@ async fn each_failure_is_logged_once_whatever_the_bytes() {
             &format!("{malformed}a frame begins with [12, ff]; restart it"),
             &format!("{malformed}the checksum is 91ab; restart it"),
             timeout,
-            "INFO Roof: the DTU answers again, after 5 failed polls in 135 s",
+            "INFO Roof: the DTU answers again, after 5 failed polls in 80 s",
             "INFO Roof: 1 port of 1 inverter in 0.0 s",
             timeout,
         ]
     );
-    assert_eq!(outcome.asked, [0, 60, 65, 75, 95, 135, 195, 255]);
+    assert_eq!(outcome.asked, [0, 60, 65, 70, 80, 100, 140, 200]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -269,13 +270,13 @@ fn a_poll_longer_than_the_interval_skips_a_start() {
 }
 
 #[test]
-fn a_failing_dtu_is_retried_within_its_interval_then_every_five_minutes() {
+fn a_failing_dtu_is_retried_within_its_interval_for_ten_minutes_then_ever_more_rarely() {
     let waits = |interval: u64| {
-        (1..=14)
-            .map(|failures| wait_after_failure(seconds(interval), failures).as_secs())
-            .collect::<Vec<_>>()
+        [0, 5, 10, 40, 75, 600, 660, 720, 900, 1_200, 86_400].map(|failing_for| {
+            wait_after_failure(seconds(interval), seconds(failing_for)).as_secs()
+        })
     };
-    assert_eq!(waits(60), [5, 10, 20, 40, 60, 60, 60, 60, 60, 60, 120, 240, 300, 300]);
-    assert_eq!(waits(5), [5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 10, 20, 40, 80]);
-    assert_eq!(waits(900), [5, 10, 20, 40, 80, 160, 300, 300, 300, 300, 300, 300, 300, 300]);
+    assert_eq!(waits(60), [5, 5, 10, 40, 60, 60, 60, 60, 150, 300, 300]);
+    assert_eq!(waits(5), [5, 5, 5, 5, 5, 5, 30, 60, 150, 300, 300]);
+    assert_eq!(waits(900), [5, 5, 10, 40, 75, 300, 300, 300, 300, 300, 300]);
 }
