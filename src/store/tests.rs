@@ -268,7 +268,7 @@ async fn usage_counts_records_and_bytes() {
     store.save_plant(plant(1));
     flush(&store).await;
     let usage = store.usage();
-    // A target, two ledgers, an inverter, a meter, a DTU.
+    // A target, two ledgers, an inverter and one that has left, a meter, a DTU.
     assert_eq!((usage.kind, usage.records), ("sqlite", 7));
     let size = names(directory.path()).into_iter().map(|name| directory.path().join(name));
     let size: u64 = size.map(|path| path.metadata().unwrap().len()).sum();
