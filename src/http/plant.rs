@@ -21,7 +21,9 @@ pub(super) fn health(context: &Context) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    respond::object(status, &Health::of(&snapshot, now, &api.zone))
+    // Not that of the snapshot: it may have come or gone since.
+    let problem = api.targets.storage_problem();
+    respond::object(status, &Health::of(&snapshot, problem, now, &api.zone))
 }
 
 pub(super) fn ready(context: &Context) -> Response {

@@ -39,7 +39,9 @@ pub(super) async fn register(context: &Context) -> Response {
     };
     let targets = &context.api.targets;
     match targets.register(&registration.websocket_url, &registration.name).await {
-        Ok(()) => respond::object(StatusCode::OK, &json!({ "status": "registered" })),
+        Ok(stored) => {
+            respond::object(StatusCode::OK, &json!({ "status": "registered", "stored": stored }))
+        }
         // The directory has logged it, with the address that is not allowed.
         Err(error @ RegisterError::NotAllowed(_)) => {
             respond::problem(register_status(&error), &error.to_string())
@@ -87,7 +89,6 @@ const fn register_status(error: &RegisterError) -> StatusCode {
         RegisterError::Malformed(_) => StatusCode::BAD_REQUEST,
         RegisterError::NotAllowed(_) | RegisterError::Disabled => StatusCode::FORBIDDEN,
         RegisterError::TooMany(_) => StatusCode::CONFLICT,
-        RegisterError::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -95,7 +96,6 @@ const fn forget_status(error: &ForgetError) -> StatusCode {
     match error {
         ForgetError::Unknown => StatusCode::NOT_FOUND,
         ForgetError::Configured => StatusCode::CONFLICT,
-        ForgetError::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -156,15 +156,10 @@ mod tests {
             (RegisterError::NotAllowed(text()), 403),
             (RegisterError::Disabled, 403),
             (RegisterError::TooMany(16), 409),
-            (RegisterError::Storage(text()), 503),
         ] {
             assert_eq!(register_status(&error).as_u16(), status, "{error:?}");
         }
-        for (error, status) in [
-            (ForgetError::Unknown, 404),
-            (ForgetError::Configured, 409),
-            (ForgetError::Storage(text()), 503),
-        ] {
+        for (error, status) in [(ForgetError::Unknown, 404), (ForgetError::Configured, 409)] {
             assert_eq!(forget_status(&error).as_u16(), status, "{error:?}");
         }
     }

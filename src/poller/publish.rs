@@ -199,6 +199,8 @@ fn snapshot(plant: &PlantState, store: &Store, start: Start, now: Timestamp) -> 
         meters: plant.meters().map(Arc::clone).collect(),
         dtus: plant.dtus().map(Arc::clone).collect(),
         stats,
+        instance: store.instance().cloned(),
+        storage_problem: store.problem(),
         start,
         at: now,
         zone: plant.zone().clone(),

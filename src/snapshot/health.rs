@@ -12,7 +12,6 @@ use super::Snapshot;
 use super::json::time;
 use super::state::{DtuState, DtuStatus};
 use super::warning::Warning;
-use crate::clock::Start;
 use crate::plant::model;
 use crate::problem::Problem;
 
@@ -37,11 +36,14 @@ pub fn is_healthy<'a>(dtus: impl IntoIterator<Item = &'a DtuState>, now: Timesta
 /// The body of `GET /health`, and a part of each update.
 #[derive(Clone, Debug, Serialize)]
 pub struct Health {
+    instance: Option<String>,
     healthy: bool,
     version: &'static str,
     uptime_seconds: u64,
     start_time: String,
     dtus: BTreeMap<String, DtuHealth>,
+    /// Of the bridge itself; those of each DTU are in `dtus`.
+    problems: Vec<ProblemJson>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -86,24 +88,22 @@ impl From<Problem> for ProblemJson {
 }
 
 impl Health {
-    /// The health object of `snapshot`, seen at `now`.
-    pub fn of(snapshot: &Snapshot, now: Timestamp, zone: &TimeZone) -> Self {
-        Self::new(snapshot.dtus(), snapshot.start(), now, zone)
-    }
-
-    /// The health object of these DTUs, seen at `now`.
-    pub fn new<'a>(
-        dtus: impl Iterator<Item = &'a DtuState> + Clone,
-        start: &Start,
+    /// The health object of `snapshot` and of a bridge with this problem, seen at `now`.
+    pub fn of(
+        snapshot: &Snapshot,
+        problem: Option<Problem>,
         now: Timestamp,
         zone: &TimeZone,
     ) -> Self {
+        let (dtus, start) = (snapshot.dtus(), snapshot.start());
         Self {
+            instance: snapshot.contents.instance.as_deref().map(str::to_owned),
             healthy: is_healthy(dtus.clone(), now),
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: start.uptime().as_secs(),
             start_time: time(start.time(now), zone),
             dtus: dtus.map(|dtu| (dtu.name.to_string(), dtu_health(dtu, now, zone))).collect(),
+            problems: problem.into_iter().map(ProblemJson::from).collect(),
         }
     }
 }

@@ -17,6 +17,7 @@ use self::health::Health;
 use self::json::{Json, Rendered, push_list, to_bytes};
 use self::state::{DtuState, InverterState, MeterState, PlantTotals, Stats};
 use crate::clock::Start;
+use crate::problem::Problem;
 
 /// The plant at one instant. Its JSON is made once for all readers.
 #[derive(Clone, Debug)]
@@ -38,6 +39,10 @@ pub struct Contents {
     pub dtus: Vec<Arc<DtuState>>,
     /// The numbers of `GET /stats`.
     pub stats: Stats,
+    /// The random id of this bridge.
+    pub instance: Option<Arc<str>>,
+    /// Why the plant is not stored at the moment.
+    pub storage_problem: Option<Problem>,
     /// When the bridge started.
     pub start: Start,
     /// When the snapshot was taken.
@@ -54,6 +59,8 @@ impl Contents {
             meters: Vec::new(),
             dtus: Vec::new(),
             stats: Stats::default(),
+            instance: None,
+            storage_problem: None,
             start: Start::at(at),
             at,
             zone: TimeZone::UTC,
@@ -161,8 +168,9 @@ impl Snapshot {
 
     fn messages(&self) -> &Messages {
         self.messages.get_or_init(|| {
-            let Contents { inverters, meters, stats, start, at, zone, .. } = &self.contents;
-            let health = Health::new(self.dtus(), start, *at, zone);
+            let Contents { inverters, meters, stats, storage_problem, at, zone, .. } =
+                &self.contents;
+            let health = Health::of(self, storage_problem.clone(), *at, zone);
             let mut update = Vec::with_capacity(4096);
             update.extend_from_slice(br#"{"type":"update","data":{"health":"#);
             update.extend_from_slice(&to_bytes(&health));

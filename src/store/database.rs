@@ -55,6 +55,8 @@ pub(super) struct Database {
     unwritten: BTreeSet<RowKey>,
     /// `None`: in memory only.
     file: Option<StateFile>,
+    /// Why there is no file, if there should be one.
+    problem: Option<Problem>,
 }
 
 #[derive(Debug)]
@@ -92,7 +94,7 @@ impl Database {
             Ok((connection, rows)) => {
                 let identity = identity(&path);
                 let file = StateFile { path, clock, connection: Some(connection), identity };
-                Self { rows, unwritten: BTreeSet::new(), file: Some(file) }
+                Self { rows, file: Some(file), ..Self::default() }
             }
             Err(error) => Self::unwritable(path, clock, &error),
         }
@@ -121,19 +123,19 @@ impl Database {
                          stored before cannot be read ({unreadable}), so that totals start from the \
                          devices' counters: {problem}"
                     );
-                    return Self::default();
+                    return Self { problem: Some(problem), ..Self::default() };
                 }
             }
         };
         // A file that another bridge writes will never be ours.
         let is_others = is_newer || *reason == StoreError::InUse;
         let file = (!is_others).then_some(StateFile { path, clock, connection: None, identity });
-        Self { rows, unwritten: BTreeSet::new(), file }
+        Self { rows, file, problem: Some(problem), ..Self::default() }
     }
 
-    /// Whether what is written now survives a restart.
-    pub(super) fn is_open(&self) -> bool {
-        self.file.as_ref().is_some_and(|file| file.connection.is_some())
+    /// Why nothing that is written survives a restart; `None` if it does, or need not.
+    pub(super) fn problem(&self) -> Option<&Problem> {
+        self.problem.as_ref()
     }
 
     /// Whether there is a file that should be written, but is not open.
@@ -141,7 +143,7 @@ impl Database {
         self.file.as_ref().is_some_and(|file| file.connection.is_none())
     }
 
-    pub(super) fn get<T: Record>(&self, key: &str) -> Option<String> {
+    fn get<T: Record>(&self, key: &str) -> Option<String> {
         self.rows.get(&row_key::<T>(key)).cloned()
     }
 
@@ -206,9 +208,10 @@ impl Database {
     }
 
     fn try_write(&mut self) -> Result<(), StoreError> {
-        let Self { rows, unwritten, file: Some(file) } = self else { return Ok(()) };
+        let Self { rows, unwritten, file: Some(file), problem } = self else { return Ok(()) };
         if file.connection.is_none() || identity(&file.path) != file.identity {
             file.reopen()?;
+            *problem = None;
             unwritten.extend(rows.keys().cloned());
         }
         let Some(connection) = &mut file.connection else { return Ok(()) };

@@ -1,7 +1,8 @@
 //! What survives a restart: registered targets, energies, last readings; in SQLite.
 //!
 //! One thread owns the database, so that a slow disk delays nobody but those who asked for a durable
-//! write. Targets are on disk before their registration is answered. Energies and readings are
+//! write. Targets are written before their registration is answered;
+//! a disk that is full costs none, since all is in memory, too, and written once there is room. Energies and readings are
 //! written every [`PLANT_INTERVAL`] and at shutdown, to spare SD cards: a power cut loses at most
 //! that much growth, which the devices' own counters bring back.
 
@@ -18,6 +19,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -30,7 +32,7 @@ pub use self::records::{
     AnnouncedDevice, AnnouncedDevices, DeviceTopics, PortKey, Stored, StoredDtu, StoredInverter,
     StoredMeter, StoredPhase, StoredPlant, StoredPort, StoredTarget, Usage,
 };
-use self::records::{StoredDeparture, StoredLedger};
+use self::records::{StoredDeparture, StoredInstance, StoredLedger};
 use crate::clock::WallClock;
 use crate::problem::Problem;
 
@@ -46,6 +48,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Store {
     requests: UnboundedSender<Request>,
     status: Arc<Mutex<Status>>,
+    instance: Option<Arc<str>>,
 }
 
 /// What the thread and its clients share.
@@ -53,6 +56,8 @@ struct Status {
     usage: Usage,
     /// Whether the last write failed.
     is_failing: bool,
+    /// Why what is handed over does not survive a restart.
+    problem: Option<Problem>,
     /// Whether a plant was handed over that is not written yet.
     has_plant: bool,
     /// The ports of the plant that was handed over last.
@@ -86,8 +91,9 @@ impl Store {
         Self::start(Database::default())
     }
 
-    fn start(database: Database) -> Self {
+    fn start(mut database: Database) -> Self {
         let (requests, receiver) = unbounded_channel();
+        let instance = instance(&mut database);
         let worker = Worker::new(database);
         let status = Arc::clone(&worker.status);
         let thread = std::thread::Builder::new().name("store".into());
@@ -95,7 +101,7 @@ impl Store {
         if let Err(error) = thread.spawn(move || worker.run(receiver)) {
             error!("cannot start the database's thread: {error}");
         }
-        Self { requests, status }
+        Self { requests, status, instance }
     }
 
     /// All that is stored. Waits for the database: for the start of the daemon.
@@ -105,12 +111,24 @@ impl Store {
         answer.recv().unwrap_or_default()
     }
 
-    /// Stores a registered target, or its new values. On disk when this returns.
+    /// The random id of this bridge, which is made once and kept with the state; `None` only on a
+    /// system without random numbers.
+    pub fn instance(&self) -> Option<&Arc<str>> {
+        self.instance.as_ref()
+    }
+
+    /// Why what is handed over does not survive a restart at the moment.
+    pub fn problem(&self) -> Option<Problem> {
+        lock(&self.status).problem.clone()
+    }
+
+    /// Stores a registered target, or its new values. On disk when this returns; otherwise the
+    /// result says why it is in memory only until it can be written.
     pub async fn save_target(&self, target: StoredTarget) -> Result<(), Problem> {
         self.ask(|reply| Request::SaveTarget(target, reply)).await
     }
 
-    /// Deletes a registered target. On disk when this returns; an unknown one is no error.
+    /// Deletes a registered target, in the same way; an unknown one is no error.
     pub async fn delete_target(&self, key: &str) -> Result<(), Problem> {
         let key = key.to_owned();
         self.ask(|reply| Request::DeleteTarget(key, reply)).await
@@ -200,6 +218,7 @@ impl Worker {
         let status = Status {
             usage: database.usage(),
             is_failing: database.is_waiting(),
+            problem: database.problem().cloned(),
             has_plant: false,
             ports: 0,
             next_plant: Instant::now(),
@@ -238,14 +257,12 @@ impl Worker {
                 drop(self.write());
             }
             Request::SaveTarget(target, reply) => {
-                let before = self.database.get::<StoredTarget>(&target.key);
                 self.database.put(&target.key, &target);
-                drop(reply.send(self.write_target(&target.key, before)));
+                drop(reply.send(self.write()));
             }
             Request::DeleteTarget(key, reply) => {
-                let before = self.database.get::<StoredTarget>(&key);
                 self.database.set::<StoredTarget>(&key, None);
-                drop(reply.send(self.write_target(&key, before)));
+                drop(reply.send(self.write()));
             }
             Request::Flush(reply) => {
                 let outcome = self.write();
@@ -280,22 +297,12 @@ impl Worker {
         database.retain::<StoredMeter>(&wanted);
     }
 
-    /// Writes a change of a target. One that fails is taken back, since whoever asked is told so;
-    /// without a file, memory has to do.
-    fn write_target(&mut self, key: &str, before: Option<String>) -> Result<(), Problem> {
-        let outcome = self.write();
-        if outcome.is_err() && self.database.is_open() {
-            self.database.set::<StoredTarget>(key, before);
-            return outcome;
-        }
-        Ok(())
-    }
-
     /// Writes all that has changed; reports when that begins to fail, and when it works again.
     fn write(&mut self) -> Result<(), Problem> {
         let outcome = self.database.write();
         let mut status = lock(&self.status);
         status.usage = self.database.usage();
+        status.problem = outcome.as_ref().err().or(self.database.problem()).cloned();
         let was_failing = std::mem::replace(&mut status.is_failing, outcome.is_err());
         drop(status);
         match &outcome {
@@ -307,6 +314,22 @@ impl Worker {
         }
         outcome
     }
+}
+
+/// The id in the database, or a new one.
+fn instance(database: &mut Database) -> Option<Arc<str>> {
+    let stored = database.all(|key| Some(key.to_owned())).into_values().next();
+    if let Some(StoredInstance { id }) = stored {
+        return Some(id.into());
+    }
+    let mut bytes = [0; 16];
+    if SystemRandom::new().fill(&mut bytes).is_err() {
+        error!("the system has no random numbers, so that this bridge has no instance id");
+        return None;
+    }
+    let id = format!("{:032x}", u128::from_be_bytes(bytes));
+    database.put("bridge", &StoredInstance { id: id.clone() });
+    Some(id.into())
 }
 
 fn announced_key(topics: &DeviceTopics) -> String {

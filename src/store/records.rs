@@ -40,6 +40,9 @@ impl Record for StoredDeparture {
 impl Record for StoredDtu {
     const KIND: &'static str = "dtu";
 }
+impl Record for StoredInstance {
+    const KIND: &'static str = "instance";
+}
 impl Record for AnnouncedDevice {
     const KIND: &'static str = "announced";
 }
@@ -53,6 +56,12 @@ pub struct Stored {
     pub plant: StoredPlant,
     /// What was announced over MQTT.
     pub announced: AnnouncedDevices,
+}
+
+/// Which bridge the database belongs to.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredInstance {
+    pub(super) id: String,
 }
 
 /// A target that registered itself.

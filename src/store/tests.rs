@@ -268,12 +268,28 @@ async fn usage_counts_records_and_bytes() {
     store.save_plant(plant(1));
     flush(&store).await;
     let usage = store.usage();
-    // A target, two ledgers, an inverter and one that has left, a meter, a DTU.
-    assert_eq!((usage.kind, usage.records), ("sqlite", 7));
+    // The instance, a target, two ledgers, an inverter and one that has left, a meter, a DTU.
+    assert_eq!((usage.kind, usage.records), ("sqlite", 8));
     let size = names(directory.path()).into_iter().map(|name| directory.path().join(name));
     let size: u64 = size.map(|path| path.metadata().unwrap().len()).sum();
     assert_eq!(usage.size_bytes, size);
     assert_eq!(Store::in_memory().usage().kind, "memory");
+}
+
+#[tokio::test]
+async fn the_instance_id_stays_until_the_state_is_lost() {
+    let directory = TempDir::new().unwrap();
+    let id = |directory: &Path| open_at(directory).instance().unwrap().to_string();
+    let first = id(directory.path());
+    assert_eq!(first.len(), 32);
+    assert_eq!(id(directory.path()), first, "after a restart");
+    fs::write(file_in(directory.path()), "damaged".repeat(1_000)).unwrap();
+    let second = id(directory.path());
+    assert_ne!(second, first, "a new database is a new bridge");
+    assert_eq!(id(directory.path()), second);
+    let memory = Store::in_memory();
+    assert_ne!(memory.instance(), Store::in_memory().instance());
+    assert_eq!(memory.instance(), memory.clone().instance());
 }
 
 #[tokio::test(start_paused = true)]
@@ -499,7 +515,8 @@ async fn a_folder_that_cannot_be_written_is_one_warning() {
     fs::write(&not_a_folder, "in the way").unwrap();
     let parts = ["lost at the next restart", "file/data/hoymiles-bridge.db", "/data)"];
     let store = opens_with_warning(&not_a_folder.join("data"), &parts);
-    store.save_target(target("a", "1")).await.unwrap();
+    let problem = store.save_target(target("a", "1")).await.unwrap_err();
+    assert_eq!((problem.label, store.problem()), ("database_failed", Some(problem)));
     store.save_plant(plant(1));
     assert_eq!(store.load().plant, plant(1));
     assert_eq!(store.usage().kind, "memory");
@@ -513,7 +530,7 @@ fn a_folder_that_can_be_written_at_last_gets_everything() {
     let mut worker = worker_at(&state_dir);
     let ((), log) = log_of(|| worker.handle(Request::SavePlant(plant(1))));
     assert_eq!(log, [""; 0], "the warning at the start is enough");
-    save_target(&mut worker, target("a", "1")).unwrap();
+    assert!(save_target(&mut worker, target("a", "1")).is_err());
     fs::remove_file(&state_dir).unwrap();
     let ((), log) = log_of(|| worker.handle(Request::SavePlant(plant(2))));
     assert!(log.len() == 1 && log[0].contains("state is stored again"), "{log:?}");
@@ -537,12 +554,13 @@ fn a_full_disk_is_reported_once_and_so_is_its_end() {
         let refused = save_target(&mut worker, target("a", &big)).unwrap_err();
         assert_eq!(refused.label, "disk_full");
         let mut plant = plant(1);
-        plant.dtus.insert(big, StoredDtu { last_success: now() });
+        plant.dtus.insert(big.clone(), StoredDtu { last_success: now() });
         worker.handle(Request::SavePlant(plant));
     });
     assert_eq!(log.len(), 1, "{log:?}");
     assert!(log[0].contains("WARN") && log[0].contains("no space is left"), "{log:?}");
     assert!(lock(&worker.status).is_failing, "the plant stays due");
+    assert_eq!(lock(&worker.status).problem.as_ref().unwrap().label, "disk_full");
 
     limit(&worker, 1_000_000);
     let ((), log) = log_of(|| worker.handle(Request::SavePlant(plant(2))));
@@ -550,7 +568,8 @@ fn a_full_disk_is_reported_once_and_so_is_its_end() {
     let stored = load(&worker_at(left_behind(directory.path()).path()).database);
     assert_eq!(stored.plant.ledgers, plant(2).ledgers);
     let kept = stored.targets[0].url.expose_secret();
-    assert_eq!(kept, "ws://a.test/ws?token=old", "a refused registration is not stored later");
+    assert!(kept.ends_with(&"x".repeat(100_000)), "what was registered meanwhile is stored, too");
+    assert_eq!(lock(&worker.status).problem, None);
 }
 
 #[test]
@@ -622,7 +641,7 @@ async fn other_users_cannot_read_the_files() {
 async fn the_end_of_the_thread_is_noticed() {
     let (requests, receiver) = unbounded_channel();
     let worker = Worker::new(Database::default());
-    let store = Store { requests, status: Arc::clone(&worker.status) };
+    let store = Store { requests, status: Arc::clone(&worker.status), instance: None };
     // As a panic would end it.
     drop((worker, receiver));
     tokio::time::timeout(GUARD, store.died()).await.unwrap();

@@ -25,6 +25,7 @@ use self::target::{Origin, Retired, Settings, Target};
 use crate::clock::WallClock;
 use crate::config::websocket_url::UrlError;
 use crate::config::{RegistrationConfig, TargetConfig};
+use crate::problem::Problem;
 use crate::store::{Store, StoredTarget};
 
 /// A registered target that fails for so long is forgotten: it will register again.
@@ -91,6 +92,11 @@ impl Directory {
         self.entries().iter().map(|entry| entry.target.status(zone)).collect()
     }
 
+    /// Why registrations, and all else, are not stored at the moment.
+    pub fn storage_problem(&self) -> Option<Problem> {
+        self.0.store.problem()
+    }
+
     /// Changes when there are new targets to serve.
     pub fn arrivals(&self) -> watch::Receiver<u64> {
         self.0.arrivals.subscribe()
@@ -145,9 +151,7 @@ impl Directory {
         if target.endpoint().is_none_or(|endpoint| endpoint == *original) {
             return;
         }
-        if let Err(error) = self.0.store.delete_target(target.key()).await {
-            warn!("[WebSocket] {}: the refused token could not be removed: {error}", target.name());
-        }
+        drop(self.0.store.delete_target(target.key()).await);
         target.replace_endpoint(Some(Arc::clone(original)));
     }
 
@@ -223,9 +227,8 @@ impl Directory {
             failing_since: target.failing_since(),
             ..registration(target.name(), &endpoint, *at)
         };
-        if let Err(error) = self.0.store.save_target(saved).await {
-            warn!("[WebSocket] {}: its state could not be stored: {error}", target.name());
-        }
+        // The store logs why something is not stored.
+        drop(self.0.store.save_target(saved).await);
     }
 
     /// What the database holds: registered targets, and newer tokens of configured ones.

@@ -49,8 +49,6 @@ pub enum RegisterError {
         "{0} targets are registered, the maximum (http.registration.max_targets); delete one first"
     )]
     TooMany(usize),
-    #[error("the registration could not be stored: {0}")]
-    Storage(String),
 }
 
 /// Why a target was not deleted.
@@ -61,14 +59,13 @@ pub enum ForgetError {
     Unknown,
     #[error("this target comes from the configuration file; remove it there")]
     Configured,
-    #[error("the change could not be stored: {0}")]
-    Storage(String),
 }
 
 impl Directory {
     /// Registers a target or, if its URL is known, replaces its token and, unless the configuration
-    /// names it, its name. On disk before it returns.
-    pub async fn register(&self, url: &str, name: &str) -> Result<(), RegisterError> {
+    /// names it, its name. Whether that is on disk; if not, it is in memory, and written as soon as
+    /// that is possible.
+    pub async fn register(&self, url: &str, name: &str) -> Result<bool, RegisterError> {
         if !self.rules().is_enabled {
             return Err(RegisterError::Disabled);
         }
@@ -86,10 +83,11 @@ impl Directory {
         let now = self.0.clock.now();
         let is_configured = known.as_ref().is_some_and(|target| !target.is_registered());
         let saved = StoredTarget { is_configured, ..registration(&name, &endpoint, now) };
+        // The store logs why something is not stored.
         let stored = self.0.store.save_target(saved).await;
-        stored.map_err(|error| RegisterError::Storage(error.to_string()))?;
         info!("[WebSocket] Registered: {name} ({})", endpoint.place());
-        if self.0.store.usage().kind == IN_MEMORY {
+        let is_in_memory = self.0.store.usage().kind == IN_MEMORY;
+        if is_in_memory {
             warn!(
                 "[WebSocket] {name} is kept in memory only and forgotten at the next restart: this \
                  is the demo, or state_dir could not be written at the start"
@@ -106,7 +104,7 @@ impl Directory {
                 self.put(Target::new(name, endpoint, origin, settings, None), known.as_ref());
             }
         }
-        Ok(())
+        Ok(stored.is_ok() && !is_in_memory)
     }
 
     /// Adds a target, in the place of the one that it replaces under another name.
@@ -127,15 +125,15 @@ impl Directory {
         self.announce_arrivals();
     }
 
-    /// Deletes a registered target: on disk before it returns.
+    /// Deletes a registered target: on disk before it returns, if it can be written.
     pub async fn forget(&self, name: &str) -> Result<(), ForgetError> {
         let _changing = self.0.changing.lock().await;
         let target = self.find(|target| target.name() == name).ok_or(ForgetError::Unknown)?;
         if !target.is_registered() {
             return Err(ForgetError::Configured);
         }
-        let deleted = self.0.store.delete_target(target.key()).await;
-        deleted.map_err(|error| ForgetError::Storage(error.to_string()))?;
+        // The store logs why something is not stored.
+        drop(self.0.store.delete_target(target.key()).await);
         info!("[WebSocket] Unregistered: {name}");
         self.entries().retain(|entry| entry.target.name() != name);
         target.retire(Retired::Deleted);

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::support::bridge::{Bridge, Home, command};
 use crate::support::plant::Plant;
 use crate::support::target::Target;
-use crate::support::within_guard;
+use crate::support::{client, within_guard};
 
 /// The daemon, started by another program that prepares its process.
 async fn run_by(program: &[&str], home: &Home) -> Bridge {
@@ -90,6 +90,21 @@ fn seen_from_here(bridge: &Bridge, path: &Path) -> std::path::PathBuf {
         .join(path.strip_prefix("/").unwrap())
 }
 
+/// The names of the targets that a bridge with this state would know after a power cut.
+fn stored_targets(bridge: &Bridge, home: &Home) -> Vec<String> {
+    let state_dir = home.folder.path().join("data");
+    let copy = tempfile::TempDir::new().unwrap();
+    for name in ["hoymiles-bridge.db", "hoymiles-bridge.db-wal"] {
+        let file = seen_from_here(bridge, &state_dir.join(name));
+        drop(std::fs::copy(file, copy.path().join(name)));
+    }
+    let database = rusqlite::Connection::open(copy.path().join("hoymiles-bridge.db")).unwrap();
+    let names = "SELECT value ->> 'name' FROM record WHERE kind = 'target' ORDER BY 1";
+    let mut statement = database.prepare(names).unwrap();
+    let names = statement.query_map([], |row| row.get(0)).unwrap();
+    names.collect::<Result<_, _>>().unwrap()
+}
+
 #[tokio::test]
 async fn a_full_disk_costs_only_stored_state() {
     let plant = Plant::start(&["--inverters", "2"]).await;
@@ -97,21 +112,41 @@ async fn a_full_disk_costs_only_stored_state() {
     let home = home_of(&plant, &target);
     let Some(bridge) = run_on_small_disk(&home, "size=4m").await else { return };
     bridge.logged("✓ Successfully sent update to One").await;
+    let gone = json!({"websocket_url": "ws://127.0.0.1:9/gone", "name": "Gone"});
+    let (_, answer) = bridge.post("/api/websocket/register", &gone).await;
+    assert_eq!(answer["stored"], true);
     let filler = seen_from_here(&bridge, &home.folder.path().join("data/filler"));
     std::fs::write(&filler, vec![0; 8 << 20]).unwrap_err();
 
     let body = json!({"websocket_url": "ws://127.0.0.1:9/ws", "name": "Late"});
     let (status, answer) = bridge.post("/api/websocket/register", &body).await;
-    assert_eq!(status, 503, "{answer}");
-    assert!(answer["error"].as_str().unwrap().contains("no space is left"), "{answer}");
+    assert_eq!((status, &answer), (200, &json!({"status": "registered", "stored": false})));
     let warning = bridge.logged("state is not stored for now").await;
     assert!(warning.contains("no space is left"), "{warning}");
+    let (status, health) = bridge.get("/health").await;
+    assert_eq!((status, &health["problems"][0]["label"]), (200, &json!("disk_full")), "{health}");
+    assert!(health["problems"][0]["remedy"].is_string(), "{health}");
+    // Home Assistant restarts: the same URL with a new token.
+    target.change_token("newer");
+    let renewed = json!({"websocket_url": target.url("newer"), "name": "One"});
+    let (status, answer) = bridge.post("/api/websocket/register", &renewed).await;
+    assert_eq!((status, &answer["stored"]), (200, &json!(false)), "{answer}");
+    bridge.logged_times("✓ Connected to: One", 2).await;
+    let removed = client().delete(format!("{}/api/targets/Gone", bridge.api)).send().await.unwrap();
+    assert_eq!(removed.status().as_u16(), 204);
     let updates = target.received("updates", |_| true).await.updates().len();
     target.received("more updates", |received| received.updates().len() > updates).await;
 
     std::fs::remove_file(&filler).unwrap();
     bridge.logged("state is stored again").await;
-    assert_eq!(bridge.post("/api/websocket/register", &body).await.0, 200);
+    let (_, health) = bridge.get("/health").await;
+    assert_eq!(health["problems"], json!([]));
+    // Without another registration, and for a process that gets no time to write.
+    assert_eq!(stored_targets(&bridge, &home), ["Late", "One"]);
+    let (_, answer) = bridge.post("/api/websocket/register", &body).await;
+    assert_eq!(answer["stored"], true);
+    let warnings = bridge.log().iter().filter(|line| line.contains("no space is left")).count();
+    assert_eq!(warnings, 1, "it is logged once: {:#?}", bridge.log());
     bridge.stop().await;
     target.stop().await;
     plant.stop().await;

@@ -15,7 +15,7 @@ async fn a_registration_connects_at_once_and_survives_a_restart() {
     let bridge = home.run().await;
     let body = json!({"websocket_url": target.url("first"), "name": "Home Assistant"});
     let (status, answer) = bridge.post("/api/websocket/register", &body).await;
-    assert_eq!((status, answer), (200, json!({"status": "registered"})));
+    assert_eq!((status, answer), (200, json!({"status": "registered", "stored": true})));
     bridge.logged("[WebSocket] Registered: Home Assistant (ws://127.0.0.1:").await;
     target.received("update", |received| !received.updates().is_empty()).await;
     let (_, targets) = bridge.get("/api/targets").await;

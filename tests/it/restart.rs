@@ -2,6 +2,7 @@
 
 use crate::support::bridge::Home;
 use crate::support::plant::Plant;
+use crate::support::target::Target;
 
 #[tokio::test]
 async fn the_stored_snapshot_is_served_at_once_with_its_original_times() {
@@ -22,6 +23,29 @@ async fn the_stored_snapshot_is_served_at_once_with_its_original_times() {
     assert_eq!(status, 200, "the time of the last answer survives a restart: {health}");
     assert!(health["dtus"]["DTU"]["last_successful_query"].is_string());
     bridge.stop().await;
+}
+
+#[tokio::test]
+async fn the_instance_id_survives_a_restart_and_is_in_every_update() {
+    let target = Target::start("secret").await;
+    let home = Home::new(&format!(
+        "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n[[target]]\nname = \"One\"\nurl = \"{}\"\n",
+        target.url("secret")
+    ));
+    let bridge = home.run().await;
+    let (_, health) = bridge.get("/health").await;
+    let instance = health["instance"].as_str().unwrap().to_owned();
+    assert_eq!(instance.len(), 32);
+    assert!(instance.bytes().all(|letter| letter.is_ascii_hexdigit()), "{instance}");
+    let received = target.received("update", |received| !received.updates().is_empty()).await;
+    assert_eq!(received.updates()[0]["health"]["instance"], instance[..]);
+    bridge.signal("KILL").await;
+    bridge.ended().await;
+    let bridge = home.run().await;
+    let (_, health) = bridge.get("/health").await;
+    assert_eq!(health["instance"], instance[..]);
+    bridge.stop().await;
+    target.stop().await;
 }
 
 #[tokio::test]

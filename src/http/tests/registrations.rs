@@ -66,7 +66,7 @@ async fn each_refusal_has_its_status() {
         let body = format!(r#"{{"websocket_url": "{url}", "name": "Home"}}"#);
         let (code, text) = status_of(&api, Full::new(Bytes::from(body))).await;
         assert_eq!(code, expected, "{url}: {text}");
-        assert!(code != 200 || text == r#"{"status":"registered"}"#, "{text}");
+        assert!(code != 200 || text == r#"{"status":"registered","stored":false}"#, "{text}");
     }
     Arc::get_mut(&mut api).unwrap().targets = directory(&rules(false));
     let body = br#"{"websocket_url": "ws://10.0.0.2/ws", "name": "Home"}"#;
