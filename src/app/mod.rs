@@ -55,15 +55,22 @@ pub struct Orders {
     pub configurations: mpsc::Receiver<Result<Loaded, ConfigError>>,
 }
 
+fn announce(loaded: &Loaded) {
+    info!("hoymiles-bridge {} with {}", env!("CARGO_PKG_VERSION"), loaded.file.display());
+    if let Some(note) = loaded.note() {
+        info!("{note}");
+    }
+    for warning in &loaded.warnings {
+        warn!("{warning}");
+    }
+}
+
 /// Runs the daemon until it is stopped or one of its tasks dies; whether it was stopped.
 pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Result<bool> {
     let started_with = loaded.config.clone();
-    let Loaded { config, zone, warnings, file, supervisor_broker } = loaded;
+    announce(&loaded);
+    let Loaded { config, zone, supervisor_broker, .. } = loaded;
     let Config { timezone: _, state_dir, poll, dtus, targets, mqtt, http, log: _ } = config;
-    info!("hoymiles-bridge {} with {}", env!("CARGO_PKG_VERSION"), file.display());
-    for warning in warnings {
-        warn!("{warning}");
-    }
     // Bind first: a port in use must end the start before anything else happens.
     let listener = http::listen(http.listen)?;
 

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::{Global, exit, healthcheck, process, simulate};
 use crate::app::{self, Orders, Storage, listen_address_file};
+use crate::clock::WallClock;
 use crate::config::load::{
     ConfigError, Loaded, file_exists, load, load_builtin, state_dir_and_listen,
 };
@@ -109,7 +110,8 @@ pub(super) async fn healthcheck(global: &Global) -> ExitCode {
 }
 
 pub(super) fn loaded(global: &Global) -> Result<Loaded, ConfigError> {
-    load(global.config.as_deref(), environment())
+    let loaded = load(global.config.as_deref(), environment())?;
+    Ok(loaded.compare_with_machine(WallClock::system().now()))
 }
 
 pub(super) fn loaded_demo() -> Result<Loaded, ConfigError> {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::WallClock;
 use crate::config::Protocol;
+use crate::config::host::parse_listen_address;
 use crate::sim::Simulation;
 use crate::sim::faults::{FAULTS, Fault, FaultHelp, PlannedFault};
 use crate::sim::modbus::{MAX_PORTS, Modbus};
@@ -27,11 +28,11 @@ use crate::sim::server::serve;
 )]
 pub(super) struct SimulateArgs {
     /// Serve Modbus-TCP at this address, such as 127.0.0.1:5020; port 0 picks a free one
-    #[arg(long, value_name = "ADDR", group = "wire")]
+    #[arg(long, value_name = "ADDR", group = "wire", value_parser = parse_listen_address)]
     modbus: Option<SocketAddr>,
 
     /// Serve the DTU's own protocol at this address, such as 127.0.0.1:10081; port 0 picks a free one
-    #[arg(long, value_name = "ADDR", group = "wire")]
+    #[arg(long, value_name = "ADDR", group = "wire", value_parser = parse_listen_address)]
     protobuf: Option<SocketAddr>,
 
     /// Inverters behind the DTU
@@ -316,7 +317,8 @@ mod tests {
         check_refused("", "--modbus <ADDR>");
         check_refused("--modbus [::1]:0 --encrypted", "--protobuf <ADDR>");
         check_refused("--protobuf [::1]:0 --blocks-per-packet 0", "1..=500");
-        check_refused("--modbus here", "invalid socket address");
+        check_refused("--modbus here", "\"here\" is not an IP address with a port; expected");
+        check_refused("--protobuf localhost:5020", "write 127.0.0.1:5020");
         check_refused("--modbus [::1]:0 --inverters 0", "1..=1000");
         check_refused("--modbus [::1]:0 --ports 13", "--ports must be from 3 to 12");
         check_refused("--modbus [::1]:0 --ports 2", "--ports must be from 3 to 12");

@@ -19,8 +19,6 @@ use super::{Config, Key, MqttConfig};
 const SUPERVISOR: &str = "http://supervisor";
 const SUPERVISOR_VARIABLE: &str = "HOYMILES_SUPERVISOR";
 const TOKEN_VARIABLE: &str = "SUPERVISOR_TOKEN";
-/// Home Assistant's time zone, as the Supervisor gives it to add-ons.
-const ZONE_VARIABLE: &str = "TZ";
 
 /// Keys and sections that are not options: image and Supervisor decide them, a secret needs no file
 /// of its own, and older Supervisors take no section within a section.
@@ -54,8 +52,6 @@ pub(super) struct Options {
     pub(super) completed: File<FileSourceString, FileFormat>,
     /// Whether the Supervisor provides the MQTT broker.
     pub(super) uses_supervisor: bool,
-    /// Whether the time zone is the Supervisor's and not the user's.
-    pub(super) is_zone_of_supervisor: bool,
 }
 
 /// The keys that are options.
@@ -72,11 +68,7 @@ pub(super) fn state_dir(options: &Path) -> PathBuf {
 }
 
 /// Reads the options. What a form leaves empty counts as not given.
-pub(super) fn read(
-    text: &str,
-    file: &Path,
-    environment: &BTreeMap<String, String>,
-) -> Result<Options, Fault> {
+pub(super) fn read(text: &str, file: &Path) -> Result<Options, Fault> {
     let mut options = match serde_json::from_str(text) {
         Ok(Json::Object(options)) => without_empty(options),
         Ok(_) => {
@@ -90,13 +82,8 @@ pub(super) fn read(
         .map_err(|error| Fault::new("", error.to_string()))?;
     let uses_supervisor = choose_broker(enabled, &mut options)?;
     options.insert("state_dir".to_owned(), json!(state_dir(file).display().to_string()));
-    let zone = environment.get(ZONE_VARIABLE).filter(|zone| !zone.is_empty());
-    let zone = zone.filter(|_| !options.contains_key("timezone"));
-    if let Some(zone) = zone {
-        options.insert("timezone".to_owned(), json!(zone));
-    }
     let completed = File::from_str(&Json::Object(options).to_string(), FileFormat::Json);
-    Ok(Options { given, completed, uses_supervisor, is_zone_of_supervisor: zone.is_some() })
+    Ok(Options { given, completed, uses_supervisor })
 }
 
 fn without_empty(options: JsonMap<String, Json>) -> JsonMap<String, Json> {

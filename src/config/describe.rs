@@ -6,7 +6,7 @@ use super::{Config, Protocol};
 
 /// What `check` prints.
 pub fn describe(loaded: &Loaded) -> String {
-    let Loaded { config, file, warnings, supervisor_broker, zone: _ } = loaded;
+    let Loaded { config, file, warnings, supervisor_broker, .. } = loaded;
     let mut toml = format!("# {}, with all defaults\n", file.display());
     Config::write(&effective(loaded), "", &mut toml);
     let has_mqtt = config.mqtt.is_some() || supervisor_broker.is_some();
@@ -17,7 +17,8 @@ pub fn describe(loaded: &Loaded) -> String {
     ];
     let notes = notes.iter().filter(|(applies, _)| *applies).map(|(_, note)| format!("# {note}\n"));
     let warnings = warnings.iter().map(|warning| format!("# warning: {warning}\n"));
-    let comments: String = notes.chain(warnings).collect();
+    let chosen = loaded.note().map(|note| format!("# {note}\n"));
+    let comments: String = chosen.into_iter().chain(notes).chain(warnings).collect();
     format!("{toml}\n{comments}")
 }
 

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use config::{Environment, File, FileFormat, Map, Value, ValueKind};
+use config::builder::DefaultState;
+use config::{ConfigBuilder, Environment, File, FileFormat, Map, Value, ValueKind};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
 use super::section::Read;
 use super::types::nearest;
-use super::{Config, Key, SupervisorBroker, addon, files, validate, warnings};
+use super::zone::ZoneOrigin;
+use super::{Config, Key, SupervisorBroker, addon, files, validate, warnings, zone};
 use crate::files::{FileError, read};
 
 /// Where the file is looked for unless it is named: in the container, then in the repository.
@@ -33,10 +36,29 @@ pub struct Loaded {
     pub file: PathBuf,
     /// The zone that `timezone` names.
     pub zone: TimeZone,
+    zone_origin: ZoneOrigin,
     /// What is allowed but probably not wanted.
     pub warnings: Vec<String>,
     /// Instead of `mqtt`: the broker whose address and login Home Assistant's Supervisor provides.
     pub supervisor_broker: Option<Box<SupervisorBroker>>,
+}
+
+impl Loaded {
+    /// Adds a warning if no zone is given and this machine is not on UTC.
+    #[must_use]
+    pub fn compare_with_machine(mut self, now: Timestamp) -> Self {
+        if self.zone_origin == ZoneOrigin::Default {
+            self.warnings.extend(zone::warning(Path::new("/etc"), now));
+        }
+        self
+    }
+
+    /// What was chosen for the user, if anything.
+    pub fn note(&self) -> Option<String> {
+        let zone = &self.config.timezone;
+        (self.zone_origin == ZoneOrigin::Variable)
+            .then(|| format!("timezone: {zone}, from the variable TZ"))
+    }
 }
 
 /// Why a configuration cannot be used: `file: key path: what is wrong; expected ...`. Never shows a
@@ -130,11 +152,7 @@ fn load_text(
     }
     let is_addon = is_options(&places.file);
     let (from_file, uses_supervisor) = if is_addon {
-        let options = addon::read(text, &places.file, &environment);
-        let options = options.map_err(|fault| places.error(&fault))?;
-        if options.is_zone_of_supervisor {
-            places.variables.entry("timezone".to_owned()).or_insert_with(|| "TZ".to_owned());
-        }
+        let options = addon::read(text, &places.file).map_err(|fault| places.error(&fault))?;
         check_section(&addon::offered(&keys), &options.given, "", "")
             .map_err(|fault| places.error(&fault))?;
         (options.completed, options.uses_supervisor)
@@ -145,8 +163,14 @@ fn load_text(
         (File::from_str(text, FileFormat::Toml), false)
     };
     let builder = config::Config::builder().add_source(from_file);
-    let layers = builder.add_source(from_environment(variables)).build();
-    places.layers = layers.map_err(|error| places.error(&Fault::new("", error.to_string())))?;
+    let builder = builder.add_source(from_environment(variables));
+    let layers = layers(builder, environment.get(zone::VARIABLE), is_addon);
+    let (layers, zone_origin) =
+        layers.map_err(|error| places.error(&Fault::new("", error.to_string())))?;
+    places.layers = layers;
+    if zone_origin == ZoneOrigin::Variable {
+        places.variables.insert("timezone".to_owned(), zone::VARIABLE.to_owned());
+    }
 
     let checked = || {
         if let ValueKind::Table(table) = &places.layers.cache.kind {
@@ -164,8 +188,30 @@ fn load_text(
     };
     let (config, supervisor_broker) = checked().map_err(|fault| places.error(&fault))?;
     let zone = TimeZone::get(&config.timezone).unwrap_or(TimeZone::UTC);
-    let warnings = warnings::warnings(&config, &places);
-    Ok(Loaded { config, file: places.file, zone, warnings, supervisor_broker })
+    let mut warnings = warnings::warnings(&config, &places);
+    warnings.extend(warnings::unusable_zone(&zone_origin));
+    Ok(Loaded { config, file: places.file, zone, zone_origin, warnings, supervisor_broker })
+}
+
+/// The file and the environment as one. Without `timezone`, the zone is that of the variable `TZ`.
+fn layers(
+    builder: ConfigBuilder<DefaultState>,
+    zone: Option<&String>,
+    is_addon: bool,
+) -> Result<(config::Config, ZoneOrigin), config::ConfigError> {
+    let layers = builder.clone().build()?;
+    if layers.get::<Value>("timezone").is_ok() {
+        return Ok((layers, ZoneOrigin::Configuration));
+    }
+    let name = zone.map(|text| zone::of_variable(text)).unwrap_or_default();
+    if name.is_empty() {
+        return Ok((layers, ZoneOrigin::Default));
+    }
+    // For an add-on it is Home Assistant's zone; elsewhere `TZ` has forms that are not names.
+    if !is_addon && zone::wrong_zone(name).is_some() {
+        return Ok((layers, ZoneOrigin::Unusable(name.to_owned())));
+    }
+    Ok((builder.set_default("timezone", name)?.build()?, ZoneOrigin::Variable))
 }
 
 /// The path and the text of the named file, or else of the first of `defaults` that exists.

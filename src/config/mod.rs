@@ -4,6 +4,7 @@ mod addon;
 mod describe;
 pub mod dtu;
 mod files;
+pub mod host;
 pub mod load;
 pub mod log;
 pub mod mqtt;
@@ -12,6 +13,7 @@ mod types;
 mod validate;
 mod warnings;
 pub mod websocket_url;
+mod zone;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -35,7 +37,8 @@ use self::types::{
 section! {
     /// Everything that a user can set.
     pub struct Config {
-        /// IANA name of your time zone. "Today" starts at midnight here.
+        /// IANA name of your time zone. "Today" starts at midnight here. Without it, the variable `TZ`
+        /// counts.
         timezone: String as ZoneName = "UTC".to_owned(),
         /// Folder for everything that must survive a restart: energy counters, last values,
         /// registered targets. The container image sets it to `/data`.

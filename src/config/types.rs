@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use jiff::tz::{TimeZone, db};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+use super::host::{self, HostError, Wrong, wrong_ipv4};
 use super::section::{Kind, quoted};
-use super::{log, websocket_url};
+use super::{log, websocket_url, zone};
 use crate::sanitize::{is_unsafe, is_visible};
 
 const SECOND: u64 = 1_000;
@@ -184,25 +184,51 @@ macro_rules! texts {
 }
 
 texts! {
-    Address: SocketAddr, "an IP address and a port like \"0.0.0.0:8080\" or \"[::]:8080\"",
-        |text: &str| text.parse().map_err(|_| "is not an IP address with a port"),
-        |value: &SocketAddr| format!("{:?}", value.to_string());
     FilePath: PathBuf, "a path in quotes", |text: &str| Ok::<_, &str>(text.into());
     ZoneName: String, "an IANA time zone like \"Europe/Berlin\" or \"UTC\"",
-        |text| unless(text, wrong_zone(text));
-    Host: String, "the DTU's IP address or host name", |text| unless(text, wrong_host(text));
-    BrokerHost: String, "the broker's name or IP address like \"192.168.1.23\"",
-        |text| unless(text, wrong_host(text));
+        |text| unless(text, zone::wrong_zone(text));
     Serial: String, "12 digits 0-9, a-f as printed on the inverter",
         |text| unless(text, (!is_serial(text)).then_some("is not a serial number"));
     AllowEntry: String,
         "\"private\", \"any\", a network like \"192.168.1.0/24\", an IP address or a host name",
-        |text| unless(text, (!is_allow_entry(text)).then_some("is unknown"));
+        |text| unless(text, wrong_allow_entry(text));
     Topic: String, "a topic like \"home/roof\"", |text| unless(text, wrong_topic(text));
     Login: String, "a short text in quotes", |text| unless(text, is_unfit(text).then_some(UNFIT));
     Level: String, log::EXPECTED_LEVEL,
         |text| unless(text, log::parse_level(text).is_none().then_some("is not a level"));
 }
+
+/// Declares kinds of addresses: their type, what is expected, how they are read and shown. Their
+/// errors name the right form where there is one.
+macro_rules! addresses {
+    ($( $kind:ident: $value:ty, $expected:expr, $parse:expr, $show:expr; )*) => {$(
+        pub(crate) struct $kind;
+
+        impl Kind for $kind {
+            type Value = $value;
+
+            fn expected() -> Cow<'static, str> {
+                $expected.into()
+            }
+
+            fn parse(text: &str) -> Result<$value, String> {
+                $parse(text).map_err(|error: HostError| error.to_string())
+            }
+
+            fn show(value: &$value) -> String {
+                format!("{:?}", $show(value))
+            }
+        }
+    )*};
+}
+
+addresses! {
+    Address: SocketAddr, host::LISTEN_ADDRESS, host::parse_listen_address, SocketAddr::to_string;
+    Host: String, host::DTU_HOST, host::check_dtu_host, String::as_str;
+    BrokerHost: String, BROKER_HOST, |text| host::check(text, BROKER_HOST), String::as_str;
+}
+
+const BROKER_HOST: &str = "the broker's name or IP address like \"192.168.1.23\"";
 
 fn unless<E>(text: &str, wrong: Option<E>) -> Result<String, E> {
     wrong.map_or_else(|| Ok(text.to_owned()), Err)
@@ -269,55 +295,28 @@ fn check_url(url: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn wrong_zone(name: &str) -> Option<String> {
-    if TimeZone::get(name).is_ok() {
-        return None;
-    }
-    let known: Vec<String> = db().available().map(|name| name.to_string()).collect();
-    let hint = did_you_mean(name, known.iter().map(String::as_str));
-    Some(format!("is not a known time zone{hint}"))
-}
-
-/// An IPv6 address may name its network interface: `fe80::1%eth0`.
-fn wrong_host(host: &str) -> Option<&'static str> {
-    let address = host.split('%').next().unwrap_or_default();
-    if address.parse::<IpAddr>().is_ok() {
-        None
-    } else if host.starts_with("mqtts://") {
-        Some("is a URL (for TLS set `tls = true`)")
-    } else if host.contains('/') {
-        Some("is a URL")
-    } else if host.starts_with('[') {
-        Some("has brackets")
-    } else if host.contains(':') {
-        Some("has a port, which belongs under the key `port`")
-    } else if host.contains('@') {
-        Some("has an @")
-    } else if host.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        Some("has blanks")
-    } else {
-        None
-    }
-}
-
 fn is_serial(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// `private` and `any` look like host names too.
-fn is_allow_entry(entry: &str) -> bool {
-    entry.parse::<IpNet>().is_ok() || entry.parse::<IpAddr>().is_ok() || is_host_name(entry)
+fn wrong_allow_entry(entry: &str) -> Option<String> {
+    let (address, prefix) = entry.split_once('/').unwrap_or((entry, ""));
+    if let Some(Wrong { cause, right }) = wrong_ipv4(address) {
+        let slash = if prefix.is_empty() { "" } else { "/" };
+        let right = right.map(|right| format!("; {right}{slash}{prefix}")).unwrap_or_default();
+        return Some(format!("{cause}{right}"));
+    }
+    let is_known = entry.parse::<IpNet>().is_ok() || entry.parse::<IpAddr>().is_ok();
+    (!is_known && !is_host_name(entry)).then(|| "is unknown".to_owned())
 }
 
-/// Digits and dots alone are a mistyped address.
 fn is_host_name(entry: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty()
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
-    entry.len() <= 253
-        && entry.trim_end_matches('.').split('.').all(is_label)
-        && entry.contains(|c: char| c.is_ascii_alphabetic())
+    entry.len() <= 253 && entry.trim_end_matches('.').split('.').all(is_label)
 }
 
 fn wrong_topic(topic: &str) -> Option<&'static str> {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::dtu::{PROTOBUF_INTERVAL, PROTOBUF_REQUEST_GAP};
 use super::load::Places;
+use super::section::quoted;
 use super::types::nearest;
+use super::zone::{self, ZoneOrigin};
 use super::{Config, DtuConfig, Protocol};
 
 /// Several DTUs lose responses or their network when single reads come faster than this.
@@ -120,6 +122,16 @@ fn mistaken_hosts(allow: &[String], places: &Places) -> Vec<String> {
         Some(places.warning(&format!("http.registration.allow[{index}]"), &text))
     });
     warnings.collect()
+}
+
+/// Warns of a value of `TZ` that is not the name of a zone.
+pub(super) fn unusable_zone(origin: &ZoneOrigin) -> Option<String> {
+    let ZoneOrigin::Unusable(name) = origin else { return None };
+    let wrong = zone::wrong_zone(name)?;
+    let name = quoted(name);
+    Some(format!(
+        "environment: TZ: {name} {wrong}, so a day begins at midnight UTC; set `timezone`"
+    ))
 }
 
 /// Warns of a file with a secret that every user of the machine can read.

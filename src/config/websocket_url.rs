@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use thiserror::Error;
 use url::{Host, Url};
 
+use super::host::{Wrong, wrong_ipv4};
 use crate::sanitize::is_unsafe;
 
 const LONGEST_URL: usize = 2_048;
@@ -39,7 +40,12 @@ pub fn parse(text: &str) -> Result<Url, UrlError> {
             .into(),
         ));
     }
-    check_text(text).map_err(refused)?;
+    let host = check_text(text).map_err(refused)?;
+    // The library reads `192.168.178.041` as `192.168.178.33`.
+    if let Some(Wrong { cause, right }) = wrong_ipv4(host) {
+        let remedy = right.unwrap_or_else(|| "expected ws://HOST:PORT/PATH".to_owned());
+        return Err(UrlError(format!("the URL's host {cause}; {remedy}").into()));
+    }
     let malformed = |wrong: &str| {
         UrlError(format!("not a valid URL: {wrong}; expected ws://HOST:PORT/PATH").into())
     };
@@ -55,8 +61,8 @@ pub fn parse(text: &str) -> Result<Url, UrlError> {
     Ok(url)
 }
 
-/// Checks scheme, host and port as they were written.
-fn check_text(text: &str) -> Result<(), &'static str> {
+/// Checks scheme, host and port as they were written. Returns the host.
+fn check_text(text: &str) -> Result<&str, &'static str> {
     if text.chars().any(|char| char.is_control() || char.is_whitespace()) {
         return Err(
             "the URL contains a space or a control character; expected ws://HOST:PORT/PATH",
@@ -113,7 +119,10 @@ fn check_text(text: &str) -> Result<(), &'static str> {
         return Err("the URL has a colon after its host but no port; expected ws://HOST:PORT/PATH");
     }
     // Only link-local addresses have a zone.
-    if authority.starts_with('[') && authority.contains('%') { Err(LINK_LOCAL) } else { Ok(()) }
+    if authority.starts_with('[') && authority.contains('%') {
+        return Err(LINK_LOCAL);
+    }
+    Ok(authority.rsplit_once(':').map_or(authority, |(host, _)| host))
 }
 
 /// Checks the host as it will be looked up. Names of containers have underscores, and some names
@@ -191,7 +200,19 @@ mod tests {
         ] {
             check_refused(url, expected);
         }
-        for url in ["ws://host:99999/", "ws://host:0/", "ws://[::1/", "ws://1.2.3.256/"] {
+        for (url, expected) in [
+            ("ws://192.168.178.041:8123/", "host has leading zeros; write 192.168.178.41"),
+            (
+                "ws://192.168.1.19l/",
+                "host has a letter in the place of a digit; write 192.168.1.191",
+            ),
+            ("ws://1.2.3.256/", "host is not an IPv4 address: each of its numbers is at most 255;"),
+            ("ws://192.168.1/ws", "host is not an IPv4 address: it needs four numbers"),
+            ("ws://0x7f000001/", "host is not an IPv4 address: it has a hexadecimal number"),
+        ] {
+            check_refused(url, expected);
+        }
+        for url in ["ws://host:99999/", "ws://host:0/", "ws://[::1/"] {
             check_refused(url, "not a valid URL");
         }
     }

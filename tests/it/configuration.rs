@@ -71,6 +71,39 @@ async fn a_target_with_an_impossible_url_is_refused() {
 }
 
 #[tokio::test]
+async fn an_address_in_another_form_is_refused_with_the_right_one() {
+    let right = "has leading zeros; write 192.168.178.41";
+    let host = DTU.replace("127.0.0.1", "192.168.178.041");
+    check(&host, &[&format!("dtu[0].host: \"192.168.178.041\" {right} (line 4)")]).await;
+    check(
+        &format!("{DTU}[mqtt]\nhost = \"192.168.178.041\"\n"),
+        &[&format!("mqtt.host: \"192.168.178.041\" {right}")],
+    )
+    .await;
+    let target = "[[target]]\nname = \"HA\"\nurl = \"ws://192.168.178.041/?token=s3cret\"\n";
+    check(&format!("{DTU}{target}"), &["target[0].url: the URL's host", right]).await;
+    let allow = "[http.registration]\nallow = [\"192.168.178.041/32\"]\n";
+    check(&format!("{DTU}{allow}"), &["registration.allow[0]", &format!("{right}/32")]).await;
+}
+
+#[tokio::test]
+async fn arguments_are_refused_as_the_file_refuses_them() {
+    for (arguments, expected) in [
+        (["read", "--host", "http://192.168.1.5/"], "is a URL; write 192.168.1.5"),
+        (["read", "--host", "127.0.1.1:502"], "has a port, which belongs under the key `port`"),
+        (["read", "--host", "127.0.1.1 "], "beginning or end; write 127.0.1.1"),
+        (["read", "--host", "[::1]"], "has brackets; write ::1"),
+        (["read", "--host", "127.0.0.010"], "has leading zeros; write 127.0.0.10"),
+        (["simulate", "--modbus", "localhost:5020"], "IP address; write 127.0.0.1:5020"),
+        (["simulate", "--protobuf", "[::1]"], "has no port; expected an IP address and a port"),
+    ] {
+        let (code, _, message) = output(&arguments, None).await;
+        assert_eq!(code, 2, "{arguments:?}: {message}");
+        assert!(message.contains(expected), "{arguments:?}: {message}");
+    }
+}
+
+#[tokio::test]
 async fn a_missing_file_is_refused() {
     let (code, _, message) = output(&["check", "--config", "/nowhere/bridge.toml"], None).await;
     assert_eq!(code, 2);
@@ -137,4 +170,23 @@ async fn check_describes_a_good_configuration_and_the_environment_wins() {
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("127.0.0.1:9000") && text.contains("Home Assistant"), "{text}");
     assert!(!text.contains("s3cret"), "{text}");
+}
+
+#[tokio::test]
+async fn the_variable_tz_counts_without_timezone_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bridge.toml");
+    std::fs::write(&file, DTU).unwrap();
+    for (zone, expected) in [
+        ("Europe/Berlin", "timezone: Europe/Berlin, from the variable TZ"),
+        (":Europe/Berlin", "timezone: Europe/Berlin, from the variable TZ"),
+        ("CET-1CEST", "warning: environment: TZ: \"CET-1CEST\" is not a known time zone, so a day"),
+    ] {
+        let mut check = command(&["check", "--config", file.to_str().unwrap()]);
+        let output = within_guard("end of check", check.env("TZ", zone).output()).await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(text.contains(expected), "{zone}: {text}");
+        assert_eq!(text.contains("timezone = \"Europe/Berlin\""), zone != "CET-1CEST", "{text}");
+    }
 }

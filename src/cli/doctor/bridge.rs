@@ -32,7 +32,7 @@ fn configuration(loaded: &Loaded) -> Step {
     let targets = report::count(loaded.config.targets.len(), "configured target");
     let step =
         Step::passed("configuration", format!("{}: {dtus}, {targets}", loaded.file.display()));
-    loaded.warnings.iter().fold(step, Step::note)
+    loaded.note().iter().chain(&loaded.warnings).fold(step, Step::note)
 }
 
 fn running(bridge: &RunningBridge) -> Step {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::{Global, exit, run};
 use crate::app;
 use crate::clock::WallClock;
+use crate::config::host::check_dtu_host;
 use crate::config::{DtuConfig, LogFormat, Protocol};
 use crate::dtu::{AnyDtu, Dtu as _, DtuError, PollError};
 use crate::net::error::ConnectError;
@@ -29,7 +30,7 @@ use crate::telemetry::logging;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Read this DTU instead of the configured ones
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", value_parser = check_dtu_host)]
     host: Option<String>,
     /// The DTU's protocol
     #[arg(long, value_parser = ["modbus", "protobuf"], default_value = "modbus", requires = "host")]

@@ -154,7 +154,7 @@ fn the_time_zone_defaults_to_that_of_home_assistant() {
     assert_eq!(zone(&none, &[("TZ", "")]), "UTC");
     let toml = "[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n";
     let of_file = load_builtin("a.toml", toml, [("TZ".to_owned(), "Asia/Tokyo".to_owned())]);
-    assert_eq!(of_file.unwrap().config.timezone, "UTC", "a file ignores TZ");
+    assert_eq!(of_file.unwrap().config.timezone, "Asia/Tokyo");
     check(
         &none,
         &[("TZ", "Mars/Base")],
