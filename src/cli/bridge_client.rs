@@ -12,6 +12,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use crate::app::listen_address_file;
+use crate::config::load::Loaded;
 use crate::net::http::{self, BodyError};
 use crate::problem::Problem;
 use crate::targets::TargetStatus;
@@ -136,6 +138,21 @@ pub(super) fn reachable(listen: SocketAddr) -> Vec<SocketAddr> {
         IpAddr::V4(_) | IpAddr::V6(_) => return vec![listen],
     };
     addresses.into_iter().map(|ip| SocketAddr::new(ip, listen.port())).collect()
+}
+
+/// Who listens on the configured address; or the bridge of the state directory if that listens
+/// elsewhere, since the configuration may have been changed, or leave the port to the system.
+pub(super) async fn running_bridge(loaded: &Loaded) -> PortOwner {
+    let (http, state_dir) = (&loaded.config.http, &loaded.config.state_dir);
+    let owner = port_owner(http.listen, http.token.as_ref()).await;
+    if !matches!(owner, PortOwner::Bridge(_))
+        && let Some(address) = listen_address_file::read(state_dir)
+        && address != http.listen
+        && let bridge @ PortOwner::Bridge(_) = port_owner(address, http.token.as_ref()).await
+    {
+        return bridge;
+    }
+    owner
 }
 
 /// Who listens on `listen`, and what it reports if it is the bridge. Only a bridge gets the token.

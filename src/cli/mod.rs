@@ -1,6 +1,7 @@
 //! The commands: arguments in, exit status out.
 
 mod bridge_client;
+mod discover;
 mod doctor;
 mod exit;
 mod healthcheck;
@@ -56,6 +57,8 @@ enum Command {
     Read(read::Arguments),
     /// Test the bridge, every DTU and every target step by step: what is wrong and how to fix it
     Doctor(doctor::Arguments),
+    /// Look for DTUs on this machine's own networks
+    Discover(discover::Arguments),
     /// Simulate a DTU for testing
     Simulate(simulate::SimulateArgs),
     /// Check whether the running bridge is ready: for a container's HEALTHCHECK
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
             Command::Check => run::check(&global),
             Command::Read(arguments) => read::read(&global, arguments).await,
             Command::Doctor(arguments) => doctor::doctor(&global, arguments).await,
+            Command::Discover(arguments) => discover::discover(&global, arguments).await,
             Command::Simulate(arguments) => run::simulate(&global, arguments).await,
             Command::Healthcheck => run::healthcheck(&global).await,
             Command::Manual { folder } => match write_manual(Arguments::command(), &folder) {

@@ -55,6 +55,31 @@ impl Dial for TcpDialer {
     }
 }
 
+/// Uses a connection that is already open, and dials when that one is used up.
+#[derive(Debug)]
+pub struct OpenConnection {
+    stream: Option<TcpStream>,
+    then: TcpDialer,
+}
+
+impl OpenConnection {
+    /// Uses `stream` first, then the connections of `then`.
+    pub const fn new(stream: TcpStream, then: TcpDialer) -> Self {
+        Self { stream: Some(stream), then }
+    }
+}
+
+impl Dial for OpenConnection {
+    type Stream = TcpStream;
+
+    async fn dial(&mut self, limit: Duration) -> Result<TcpStream, DtuError> {
+        match self.stream.take() {
+            Some(stream) => Ok(stream),
+            None => self.then.dial(limit).await,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;

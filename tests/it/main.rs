@@ -17,6 +17,7 @@ mod addon;
 mod commands;
 mod configuration;
 mod container;
+mod discover;
 mod doctor;
 mod end_to_end;
 mod faults;

@@ -10,7 +10,7 @@ use super::{CONNECTED, Context};
 use crate::app;
 use crate::cli::bridge_client::DtuReport;
 use crate::config::{DtuConfig, Protocol};
-use crate::dtu::dial::{Dial, TcpDialer};
+use crate::dtu::dial::{Dial as _, OpenConnection, TcpDialer};
 use crate::dtu::modbus::ModbusDtu;
 use crate::dtu::protobuf::{ProtobufDtu, Settings};
 use crate::dtu::{Dtu as _, DtuError, PollError};
@@ -234,7 +234,7 @@ async fn speak(
     context: &Context,
     steps: &mut Vec<Step>,
 ) -> Option<DtuError> {
-    let dialer = OpenConnection { stream: Some(stream), then: dialer(config) };
+    let dialer = OpenConnection::new(stream, dialer(config));
     let began = Instant::now();
     let (outcome, details, pauses) = match config.protocol {
         Protocol::Modbus | Protocol::Simulated => {
@@ -271,23 +271,6 @@ async fn speak(
             }
             steps.push(Step::failed("protocol", problem).took(took));
             Some(error)
-        }
-    }
-}
-
-/// Uses the connection that is already open, and dials when that one is used up.
-struct OpenConnection {
-    stream: Option<TcpStream>,
-    then: TcpDialer,
-}
-
-impl Dial for OpenConnection {
-    type Stream = TcpStream;
-
-    async fn dial(&mut self, limit: Duration) -> Result<TcpStream, DtuError> {
-        match self.stream.take() {
-            Some(stream) => Ok(stream),
-            None => self.then.dial(limit).await,
         }
     }
 }

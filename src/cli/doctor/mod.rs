@@ -18,9 +18,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 
 use self::report::{Kind, Step, Subject};
-use super::bridge_client::{PortOwner, RunningBridge, port_owner};
+use super::bridge_client::{PortOwner, RunningBridge, running_bridge};
 use super::{Global, exit, run};
-use crate::app::{Storage, listen_address_file};
+use crate::app::Storage;
 use crate::clock::WallClock;
 use crate::config::LogFormat;
 use crate::config::load::{ConfigError, Loaded, file_exists};
@@ -107,21 +107,6 @@ pub(super) async fn doctor(global: &Global, arguments: Arguments) -> ExitCode {
         exit::print(&report::summary(&subjects));
     }
     exit::status(subjects.iter().all(|one| one.steps.iter().all(|step| !step.has_failed())))
-}
-
-/// Who listens on the configured address; or the bridge of the state directory if that listens
-/// elsewhere, since the configuration may have been changed, or leave the port to the system.
-async fn running_bridge(loaded: &Loaded) -> PortOwner {
-    let (http, state_dir) = (&loaded.config.http, &loaded.config.state_dir);
-    let owner = port_owner(http.listen, http.token.as_ref()).await;
-    if !matches!(owner, PortOwner::Bridge(_))
-        && let Some(address) = listen_address_file::read(state_dir)
-        && address != http.listen
-        && let bridge @ PortOwner::Bridge(_) = port_owner(address, http.token.as_ref()).await
-    {
-        return bridge;
-    }
-    owner
 }
 
 /// All tests at the same time. Each subject is printed as soon as it and those before it are done.

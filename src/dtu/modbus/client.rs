@@ -70,6 +70,12 @@ impl<D: Dial> ModbusDtu<D> {
         }
     }
 
+    /// Asks what the device is, with one request: it fails if the first record is not a DTU's.
+    pub async fn identify(&mut self) -> Result<(), DtuError> {
+        self.connection.begin_poll();
+        self.read_single(0, 0).await.map(drop)
+    }
+
     async fn read_list(&mut self, records: &mut Vec<PortRecord>) -> Result<(), DtuError> {
         let mut index = 0;
         while index < MAX_RECORDS {

@@ -23,6 +23,8 @@ pub struct AppInfo {
     pub time: i64,
     /// The source of the key, if it encrypts.
     pub enc_rand: Option<EncRand>,
+    /// How many inverters it has, if it says so.
+    pub inverter_count: Option<usize>,
     /// Firmware versions of inverters, such as `V01.00.12`.
     pub inverter_firmware: BTreeMap<InverterSerial, String>,
 }
@@ -48,6 +50,7 @@ impl AppInfo {
             firmware: dtu.and_then(|dtu| dtu_version(dtu.sw)),
             time: i64::from(message.timestamp),
             enc_rand: dtu.map(enc_rand).transpose()?.flatten(),
+            inverter_count: usize::try_from(message.inverter_count).ok().filter(|count| *count > 0),
             inverter_firmware: message
                 .inverters
                 .iter()

@@ -105,6 +105,18 @@ impl<D: Dial> ProtobufDtu<D> {
         self.clock_ahead
     }
 
+    /// Asks what the device is, with one request that leaves its values and its wait alone.
+    pub async fn identify(&mut self) -> Result<AppInfo, DtuError> {
+        self.session = None;
+        self.info = InfoPackets::default();
+        let outcome = self.step(&mut None, &mut PacketSet::default()).await;
+        self.pace.request_ended();
+        outcome?;
+        // Of app info in several packets, the first one describes the DTU.
+        let complete = self.session.as_ref().map(|session| session.info.clone());
+        Ok(complete.or_else(|| self.info.give_up()).unwrap_or_default())
+    }
+
     /// Requests packets until they are complete. A failed request is retried on a new connection, after
     /// app info: the DTU may have restarted or been updated.
     async fn read_packets(&mut self, packets: &mut PacketSet) -> Result<(), DtuError> {

@@ -27,7 +27,11 @@ impl Plant {
 
     /// With the DTUs' own protocol.
     pub(crate) async fn start_protobuf(options: &[&str]) -> Self {
-        Self::speaking("--protobuf", "127.0.0.1:0", options).await
+        Self::start_protobuf_at("127.0.0.1:0", options).await
+    }
+
+    pub(crate) async fn start_protobuf_at(address: &str, options: &[&str]) -> Self {
+        Self::speaking("--protobuf", address, options).await
     }
 
     async fn speaking(language: &str, address: &str, options: &[&str]) -> Self {
