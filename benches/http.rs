@@ -210,6 +210,7 @@ fn plant() -> Snapshot {
             ports: (1..=4).map(|number| (number, port(number))).collect(),
             ..InverterState::new(serial, Arc::from("House"), now)
         }
+        .with_sum_of_ports()
     };
     Snapshot::new(Contents { inverters: shared((0..100).map(inverter)), ..Contents::empty(now) })
 }

@@ -121,4 +121,5 @@ fn inverter(nth: u64) -> InverterState {
         ports: (1..=PORTS).map(|number| (number, port(number))).collect::<BTreeMap<_, _>>(),
         ..InverterState::new(serial, Arc::from("DTU"), read_at)
     }
+    .with_sum_of_ports()
 }

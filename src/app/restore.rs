@@ -11,7 +11,6 @@ use tracing::warn;
 use super::Storage;
 use crate::clock::WallClock;
 use crate::config::DtuConfig;
-use crate::plant::ledger::PortLedger;
 use crate::poller::plant::PlantState;
 use crate::poller::restore;
 use crate::snapshot::health::silence_limit;
@@ -55,14 +54,17 @@ pub(super) fn plant(
 ) -> PlantState {
     let states = dtus.iter().map(|dtu| dtu_state(dtu, interval, &stored)).collect();
     warn_of_unsound_energies(&stored);
-    let StoredPlant { ledgers, inverters, meters, dtus: _, mut departed } = stored;
+    let ledgers = restore::ledgers(&stored);
+    let StoredPlant { ledgers: _, sums, inverters, meters, dtus: _, mut departed } = stored;
     let (known, gone): (Vec<_>, Vec<_>) =
         restore::inverters(inverters).into_iter().partition(|inverter| is_wanted(inverter, dtus));
     departed.extend(gone.into_iter().map(|inverter| (inverter.serial, inverter.first_seen)));
     let mut meters = restore::meters(meters);
     meters.retain(|meter| dtus.iter().any(|dtu| *dtu.name == *meter.dtu_name));
-    let ledgers = ledgers.into_iter().map(|(key, record)| (key, PortLedger::from_record(record)));
-    PlantState::new(zone, states, known, ledgers).with_meters(meters).with_departed(departed)
+    PlantState::new(zone, states, known, ledgers)
+        .with_sums(sums)
+        .with_meters(meters)
+        .with_departed(departed)
 }
 
 /// One line about impossible energies, however many there are.

@@ -98,7 +98,7 @@ impl State<'_> {
     pub fn today_since(&self) -> Option<Timestamp> {
         match self {
             Self::Bridge(snapshot) => snapshot.totals().energy.today_since,
-            Self::Inverter(inverter) => inverter.energy().today_since,
+            Self::Inverter(inverter) => inverter.energy.today_since,
             Self::Port(port) => port.energy.today_since,
             Self::Dtu(_) | Self::Meter(_) => None,
         }

@@ -41,7 +41,7 @@ const BRIDGE: &[Entity] = &[
         "total_production",
         "Plant energy total",
         Number::ENERGY,
-        "Energy of the plant in its lifetime: each port's last good value; never falls.",
+        "Energy of the plant in its lifetime; never falls, and an inverter that is added adds no past.",
     )
     .from("/plant/total_production"),
     number(
@@ -185,18 +185,18 @@ const INVERTER: &[Entity] = &[
         "Power of all panels (DC).",
     ),
     number(
-        Inverter(|it| it.energy().today.map(Into::into)),
+        Inverter(|it| it.energy.today.map(Into::into)),
         "today_production",
         "Energy today",
         Number::TODAY,
         "Energy of all panels since local midnight.",
     ),
     number(
-        Inverter(|it| it.energy().total.map(Into::into)),
+        Inverter(|it| it.energy.total.map(Into::into)),
         "total_production",
         "Energy total",
         Number::ENERGY,
-        "Energy of all panels in their lifetime; never falls.",
+        "Energy of all panels in their lifetime; never falls, and a port that is added adds no past.",
     ),
     number(
         Inverter(|it| it.values.ac.active_power.map(Into::into)),

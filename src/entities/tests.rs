@@ -178,6 +178,7 @@ fn inverter(at: Timestamp) -> InverterState {
         ports: [(1, port)].into(),
         ..InverterState::new(InverterSerial::from_u64(1), "DTU".into(), at)
     }
+    .with_sum_of_ports()
 }
 
 fn meter(at: Timestamp) -> MeterState {
@@ -214,6 +215,7 @@ fn snapshot() -> Snapshot {
         ..DtuState::unknown("DTU", Protocol::Protobuf, Duration::from_secs(300))
     };
     Snapshot::new(Contents {
+        energy: inverter(at).energy,
         inverters: shared([inverter(at)]),
         meters: shared([meter(at)]),
         dtus: vec![Arc::new(dtu)],

@@ -86,8 +86,8 @@ fn inverter(inverter: &InverterState, zone: &TimeZone) -> Vec<String> {
         inverter.serial.to_string(),
         inverter.dtu_name.to_string(),
         watts(inverter.pv_power()),
-        kilowatt_hours(inverter.energy().today),
-        kilowatt_hours(inverter.energy().total),
+        kilowatt_hours(inverter.energy.today),
+        kilowatt_hours(inverter.energy.total),
         local(inverter.timestamp, zone),
     ]
 }

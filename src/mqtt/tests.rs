@@ -84,9 +84,12 @@ impl Plant {
     }
 
     fn snapshot(&self) -> Snapshot {
+        let inverters: Vec<_> =
+            self.inverters.iter().cloned().map(InverterState::with_sum_of_ports).collect();
         Snapshot::new(Contents {
             dtus: vec![Arc::new(self.dtu.clone())],
-            inverters: shared(self.inverters.clone()),
+            energy: Energy::sum(inverters.iter().map(|inverter| inverter.energy)),
+            inverters: shared(inverters),
             zone: TimeZone::get("Europe/Berlin").unwrap(),
             ..Contents::empty(noon())
         })

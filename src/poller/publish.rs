@@ -116,6 +116,7 @@ impl SnapshotPublisher {
         now: Timestamp,
     ) {
         self.apply(now, |plant| {
+            plant.roll_over(now);
             plant.reconfigure(dtus, stays);
             (Vec::new(), Wake::Everyone)
         });
@@ -161,7 +162,8 @@ impl SnapshotPublisher {
             }
             Wake::Everyone | Wake::IfChanged => writer.publish(snapshot),
         }
-        if store.is_plant_due(state.plant.ledgers().len()) {
+        if store.is_plant_due(state.plant.has_unsaved_sums(), state.plant.ledgers().len()) {
+            state.plant.sums_are_saved();
             store.save_plant(restore::to_store(&state.plant));
         }
         drop(state);
@@ -198,6 +200,7 @@ fn snapshot(plant: &PlantState, store: &Store, start: Start, now: Timestamp) -> 
         inverters,
         meters: plant.meters().map(Arc::clone).collect(),
         dtus: plant.dtus().map(Arc::clone).collect(),
+        energy: plant.energy(),
         stats,
         instance: store.instance().cloned(),
         storage_problem: store.problem(),

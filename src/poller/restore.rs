@@ -4,28 +4,54 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::plant::PlantState;
+use crate::plant::ledger::{PortKey, PortLedger};
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::reading::{AcReading, InverterValues, PortReading};
 use crate::plant::serial::{InverterSerial, MeterSerial};
 use crate::plant::units::{
     Amperes, Celsius, Hertz, MeterVolts, Percent, PowerFactor, Vars, Volts, WattHours, Watts,
 };
-use crate::snapshot::state::{Energy, InverterState, MeterState, PortState};
+use crate::snapshot::state::{DtuState, Energy, InverterState, MeterState, PortState};
 use crate::store::{StoredDtu, StoredInverter, StoredMeter, StoredPhase, StoredPlant, StoredPort};
 
 pub(super) fn to_store(plant: &PlantState) -> StoredPlant {
     let ledgers = plant.ledgers().iter().map(|(key, ledger)| (*key, ledger.to_record()));
-    let dtus = plant.dtus().filter_map(|dtu| {
-        let stored = StoredDtu { last_success: dtu.last_success? };
-        Some((dtu.name.to_string(), stored))
-    });
+    let dtus = plant.dtus().filter_map(|dtu| stored_dtu(plant, dtu));
     StoredPlant {
         ledgers: ledgers.collect(),
+        sums: plant.sums().map(|(key, sum)| (key.clone(), sum.to_record())).collect(),
         inverters: plant.inverters().map(|state| (state.serial, stored_inverter(state))).collect(),
         meters: plant.meters().map(|state| (state.reading.serial, stored_meter(state))).collect(),
         dtus: dtus.collect(),
         departed: plant.departed().clone(),
     }
+}
+
+/// What is stored of a DTU, under its name.
+pub(super) fn stored_dtu(plant: &PlantState, dtu: &DtuState) -> Option<(String, StoredDtu)> {
+    let mine = plant.inverters().filter(|inverter| inverter.dtu_name == dtu.name);
+    let energies = mine.map(|inverter| {
+        let ports = inverter.ports.iter().filter_map(|(&number, PortState { energy, .. })| {
+            Some((number, energy.total?.get(), energy.today.unwrap_or_default().get()))
+        });
+        (inverter.serial.to_string(), ports.collect())
+    });
+    let stored = StoredDtu { last_success: dtu.last_success?, energies: energies.collect() };
+    Some((dtu.name.to_string(), stored))
+}
+
+/// The ledgers that were stored, with what their ports have produced since.
+pub fn ledgers(stored: &StoredPlant) -> BTreeMap<PortKey, PortLedger> {
+    let records = stored.ledgers.iter();
+    let mut ledgers: BTreeMap<_, _> =
+        records.map(|(key, record)| (*key, PortLedger::from_record(record.clone()))).collect();
+    for (serial, ports) in stored.dtus.values().flat_map(|dtu| &dtu.energies) {
+        let Ok(serial) = serial.parse() else { continue };
+        for &(port, total, today) in ports {
+            ledgers.entry((serial, port)).or_default().catch_up_with(total, today);
+        }
+    }
+    ledgers
 }
 
 fn stored_inverter(state: &InverterState) -> StoredInverter {
@@ -140,6 +166,7 @@ fn inverter(serial: InverterSerial, stored: StoredInverter) -> InverterState {
             ac,
         },
         ports: ports.collect(),
+        energy: Energy::default(),
     }
 }
 

@@ -13,6 +13,7 @@ use super::json::time;
 use super::state::{DtuState, DtuStatus};
 use super::warning::Warning;
 use crate::plant::model;
+use crate::plant::units::WattHours;
 use crate::problem::Problem;
 
 /// For how long a DTU that is polled at this interval, or whose polls take this long if that is longer,
@@ -69,6 +70,8 @@ struct DtuHealth {
     inverters: Option<usize>,
     ports: Option<usize>,
     missing_inverters: Vec<String>,
+    today_production: Option<u64>,
+    total_production: Option<u64>,
     /// Each as `cause; remedy`, for the integration; their parts are in `problems`.
     warnings: Vec<String>,
     problems: Vec<ProblemJson>,
@@ -132,6 +135,8 @@ fn dtu_health(dtu: &DtuState, now: Timestamp, zone: &TimeZone) -> DtuHealth {
         stale_since: dtu.stale_since.map(|at| time(at, zone)),
         inverters: dtu.listed.map(|listed| listed.inverters),
         ports: dtu.listed.map(|listed| listed.ports),
+        today_production: dtu.energy.today.map(WattHours::get),
+        total_production: dtu.energy.total.map(WattHours::get),
         missing_inverters: dtu.missing.iter().map(ToString::to_string).collect(),
         warnings: problems.iter().map(ToString::to_string).collect(),
         problems: problems.into_iter().map(ProblemJson::from).collect(),

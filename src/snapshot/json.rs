@@ -39,7 +39,7 @@ impl Serialize for Json<'_, Timestamp> {
 impl Serialize for Json<'_, InverterState> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(state, zone) = self;
-        let (values, energy) = (&state.values, state.energy());
+        let (values, energy) = (&state.values, state.energy);
         let ac = &values.ac;
         let volts: Vec<f64> = ac.phase_voltages.iter().map(|value| value.as_f64()).collect();
         let amperes: Vec<f64> = ac.phase_currents.iter().map(|value| value.as_f64()).collect();
@@ -152,13 +152,14 @@ impl Serialize for Json<'_, MeterPhase> {
 
 impl Serialize for Json<'_, PlantTotals> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(PlantTotals { pv_power, active_power, energy }, zone) = self;
+        let Self(PlantTotals { pv_power, active_power, energy, lifetime_sum }, zone) = self;
         let mut object = serializer.serialize_map(None)?;
         object.serialize_entry("pv_power", &pv_power.map(Watts::as_f64))?;
         object.serialize_entry("active_power", &active_power.map(Watts::as_f64))?;
         object.serialize_entry("today_production", &energy.today.map(WattHours::get))?;
         object.serialize_entry("today_since", &optional(energy.today_since.as_ref(), zone))?;
         object.serialize_entry("total_production", &energy.total.map(WattHours::get))?;
+        object.serialize_entry("lifetime_sum", &lifetime_sum.map(WattHours::get))?;
         object.end()
     }
 }
@@ -309,6 +310,7 @@ mod tests {
             ports: BTreeMap::from([(1, lit), (2, dark)]),
             ..InverterState::new(serial, Arc::from("DTU"), now)
         }
+        .with_sum_of_ports()
     }
 
     fn berlin() -> TimeZone {
@@ -365,6 +367,7 @@ mod tests {
         let start = Start::at(at("2026-06-10T09:57:00Z"));
         tokio::time::advance(Duration::from_secs(210)).await;
         let snapshot = Snapshot::new(Contents {
+            energy: Energy { total: Some(WattHours::new(900_000)), ..Energy::default() },
             inverters: shared([inverter()]),
             dtus: vec![Arc::new(dtu)],
             start,
@@ -377,7 +380,8 @@ mod tests {
         let data = &update["data"];
         assert_eq!(data["inverters"].to_string().len(), inverters.len());
         assert_eq!(data["inverters"][0]["pv_power"], 206.3);
-        assert_eq!(data["plant"]["total_production"], 912_345);
+        assert_eq!(data["plant"]["total_production"], 900_000);
+        assert_eq!(data["plant"]["lifetime_sum"], 912_345);
         assert_eq!(data["meters"], serde_json::json!([]));
         let health = &data["health"];
         assert_eq!((&health["healthy"], &health["uptime_seconds"]), (&true.into(), &210.into()));

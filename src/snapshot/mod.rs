@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use self::health::Health;
 use self::json::{Json, Rendered, push_list, to_bytes};
-use self::state::{DtuState, InverterState, MeterState, PlantTotals, Stats};
+use self::state::{DtuState, Energy, InverterState, MeterState, PlantTotals, Stats};
 use crate::clock::Start;
 use crate::problem::Problem;
 
@@ -37,6 +37,8 @@ pub struct Contents {
     pub meters: Vec<Arc<Rendered<MeterState>>>,
     /// In the order of the configuration.
     pub dtus: Vec<Arc<DtuState>>,
+    /// Of the plant, from its own ledger.
+    pub energy: Energy,
     /// The numbers of `GET /stats`.
     pub stats: Stats,
     /// The random id of this bridge.
@@ -58,6 +60,7 @@ impl Contents {
             inverters: Vec::new(),
             meters: Vec::new(),
             dtus: Vec::new(),
+            energy: Energy::default(),
             stats: Stats::default(),
             instance: None,
             storage_problem: None,
@@ -105,7 +108,7 @@ impl Snapshot {
 
     /// The plant as a whole.
     pub fn totals(&self) -> PlantTotals {
-        PlantTotals::of(self.inverters())
+        PlantTotals::of(self.inverters(), self.contents.energy)
     }
 
     /// The numbers of `GET /stats`.
@@ -208,10 +211,12 @@ impl SnapshotWriter {
         });
     }
 
-    /// Whether the present snapshot has the same inverters and meters, to the last digit.
+    /// Whether the present snapshot has the same inverters, meters and energy, to the last digit.
     pub fn has_same_values(&self, snapshot: &Snapshot) -> bool {
         let (present, new) = (&self.0.borrow().contents, &snapshot.contents);
-        present.inverters == new.inverters && present.meters == new.meters
+        present.inverters == new.inverters
+            && present.meters == new.meters
+            && present.energy == new.energy
     }
 
     /// Replaces the snapshot without waking readers.

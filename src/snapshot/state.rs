@@ -31,6 +31,8 @@ pub struct InverterState {
     pub values: InverterValues,
     /// By port number.
     pub ports: BTreeMap<u8, PortState>,
+    /// Of all ports together, from the inverter's own ledger: not always their plain sum.
+    pub energy: Energy,
 }
 
 impl InverterState {
@@ -44,6 +46,7 @@ impl InverterState {
             timestamp: at,
             values: InverterValues::default(),
             ports: BTreeMap::new(),
+            energy: Energy::default(),
         }
     }
 
@@ -53,9 +56,15 @@ impl InverterState {
         powers.reduce(Watts::saturating_add)
     }
 
-    /// The energy of all ports together.
-    pub fn energy(&self) -> Energy {
+    /// The plain sum of the ports' energies, as far as they are known.
+    pub fn sum_of_ports(&self) -> Energy {
         Energy::sum(self.ports.values().map(|port| port.energy))
+    }
+
+    /// The same inverter whose energy is the plain sum of its ports.
+    #[must_use]
+    pub fn with_sum_of_ports(self) -> Self {
+        Self { energy: self.sum_of_ports(), ..self }
     }
 }
 
@@ -102,25 +111,31 @@ impl Energy {
     }
 }
 
-/// The plant as a whole: sums over the last good values of all inverters.
+/// The plant as a whole, from the last good values of all inverters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlantTotals {
     /// PV side.
     pub pv_power: Option<Watts>,
     /// Mains side; unknown where no protocol gives it.
     pub active_power: Option<Watts>,
-    /// Of all inverters.
+    /// From the plant's own ledger: it never falls, and nothing that joins adds its past.
     pub energy: Energy,
+    /// The plain sum of the ports' totals.
+    pub lifetime_sum: Option<WattHours>,
 }
 
 impl PlantTotals {
-    /// The sums over these inverters.
-    pub fn of<'a>(inverters: impl Iterator<Item = &'a InverterState> + Clone) -> Self {
+    /// These inverters together, which have produced this energy.
+    pub fn of<'a>(
+        inverters: impl Iterator<Item = &'a InverterState> + Clone,
+        energy: Energy,
+    ) -> Self {
         let sum = |powers: &mut dyn Iterator<Item = Watts>| powers.reduce(Watts::saturating_add);
         Self {
             pv_power: sum(&mut inverters.clone().filter_map(InverterState::pv_power)),
             active_power: sum(&mut inverters.clone().filter_map(|one| one.values.ac.active_power)),
-            energy: Energy::sum(inverters.map(InverterState::energy)),
+            energy,
+            lifetime_sum: Energy::sum(inverters.map(InverterState::sum_of_ports)).total,
         }
     }
 }
@@ -178,6 +193,8 @@ pub struct DtuState {
     pub lists_none: bool,
     /// Its inverters that another DTU reads as well, and owns.
     pub shared: Option<SharedInverters>,
+    /// Of all ports that it reads, from its own ledger.
+    pub energy: Energy,
 }
 
 impl DtuState {
@@ -203,6 +220,7 @@ impl DtuState {
             missing: Vec::new(),
             lists_none: false,
             shared: None,
+            energy: Energy::default(),
         }
     }
 

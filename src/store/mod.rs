@@ -29,11 +29,12 @@ use self::database::Database;
 use self::error::StoreError;
 pub use self::error::table;
 pub use self::records::{
-    AnnouncedDevice, AnnouncedDevices, DeviceTopics, PortKey, Stored, StoredDtu, StoredInverter,
+    AnnouncedDevice, AnnouncedDevices, DeviceTopics, Stored, StoredDtu, StoredInverter,
     StoredMeter, StoredPhase, StoredPlant, StoredPort, StoredTarget, Usage,
 };
-use self::records::{StoredDeparture, StoredInstance, StoredLedger};
+use self::records::{StoredDeparture, StoredInstance, StoredLedger, StoredSum};
 use crate::clock::WallClock;
+use crate::plant::ledger::SumKey;
 use crate::problem::Problem;
 
 /// Between two writes of energies and readings.
@@ -135,11 +136,12 @@ impl Store {
     }
 
     /// Whether the plant, which has so many ports with an energy ledger, should be handed over now:
-    /// every [`PLANT_INTERVAL`], when ports have joined, and as long as writing fails.
-    pub fn is_plant_due(&self, ports: usize) -> bool {
+    /// every [`PLANT_INTERVAL`], when ports have joined, when it `has_changed`, and as long as writing
+    /// fails.
+    pub fn is_plant_due(&self, has_changed: bool, ports: usize) -> bool {
         let status = lock(&self.status);
         let is_due = || Instant::now() >= status.next_plant;
-        !status.has_plant && (status.is_failing || status.ports != ports || is_due())
+        !status.has_plant && (status.is_failing || has_changed || status.ports != ports || is_due())
     }
 
     /// Hands over the plant to be written soon. Ledgers and DTUs that it leaves out stay as they are
@@ -274,10 +276,13 @@ impl Worker {
     }
 
     fn put_plant(&mut self, plant: &StoredPlant) {
-        let StoredPlant { ledgers, inverters, meters, dtus, departed } = plant;
+        let StoredPlant { ledgers, sums, inverters, meters, dtus, departed } = plant;
         let database = &mut self.database;
         for ((serial, port), ledger) in ledgers {
             database.put(&format!("{serial}/{port}"), &StoredLedger(ledger.clone()));
+        }
+        for (key, sum) in sums {
+            database.put(&key.to_string(), &StoredSum::from(sum));
         }
         for (name, dtu) in dtus {
             database.put(name, dtu);
@@ -347,10 +352,12 @@ fn load(database: &Database) -> Stored {
     };
     let ledgers = database.all(port_key).into_iter();
     let departed = database.all(|key| key.parse().ok()).into_iter();
+    let sums: BTreeMap<_, StoredSum> = database.all(SumKey::parse);
     Stored {
         targets: targets(database),
         plant: StoredPlant {
             ledgers: ledgers.map(|(key, StoredLedger(ledger))| (key, ledger)).collect(),
+            sums: sums.into_iter().map(|(key, sum)| (key, sum.into())).collect(),
             inverters: database.all(|key| key.parse().ok()),
             meters: database.all(|key| key.parse().ok()),
             dtus: database.all(|key| Some(key.to_owned())),

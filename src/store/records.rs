@@ -12,11 +12,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::plant::ledger::LedgerRecord;
+use crate::plant::ledger::{LedgerRecord, PortKey, SumKey, SumRecord};
 use crate::plant::serial::{InverterSerial, MeterSerial};
-
-/// One PV input of one inverter.
-pub type PortKey = (InverterSerial, u8);
 
 pub(super) trait Record: Serialize + DeserializeOwned {
     const KIND: &'static str;
@@ -27,6 +24,9 @@ impl Record for StoredTarget {
 }
 impl Record for StoredLedger {
     const KIND: &'static str = "ledger";
+}
+impl Record for StoredSum {
+    const KIND: &'static str = "sum";
 }
 impl Record for StoredInverter {
     const KIND: &'static str = "inverter";
@@ -106,6 +106,8 @@ impl fmt::Debug for StoredTarget {
 pub struct StoredPlant {
     /// The energy ledger of each port. Those of ports that are gone stay.
     pub ledgers: BTreeMap<PortKey, LedgerRecord>,
+    /// The sums of ports: of inverters, DTUs and the plant. Those of what is gone stay.
+    pub sums: BTreeMap<SumKey, SumRecord>,
     /// The last reading of each inverter.
     pub inverters: BTreeMap<InverterSerial, StoredInverter>,
     /// The last reading of each meter.
@@ -122,6 +124,9 @@ pub struct StoredDtu {
     /// The end of its last successful poll.
     #[serde(with = "second::required")]
     pub last_success: Timestamp,
+    /// What its ports had produced then, by the inverter's serial number: port, `total`, `today`.
+    #[serde(default)]
+    pub energies: BTreeMap<String, Vec<(u8, u64, u64)>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -229,6 +234,42 @@ struct LedgerFields {
     day: Option<String>,
     at_midnight: Option<i64>,
     left_days: Option<String>,
+}
+
+/// [`SumRecord`] in JSON.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredSum {
+    is_started: bool,
+    #[serde(default)]
+    offset: i64,
+    #[serde(default)]
+    today_offset: i64,
+    day: Option<String>,
+    /// Port numbers by the inverter's serial number.
+    #[serde(default)]
+    ports: BTreeMap<String, Vec<u8>>,
+}
+
+impl From<&SumRecord> for StoredSum {
+    fn from(record: &SumRecord) -> Self {
+        let SumRecord { is_started, offset, today_offset, day, ports } = record.clone();
+        let mut by_serial: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for (serial, port) in ports {
+            by_serial.entry(serial.to_string()).or_default().push(port);
+        }
+        Self { is_started, offset, today_offset, day, ports: by_serial }
+    }
+}
+
+impl From<StoredSum> for SumRecord {
+    fn from(stored: StoredSum) -> Self {
+        let StoredSum { is_started, offset, today_offset, day, ports } = stored;
+        let ports = ports.into_iter().filter_map(|(serial, ports)| {
+            let serial: InverterSerial = serial.parse().ok()?;
+            Some(ports.into_iter().map(move |port| (serial, port)))
+        });
+        Self { is_started, offset, today_offset, day, ports: ports.flatten().collect() }
+    }
 }
 
 /// The devices that were announced over MQTT.

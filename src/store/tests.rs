@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::*;
-use crate::plant::ledger::LedgerRecord;
+use crate::plant::ledger::{LedgerRecord, SumRecord};
 use crate::plant::serial::InverterSerial;
 use crate::telemetry::captured::CapturedLog;
 
@@ -102,7 +102,20 @@ fn plant(value: u8) -> StoredPlant {
         ..StoredInverter::default()
     };
     let meter = StoredMeter { power: Some(value.into()), ..StoredMeter::default() };
+    let sum = SumRecord {
+        is_started: true,
+        offset: -7,
+        today_offset: value.into(),
+        day: Some("2026-06-30".to_owned()),
+        ports: vec![(serial, 1), (serial, 2)],
+    };
+    let sums = [
+        (SumKey::Plant, sum.clone()),
+        (SumKey::Dtu("Roof / Süd".into()), sum),
+        (SumKey::Inverter(serial), SumRecord::default()),
+    ];
     StoredPlant {
+        sums: sums.into(),
         ledgers: [
             ((serial, 1), ledger),
             ((serial, 2), LedgerRecord { total: wh, ..LedgerRecord::default() }),
@@ -110,7 +123,8 @@ fn plant(value: u8) -> StoredPlant {
         .into(),
         inverters: [(serial, inverter)].into(),
         meters: [("10c0a0000001".parse().unwrap(), meter)].into(),
-        dtus: [("Roof".to_owned(), StoredDtu { last_success: now() })].into(),
+        dtus: [("Roof".to_owned(), StoredDtu { last_success: now(), energies: BTreeMap::new() })]
+            .into(),
         departed: [(InverterSerial::from_u64(7), now())].into(),
     }
 }
@@ -236,10 +250,10 @@ async fn records_missing_from_a_save_are_kept() {
     let store = Store::in_memory();
     store.save_plant(plant(1));
     store.save_plant(StoredPlant::default());
-    let StoredPlant { ledgers, dtus, departed, .. } = plant(1);
+    let StoredPlant { ledgers, sums, dtus, departed, .. } = plant(1);
     assert_eq!(
         store.load().plant,
-        StoredPlant { ledgers, dtus, departed, ..StoredPlant::default() }
+        StoredPlant { ledgers, sums, dtus, departed, ..StoredPlant::default() }
     );
 }
 
@@ -268,8 +282,8 @@ async fn usage_counts_records_and_bytes() {
     store.save_plant(plant(1));
     flush(&store).await;
     let usage = store.usage();
-    // The instance, a target, two ledgers, an inverter and one that has left, a meter, a DTU.
-    assert_eq!((usage.kind, usage.records), ("sqlite", 8));
+    // The instance, a target, two ledgers, three sums, an inverter and one that has left, a meter, a DTU.
+    assert_eq!((usage.kind, usage.records), ("sqlite", 11));
     let size = names(directory.path()).into_iter().map(|name| directory.path().join(name));
     let size: u64 = size.map(|path| path.metadata().unwrap().len()).sum();
     assert_eq!(usage.size_bytes, size);
@@ -299,16 +313,17 @@ async fn the_plant_is_due_every_five_minutes_and_when_ports_join() {
         store.save_plant(plant(value));
         store.load();
     };
-    assert!(store.is_plant_due(0), "at the start");
+    assert!(store.is_plant_due(false, 0), "at the start");
     save(1);
-    assert!(!store.is_plant_due(2));
-    assert!(store.is_plant_due(3), "a port has joined");
+    assert!(!store.is_plant_due(false, 2));
+    assert!(store.is_plant_due(false, 3), "a port has joined");
+    assert!(store.is_plant_due(true, 2), "a port has left a sum");
     tokio::time::advance(Duration::from_secs(299)).await;
-    assert!(!store.is_plant_due(2));
+    assert!(!store.is_plant_due(false, 2));
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert!(store.is_plant_due(2));
+    assert!(store.is_plant_due(false, 2));
     save(2);
-    assert!(!store.is_plant_due(2));
+    assert!(!store.is_plant_due(false, 2));
 }
 
 #[test]
@@ -554,7 +569,8 @@ fn a_full_disk_is_reported_once_and_so_is_its_end() {
         let refused = save_target(&mut worker, target("a", &big)).unwrap_err();
         assert_eq!(refused.label, "disk_full");
         let mut plant = plant(1);
-        plant.dtus.insert(big.clone(), StoredDtu { last_success: now() });
+        let dtu = StoredDtu { last_success: now(), energies: BTreeMap::new() };
+        plant.dtus.insert(big.clone(), dtu);
         worker.handle(Request::SavePlant(plant));
     });
     assert_eq!(log.len(), 1, "{log:?}");

@@ -85,10 +85,12 @@ pub(super) fn inverter(number: u8, ports: u8) -> InverterState {
         ports: (1..=ports).map(|number| (number, port(number))).collect(),
         ..InverterState::new(serial, Arc::from("House"), noon())
     }
+    .with_sum_of_ports()
 }
 
 pub(super) fn snapshot(inverters: Vec<InverterState>, dtus: Vec<DtuState>) -> Snapshot {
     Snapshot::new(Contents {
+        energy: Energy::sum(inverters.iter().map(|inverter| inverter.energy)),
         stats: Stats { inverters_count: 2, ..Stats::default() },
         inverters: shared(inverters),
         dtus: dtus.into_iter().map(Arc::new).collect(),

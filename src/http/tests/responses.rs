@@ -181,7 +181,7 @@ async fn the_plant_is_the_sum_of_its_inverters() {
     assert_eq!(
         plant,
         serde_json::json!({"pv_power": 412.6, "active_power": null, "today_production": 1_872,
-            "today_since": null, "total_production": 912_344})
+            "today_since": null, "total_production": 912_344, "lifetime_sum": 912_344})
     );
 }
 

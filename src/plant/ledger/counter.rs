@@ -23,7 +23,7 @@ const LONGEST_HOURS: f64 = 90.0 * 24.0;
 /// just restarted repeats a stale reply for an hour (seen 54 times in a row).
 const CONFIRMED: u8 = 3;
 /// In Wh. A used device has counted more; a new one seen on its first day has not.
-const NEW: i64 = 1_000;
+pub(super) const NEW: i64 = 1_000;
 
 /// A run of a device's counter without a jump: the published total is offset + counter.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -12,6 +12,7 @@ mod counter;
 mod day;
 mod meter;
 mod record;
+mod sum;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ pub use self::counter::{Refusal, Verdict};
 use self::day::{DailyCounter, DayChange, LeftDay, LeftDays, UnconfirmedDaily};
 pub use self::meter::MeterLedger;
 pub use self::record::LedgerRecord;
+pub use self::sum::{PortEnergy, PortKey, SumKey, SumLedger, SumRecord};
 use super::units::WattHours;
 use crate::clock;
 
@@ -148,6 +150,21 @@ impl PortLedger {
     /// while the clock is not set.
     pub fn today_since(&self, zone: &TimeZone) -> Option<Timestamp> {
         self.total.and_then(|_| day::begin(self.date?, zone))
+    }
+
+    /// What it adds to sums.
+    pub fn energy(&self) -> PortEnergy {
+        let today = self.total.map_or(0, |total| total.saturating_sub(self.at_midnight));
+        PortEnergy { total: self.total, today: today.max(0) }
+    }
+
+    /// Takes over what was published after the record of this ledger was written.
+    pub fn catch_up_with(&mut self, total: u64, today: u64) {
+        let [total, today] = [total, today].map(|energy| watt_hours(WattHours::new(energy)));
+        if total <= ABSURD && self.total.is_none_or(|known| known < total) {
+            self.total = Some(total);
+            self.at_midnight = total.saturating_sub(today).max(0);
+        }
     }
 
     fn first(

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::PlantState;
 use super::merge::{self, Moment};
-use super::{PlantState, PortKey};
-use crate::plant::ledger::{Counters, Verdict};
+use crate::plant::ledger::{Counters, PortKey, Verdict};
 use crate::plant::reading::{DtuReading, InverterReading, InverterValues};
 use crate::plant::serial::{InverterSerial, MeterSerial};
 use crate::snapshot::json::Rendered;
@@ -85,13 +85,13 @@ impl PlantState {
                 continue;
             }
             let inverter = without(inverter, &new_ports);
+            self.move_to(serial, &name);
             let state = self.inverters.entry(serial).or_insert_with(|| {
                 let first_seen = self.departed.get(&serial).copied().unwrap_or(now);
                 let new = InverterState { first_seen, ..new_inverter(&inverter, &name, now) };
                 Arc::new(Rendered::from(new))
             });
             let state = Arc::make_mut(state);
-            state.dtu_name = Arc::clone(&name);
             state.last_seen = now;
             if !reading.stale {
                 merge::merge(state, &inverter, moment);

@@ -6,6 +6,7 @@ mod confirm;
 mod merge;
 mod meters;
 mod missing;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +22,9 @@ use self::confirm::NewDeviceConfirmation;
 use self::merge::Moment;
 use self::meters::Meters;
 use self::missing::MissingDeviceMonitor;
+use self::sums::{ListingWait, Sums};
 use super::night::NightDetector;
-use crate::plant::ledger::PortLedger;
+use crate::plant::ledger::{PortKey, PortLedger};
 use crate::plant::reading::DtuReading;
 use crate::plant::serial::{InverterSerial, MeterSerial};
 use crate::plant::units::Watts;
@@ -37,9 +39,6 @@ const BETWEEN_ZONES: SignedDuration = SignedDuration::from_hours(20);
 /// Ledgers of DTUs that do not answer look at the clock at least this often.
 const ROLL_OVER_EVERY: SignedDuration = SignedDuration::from_hours(1);
 
-/// One PV input of one inverter.
-pub type PortKey = (InverterSerial, u8);
-
 /// All that is known of the plant.
 #[derive(Debug)]
 pub struct PlantState {
@@ -51,6 +50,7 @@ pub struct PlantState {
     /// When inverters were first seen that the configuration has left out since: they may return, as
     /// when their DTU gets another name.
     departed: BTreeMap<InverterSerial, Timestamp>,
+    sums: Sums,
     /// When all ledgers last looked at the clock.
     rolled_over_at: Option<Timestamp>,
 }
@@ -63,6 +63,7 @@ struct Dtu {
     new_inverters: NewDeviceConfirmation<InverterSerial>,
     new_ports: NewDeviceConfirmation<PortKey>,
     new_meters: NewDeviceConfirmation<MeterSerial>,
+    wait: ListingWait,
 }
 
 impl Dtu {
@@ -74,6 +75,7 @@ impl Dtu {
             new_inverters: NewDeviceConfirmation::at_most(confirm::MOST_INVERTERS),
             new_ports: NewDeviceConfirmation::at_most(confirm::MOST_PORTS),
             new_meters: NewDeviceConfirmation::at_most(confirm::MOST_METERS),
+            wait: ListingWait::default(),
         }
     }
 
@@ -98,9 +100,11 @@ impl PlantState {
             meters: Meters::default(),
             ledgers: ledgers.into_iter().collect(),
             departed: BTreeMap::new(),
+            sums: Sums::default(),
             rolled_over_at: None,
         };
         plant.dtus = dtus.into_iter().map(|state| plant.new_dtu(state)).collect();
+        plant.start_sums_of_ledgers();
         plant
     }
 
@@ -121,8 +125,9 @@ impl PlantState {
     /// Takes over another list of DTUs. One that stays keeps what is known of it. Inverters that
     /// `stays` refuses are left out, as are meters of DTUs that are gone; ledgers stay for ever.
     pub fn reconfigure(&mut self, dtus: Vec<DtuState>, stays: impl Fn(&InverterState) -> bool) {
-        for (serial, gone) in self.inverters.extract_if(.., |_, inverter| !stays(inverter)) {
-            self.departed.insert(serial, gone.first_seen);
+        let goes = self.inverters.values().filter(|inverter| !stays(inverter));
+        for serial in goes.map(|inverter| inverter.serial).collect::<Vec<_>>() {
+            self.forget(serial);
         }
         let mut old = std::mem::take(&mut self.dtus);
         self.dtus = dtus
@@ -142,6 +147,9 @@ impl PlantState {
             .collect();
         let names: Vec<_> = self.dtus.iter().map(|dtu| Arc::clone(&dtu.state.name)).collect();
         self.meters.retain(&names);
+        for name in names {
+            self.publish_sum_of(&name);
+        }
     }
 
     /// The time zone in which days begin.
@@ -201,6 +209,8 @@ impl PlantState {
         let rejected = self.apply(dtu, reading, moment);
         self.observe_power(dtu, reading, now);
         self.look_for_missing(dtu, reading, now);
+        self.note_listing(dtu, reading, now);
+        self.start_sums(dtu, now);
         rejected
     }
 
@@ -234,6 +244,7 @@ impl PlantState {
         self.meters.forget(dtu);
         if let Some(dtu) = self.dtu_mut(dtu) {
             dtu.missing = MissingDeviceMonitor::default();
+            dtu.wait.night();
             let state = dtu.state_mut();
             state.status = DtuStatus::Asleep;
             state.failing = None;
@@ -254,7 +265,9 @@ impl PlantState {
         partial: &DtuReading,
         now: Timestamp,
     ) -> Vec<RejectedReading> {
-        let Some(state) = self.dtu_mut(dtu).map(Dtu::state_mut) else { return Vec::new() };
+        let Some(Dtu { state, wait, .. }) = self.dtu_mut(dtu) else { return Vec::new() };
+        let state = Arc::make_mut(state);
+        wait.failed(state.silence_limit, now);
         state.status = DtuStatus::Error;
         state.query_count += 1;
         state.error_count += 1;
@@ -270,6 +283,7 @@ impl PlantState {
         if partial.is_live() {
             self.observe_power(dtu, partial, now);
         }
+        self.start_sums(dtu, now);
         rejected
     }
 
@@ -303,15 +317,13 @@ impl PlantState {
         for (key, ledger) in &mut self.ledgers {
             roll_over_port(&mut self.inverters, *key, ledger, now, &self.zone);
         }
+        self.sums.roll_over(now, &self.zone);
+        self.add_up_all();
     }
 
     /// The same for the ports of these inverters, and for all others when they have not looked at the
     /// clock for long, or the day has changed.
-    fn roll_over_some(
-        &mut self,
-        serials: impl IntoIterator<Item = InverterSerial>,
-        now: Timestamp,
-    ) {
+    fn roll_over_some(&mut self, serials: BTreeSet<InverterSerial>, now: Timestamp) {
         let is_recent = self.rolled_over_at.is_some_and(|at| {
             let date = |at| self.zone.to_datetime(at).date();
             now.duration_since(at).abs() < ROLL_OVER_EVERY && date(at) == date(now)
@@ -319,11 +331,12 @@ impl PlantState {
         if !is_recent {
             return self.roll_over(now);
         }
-        for serial in serials {
+        for &serial in &serials {
             for (key, ledger) in self.ledgers.range_mut((serial, 0)..=(serial, u8::MAX)) {
                 roll_over_port(&mut self.inverters, *key, ledger, now, &self.zone);
             }
         }
+        self.add_up(serials);
     }
 
     /// Forgets measurements of a DTU's inverters and meters that have outlived the hold time.

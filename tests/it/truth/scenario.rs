@@ -8,7 +8,6 @@ use hoymiles_bridge::config::HttpConfig;
 use hoymiles_bridge::dtu::{DtuError, PollError};
 use hoymiles_bridge::http::{self, Api};
 use hoymiles_bridge::net::error::ConnectError;
-use hoymiles_bridge::plant::ledger::PortLedger;
 use hoymiles_bridge::plant::reading::{DtuReading, InverterReading};
 use hoymiles_bridge::plant::units::WattHours;
 use hoymiles_bridge::poller::plant::PlantState;
@@ -131,11 +130,10 @@ impl Scenario {
     fn restarts(&mut self) {
         self.publisher.save();
         let stored = self.store.load().plant;
+        let ledgers = restore::ledgers(&stored);
         let known = restore::inverters(stored.inverters);
-        let ledgers = stored.ledgers.into_iter();
-        let ledgers = ledgers.map(|(key, record)| (key, PortLedger::from_record(record)));
         let dtu = dtu(stored.dtus.get(DTU).map(|dtu| dtu.last_success));
-        let plant = PlantState::new(zone(), vec![dtu], known, ledgers);
+        let plant = PlantState::new(zone(), vec![dtu], known, ledgers).with_sums(stored.sums);
         (self.publisher, self.snapshot) =
             SnapshotPublisher::new(plant, self.store.clone(), self.now);
     }

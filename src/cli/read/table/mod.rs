@@ -11,7 +11,7 @@ use crate::plant::units::{
 use crate::plant::{codes, model};
 use crate::poller::plant::PlantState;
 use crate::sanitize::escaped;
-use crate::snapshot::state::{DtuState, InverterState, MeterState, PlantTotals, PortState};
+use crate::snapshot::state::{DtuState, Energy, InverterState, MeterState, PlantTotals, PortState};
 
 /// The tables of all DTUs, at most `max_width` characters wide, and the totals of the plant.
 pub(super) fn render(answers: &[Answer], plant: &PlantState, max_width: usize) -> String {
@@ -77,7 +77,10 @@ fn push_alarms(text: &mut String, inverters: &[&InverterState]) {
 }
 
 fn push_totals(text: &mut String, inverters: &[&InverterState], meters: &[&MeterState]) {
-    let PlantTotals { pv_power, active_power, energy } = PlantTotals::of(inverters.iter().copied());
+    // A command that polls once shows what is known by then.
+    let energy = Energy::sum(inverters.iter().map(|inverter| inverter.sum_of_ports()));
+    let PlantTotals { pv_power, active_power, energy, lifetime_sum: _ } =
+        PlantTotals::of(inverters.iter().copied(), energy);
     let parts: Vec<String> = [
         pv_power.map(|power| format!("{:.1} W from the panels", power.as_f64())),
         active_power.map(|power| format!("{:.1} W to the mains", power.as_f64())),
@@ -225,10 +228,10 @@ fn inverter_columns<'a>() -> [Column<InverterRow<'a>>; 17] {
             row.of_either(|one| watts(one.reading.pv_power), |one| watts(one.pv_power()))
         }),
         Column::number(0, "Today kWh", |row| {
-            row.of_either(|one| energy(one.energy.today), |one| energy(one.energy().today))
+            row.of_either(|one| energy(one.energy.today), |one| energy(one.sum_of_ports().today))
         }),
         Column::number(0, "Total kWh", |row| {
-            row.of_either(|one| energy(one.energy.total), |one| energy(one.energy().total))
+            row.of_either(|one| energy(one.energy.total), |one| energy(one.sum_of_ports().total))
         }),
         Column::number(1, "AC W", |row: &InverterRow<'_>| {
             row.of_inverter(|one| watts(one.values.ac.active_power))

@@ -245,11 +245,12 @@ fn port(number: u8, message: &PvMo, is_linked: bool) -> PortReading {
         // In the morning a fresh counter is 0; otherwise a zero is a missing value.
         today: energy(message.energy_daily)
             .or_else(|| (is_fresh && total.is_some()).then_some(WattHours::new(0))),
-        total,
+        // A new panel has counted nothing yet.
+        total: total.or_else(|| is_fresh.then_some(WattHours::new(0))),
     }
 }
 
-/// A counter; DTUs send 0 if they do not know it.
+/// A counter; DTUs mostly send 0 if they do not know it.
 fn energy(raw: i32) -> Option<WattHours> {
     u64::try_from(raw).ok().filter(|&raw| raw > 0).map(WattHours::new)
 }

@@ -4,6 +4,7 @@ mod meters;
 mod missing;
 mod ownership;
 mod ports;
+mod sums;
 
 use std::time::Duration;
 
@@ -84,8 +85,8 @@ fn a_faded_dtu_that_stops_answering_is_asleep_with_power_0() {
     let after = plant.inverters().next().unwrap();
     assert_eq!(powers(&plant), [Some(0.0), Some(0.0)]);
     assert_eq!(
-        (after.energy().today, after.energy().total),
-        (before.energy().today, before.energy().total)
+        (after.energy.today, after.energy.total),
+        (before.energy.today, before.energy.total)
     );
     assert_eq!((after.timestamp, after.last_seen), (at(0), at(0)));
     assert_eq!(after.ports[&1].timestamp, at(0));
@@ -135,7 +136,7 @@ fn unreachable_inverters_have_power_0_if_they_had_faded() {
             (Some(0), Some(0))
         );
         assert_eq!((inverter.timestamp, inverter.last_seen), (at(0), at(10)));
-        assert_eq!(inverter.energy().total, Some(WattHours::new(2000)));
+        assert_eq!(inverter.energy.total, Some(WattHours::new(2000)));
         assert!(!plant.fell_asleep("Roof", at(11)) || watts < 5, "{watts} W was no fading");
     }
 }
@@ -152,7 +153,7 @@ fn values_of_a_missing_inverter_expire() {
     assert_eq!(powers(&plant), [Some(310.0), Some(300.0), Some(300.0), Some(300.0)]);
     plant.succeeded("Roof", &half, at(6));
     assert_eq!(powers(&plant), [Some(310.0), None, None, None]);
-    let totals: Vec<_> = plant.inverters.values().map(|one| one.energy().total).collect();
+    let totals: Vec<_> = plant.inverters.values().map(|one| one.energy.total).collect();
     assert_eq!(totals, [Some(WattHours::new(2000)); 2], "energies stand");
     plant.succeeded("Roof", &reading(Vec::new()), at(20));
     assert_eq!(powers(&plant), [None; 4], "an empty list by day is not darkness");

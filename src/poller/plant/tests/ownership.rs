@@ -37,7 +37,7 @@ fn an_inverter_stays_with_the_dtu_that_reads_it() {
         apply(&mut plant, "E", None, minute);
         assert_eq!(owner(&plant), is("M", 100.0), "minute {minute}");
     }
-    let total = plant.inverters().next().unwrap().energy().total;
+    let total = plant.inverters().next().unwrap().energy.total;
     assert_eq!((total, plant.ledgers().len()), (Some(WattHours::new(1000)), 1));
 }
 
@@ -63,7 +63,7 @@ fn the_second_dtu_takes_over_while_the_first_does_not_answer() {
         plant.failed("M", problem(), &DtuReading::default(), at(minute));
     }
     assert_eq!(owner(&plant), is("M", 100.0));
-    let total = |plant: &PlantState| plant.inverters().next().unwrap().energy().total;
+    let total = |plant: &PlantState| plant.inverters().next().unwrap().energy.total;
     let before = total(&plant);
     apply(&mut plant, "E", Some(200), 6);
     assert_eq!(owner(&plant), is("E", 200.0));

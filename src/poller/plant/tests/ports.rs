@@ -4,7 +4,7 @@ use super::*;
 
 /// The plant's total energy, and how many ports are known.
 fn known(plant: &PlantState) -> (u64, usize) {
-    let totals = plant.inverters().filter_map(|one| one.energy().total);
+    let totals = plant.inverters().filter_map(|one| one.sum_of_ports().total);
     let ports = plant.inverters().map(|inverter| inverter.ports.len()).sum();
     (totals.map(WattHours::get).sum(), ports)
 }
