@@ -68,6 +68,7 @@ pub(super) struct DtuReport {
     pub(super) firmware_version: Option<String>,
     pub(super) inverters: Option<usize>,
     pub(super) ports: Option<usize>,
+    pub(super) unread_records: Vec<u16>,
     pub(super) problems: Vec<ReportedProblem>,
 }
 

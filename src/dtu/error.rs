@@ -30,6 +30,8 @@ pub enum DtuError {
     Exception(u8),
     /// The DTU has not built its list of ports yet: the next poll tries again.
     NotMapped,
+    /// The first record has not the form of a DTU's: another device answers at this address.
+    NotADtu { address: String },
     /// Addresses count words: half of the list would be missing, so none of it is used.
     WordAddressed,
     /// Bytes that are not the protocol: the connection is dropped, since framing is lost.
@@ -91,6 +93,7 @@ impl DtuError {
                 "the DTU has not mapped its inverters yet",
                 "wait: it needs several minutes after its start",
             ),
+            Self::NotADtu { address } => not_a_dtu(address),
             Self::WordAddressed => Problem::new(
                 "word_addressed",
                 "the device numbers its registers by words, as OpenDTU's emulation of a DTU-Pro does, \
@@ -121,6 +124,7 @@ impl DtuError {
             Self::OtherAnswers { .. }
             | Self::Exception(_)
             | Self::NotMapped
+            | Self::NotADtu { .. }
             | Self::WordAddressed
             | Self::Malformed { .. }
             | Self::NotDecrypted => false,
@@ -140,6 +144,16 @@ impl DtuError {
         let (one, other) = (self.problem(), other.problem());
         one.label == other.label && words(&one.cause).eq(words(&other.cause))
     }
+}
+
+fn not_a_dtu(address: &str) -> Problem {
+    Problem::new(
+        "not_a_dtu",
+        format!(
+            "what answers at {address} is not a DTU: it has no list of ports where a DTU has one"
+        ),
+        "look up the DTU's address in your router, set it as `host`, and let the router reserve it",
+    )
 }
 
 /// By the codes of the Modbus Application Protocol 1.1b3, section 7.
@@ -174,6 +188,7 @@ pub fn table() -> Vec<Problem> {
         DtuError::Closed(io::Error::new(io::ErrorKind::UnexpectedEof, "before it answered")),
         DtuError::Exception(1),
         DtuError::NotMapped,
+        DtuError::NotADtu { address: address.to_string() },
         DtuError::WordAddressed,
         super::modbus::frame::InvalidFrame::OtherProtocol(21573).into(),
         DtuError::NotDecrypted,

@@ -77,6 +77,13 @@ pub fn family(serial: InverterSerial) -> Option<&'static str> {
     INVERTERS.iter().find(|&&(known, _)| known == prefix).map(|&(_, text)| text)
 }
 
+/// Whether the serial number can be an inverter's: its first two digits are those of a known family.
+/// New models have new prefixes, but rarely a new generation.
+pub fn may_be_inverter(serial: InverterSerial) -> bool {
+    let generation = |prefix: u16| prefix >> 8;
+    INVERTERS.iter().any(|&(known, _)| generation(known) == generation(serial.prefix()))
+}
+
 /// The model of a DTU. One source for most of it, the type table of hoymiles-wifi; that 10F8 is a
 /// DTU-Pro is captured, what sets 10FD, 4121, 4130 and 4133 apart is reported by users.
 pub fn dtu_name(serial: DtuSerial) -> Option<&'static str> {
@@ -136,6 +143,20 @@ mod tests {
             ("000000000000", 1, None),
         ] {
             assert_eq!(name(serial.parse().unwrap(), ports).as_deref(), expected, "{serial}");
+        }
+    }
+
+    #[test]
+    fn inverters_have_a_known_generation() {
+        for (serial, expected) in [
+            ("1161a0000001", true),
+            ("1199a0000001", true),
+            ("2841a0000001", true),
+            ("000001000000", false),
+            ("10f8a0000001", true),
+            ("ffffffffffff", false),
+        ] {
+            assert_eq!(may_be_inverter(serial.parse().unwrap()), expected, "{serial}");
         }
     }
 

@@ -4,6 +4,7 @@
 use super::meter::MeterReading;
 use super::serial::{DtuSerial, InverterSerial};
 use super::units::{Amperes, Celsius, Hertz, Percent, PowerFactor, Vars, Volts, WattHours, Watts};
+use crate::problem::Problem;
 
 /// One poll's worth of readings from one DTU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,31 @@ pub struct DtuReading {
     /// The DTU gave the same values as before once more: nothing here is new. Such a reading is an
     /// answer, but not a measurement.
     pub stale: bool,
+    /// What the DTU lists and this poll could not read; the rest of the reading is good.
+    pub unread: Unread,
+}
+
+/// The part of a DTU's list that one poll did not read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// By their numbers in the list, counted from 1; ascending.
+    pub records: Vec<u16>,
+    /// `record 2 (0x1028) is not answered; 5 of 6 ports read`; empty if all was read.
+    pub cause: String,
+}
+
+impl Unread {
+    /// Whether all was read.
+    pub const fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The problem as users see it; `None` if all was read.
+    pub fn problem(&self) -> Option<Problem> {
+        const REMEDY: &str = "check in the S-Miles app whether the DTU reaches the inverter; if other \
+                              records are missing each time, set `request_gap = \"500ms\"`";
+        (!self.is_empty()).then(|| Problem::new("records_unread", self.cause.clone(), REMEDY))
+    }
 }
 
 impl DtuReading {

@@ -21,6 +21,7 @@ pub(super) struct PollLog {
     last_error: Option<DtuError>,
     is_stale: bool,
     is_empty: bool,
+    is_partial: bool,
     warnings: Vec<Warning>,
     /// How long polls take has been logged, which is never repeated.
     has_logged_slow_polls: bool,
@@ -44,6 +45,7 @@ impl PollLog {
         let is_empty = reading.inverters.is_empty() && reading.meters.is_empty();
         let was_stale = std::mem::replace(&mut self.is_stale, reading.stale);
         let was_empty = std::mem::replace(&mut self.is_empty, is_empty);
+        self.unread(name, reading);
         let (extent, taken) = (reading.extent(), taken.as_secs_f64());
         if reading.stale && !was_stale {
             info!(
@@ -56,6 +58,17 @@ impl PollLog {
             debug!("{name}: {extent} in {taken:.1} s");
         } else {
             info!("{name}: {extent} in {taken:.1} s");
+        }
+    }
+
+    /// What was not read: once when it begins, once when it is over.
+    fn unread(&mut self, name: &str, reading: &DtuReading) {
+        let was_partial = std::mem::replace(&mut self.is_partial, !reading.unread.is_empty());
+        match reading.unread.problem() {
+            Some(problem) if was_partial => debug!("{name}: {problem}"),
+            Some(problem) => warn!("{name}: {problem}"),
+            None if was_partial => info!("{name}: all ports of the DTU's list are read again"),
+            None => {}
         }
     }
 

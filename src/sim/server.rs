@@ -160,7 +160,7 @@ async fn answer_requests(
     let mut held_back = None;
     while let Some((request, outstanding)) = requests.recv().await {
         let faults = simulation.faults().active();
-        if faults.has(Fault::Silence) {
+        if faults.has(Fault::Silence) || is_lost(&faults, outstanding.number()) {
             continue;
         }
         if faults.has(Fault::Close) || simulation.is_without_power(&faults) {
@@ -181,11 +181,18 @@ async fn answer_requests(
                 None => continue,
             }
         }
-        if send_reply(&mut stream, reply, &faults, outstanding).await.is_err() {
+        let sent = send_reply(&mut stream, reply, &faults, outstanding).await;
+        if sent.is_err() || faults.has(Fault::CloseAfterAnswer) {
             return ConnectionEnd::Close;
         }
     }
     ConnectionEnd::Close
+}
+
+/// Whether that request, counted over all clients, gets lost.
+fn is_lost(faults: &ActiveFaults, number: u64) -> bool {
+    const SEED: u64 = 9;
+    fault_value!(faults, Lossy).is_some_and(|percent| random(SEED, number) % 100 < percent.into())
 }
 
 /// A sleep of no length would still wait for the timer's next tick.

@@ -72,6 +72,8 @@ struct DtuHealth {
     missing_inverters: Vec<String>,
     today_production: Option<u64>,
     total_production: Option<u64>,
+    /// By their numbers in the DTU's list, from 1.
+    unread_records: Vec<u16>,
     /// Each as `cause; remedy`, for the integration; their parts are in `problems`.
     warnings: Vec<String>,
     problems: Vec<ProblemJson>,
@@ -138,6 +140,7 @@ fn dtu_health(dtu: &DtuState, now: Timestamp, zone: &TimeZone) -> DtuHealth {
         today_production: dtu.energy.today.map(WattHours::get),
         total_production: dtu.energy.total.map(WattHours::get),
         missing_inverters: dtu.missing.iter().map(ToString::to_string).collect(),
+        unread_records: dtu.unread.records.clone(),
         warnings: problems.iter().map(ToString::to_string).collect(),
         problems: problems.into_iter().map(ProblemJson::from).collect(),
     }

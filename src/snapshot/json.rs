@@ -401,6 +401,7 @@ mod tests {
             ("inverters", serde_json::json!(19)),
             ("ports", serde_json::json!(37)),
             ("missing_inverters", serde_json::json!([])),
+            ("unread_records", serde_json::json!([])),
         ] {
             assert_eq!(dtu[key], value, "{key}");
         }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::config::Protocol;
 use crate::plant::meter::MeterReading;
-use crate::plant::reading::{InverterValues, PortReading};
+use crate::plant::reading::{InverterValues, PortReading, Unread};
 use crate::plant::serial::{DtuSerial, InverterSerial};
 use crate::plant::units::{WattHours, Watts};
 use crate::problem::Problem;
@@ -189,6 +189,8 @@ pub struct DtuState {
     /// Its inverters that it has not listed for longer than [`silence_limit`](Self::silence_limit),
     /// although they should have light.
     pub missing: Vec<InverterSerial>,
+    /// What its last good poll could not read of its list.
+    pub unread: Unread,
     /// Whether it has listed no inverter for that long, although it is day.
     pub lists_none: bool,
     /// Its inverters that another DTU reads as well, and owns.
@@ -218,6 +220,7 @@ impl DtuState {
             stale_since: None,
             listed: None,
             missing: Vec::new(),
+            unread: Unread::default(),
             lists_none: false,
             shared: None,
             energy: Energy::default(),

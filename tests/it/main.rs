@@ -33,3 +33,4 @@ mod shutdown;
 mod soak;
 mod targets;
 mod truth;
+mod unread;

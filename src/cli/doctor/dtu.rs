@@ -17,7 +17,7 @@ use crate::dtu::{Dtu as _, DtuError, PollError};
 use crate::net::dial::Attempt;
 use crate::net::error::ConnectError;
 use crate::plant::model;
-use crate::plant::reading::DtuReading;
+use crate::plant::reading::{DtuReading, Unread};
 use crate::problem::Problem;
 use crate::snapshot::health::silence_limit;
 use crate::snapshot::warning::Warning;
@@ -115,6 +115,7 @@ fn online(config: &DtuConfig, report: &DtuReport) -> Vec<Step> {
             format!("read {} ago", seconds(report.seconds_since_last_success.unwrap_or(0))),
         ),
     ];
+    steps.extend(unread(&report.unread_records).map(|problem| Step::failed("records", problem)));
     steps.extend(
         report
             .problems
@@ -123,6 +124,14 @@ fn online(config: &DtuConfig, report: &DtuReport) -> Vec<Step> {
             .map(|problem| Step::failed_as("values", problem.label, problem.cause, problem.remedy)),
     );
     steps
+}
+
+/// What the running bridge could not read of the DTU's list.
+fn unread(records: &[u16]) -> Option<Problem> {
+    let numbers: Vec<_> = records.iter().map(ToString::to_string).collect();
+    let what = if records.len() == 1 { "record" } else { "records" };
+    let cause = format!("the last poll did not read {what} {}", numbers.join(", "));
+    Unread { records: records.to_vec(), cause }.problem()
 }
 
 /// The protocol that is not configured, and its port.
@@ -267,7 +276,8 @@ async fn speak(
         Err(PollError { error, partial }) => {
             let mut problem = error.problem();
             if partial.port_count() > 0 {
-                problem.cause = format!("{}, after {} ports", problem.cause, partial.port_count());
+                let ports = count(partial.port_count(), "port");
+                problem.cause = format!("{}, after {ports}", problem.cause);
             }
             steps.push(Step::failed("protocol", problem).took(took));
             Some(error)
@@ -303,6 +313,7 @@ fn read(reading: &DtuReading, details: ProtobufDetails) -> Vec<Step> {
         list,
         Step::passed("reach", format!("the DTU reaches {live} of {inverters}")),
     ];
+    steps.extend(reading.unread.problem().map(|problem| Step::failed("records", problem)));
     if let Some(encrypts) = details.encrypts {
         steps.push(Step::passed("encryption", if encrypts { "on" } else { "off" }));
     }

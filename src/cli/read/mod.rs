@@ -53,6 +53,12 @@ struct Answer {
     outcome: Result<DtuReading, PollError>,
 }
 
+impl Answer {
+    fn is_complete(&self) -> bool {
+        self.outcome.as_ref().is_ok_and(|reading| reading.unread.is_empty())
+    }
+}
+
 /// Polls each DTU once, all at the same time.
 pub(super) async fn read(global: &Global, arguments: Arguments) -> ExitCode {
     let (dtus, zone) = match dtus_to_read(global, &arguments) {
@@ -83,10 +89,14 @@ pub(super) async fn read(global: &Global, arguments: Arguments) -> ExitCode {
             Ok(reading) if reading.inverters.is_empty() && reading.meters.is_empty() => {
                 exit::say(&format!("{}: {}", dtu.name, Warning::ListsNone.problem()));
             }
-            Ok(_) => {}
+            Ok(reading) => {
+                if let Some(problem) = reading.unread.problem() {
+                    exit::say(&escaped(&format!("{}: {problem}", dtu.name)));
+                }
+            }
         }
     }
-    exit::status(answers.iter().all(|answer| answer.outcome.is_ok()))
+    exit::status(answers.iter().all(Answer::is_complete))
 }
 
 /// In characters; without limit if the output is not a terminal.

@@ -4,8 +4,8 @@
 use thiserror::Error;
 
 use super::decode::{
-    DATA_TYPE_AS_PRINTED, MAX_RECORDS, MAX_RECORDS_PER_READ, PortRecord, RECORD_BYTES, is_marked,
-    port_record,
+    DATA_TYPE_AS_PRINTED, MAX_RECORDS, MAX_RECORDS_PER_READ, PortRecord, RECORD_BYTES, Record,
+    is_marked, port_record, record,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,19 +63,21 @@ pub(super) enum NotRecords {
     Different,
 }
 
-/// Takes `count` records from an answer, up to the end of the list. A single record needs no
-/// markers: nothing else could be meant.
+/// Takes `count` records from an answer, up to the end of the list. Of several, each must have both
+/// markers.
 pub(super) fn page(mut data: &[u8], count: u16) -> Result<Page, NotRecords> {
     let mut records = Vec::with_capacity(count.into());
     for number in 1..=count {
-        let (record, rest) =
+        let (bytes, rest) =
             data.split_at_checked(RECORD_BYTES.into()).ok_or(NotRecords::Missing(number))?;
-        if count > 1 && !is_marked(record) {
-            return Err(NotRecords::Unmarked(number));
+        let unmarked = Err(NotRecords::Unmarked(number));
+        if count > 1 && !is_marked(bytes) {
+            return unmarked;
         }
-        match port_record(record).map_err(|_| NotRecords::Missing(number))? {
-            Some(record) => records.push(record),
-            None => return Ok(Page { records, ends: true }),
+        match record(bytes).map_err(|_| NotRecords::Missing(number))? {
+            Record::Port(record) => records.push(record),
+            Record::Null => return Ok(Page { records, ends: true }),
+            Record::Foreign => return unmarked,
         }
         data = rest;
     }
@@ -85,10 +87,13 @@ pub(super) fn page(mut data: &[u8], count: u16) -> Result<Page, NotRecords> {
 /// Whether every second record may be missing, as when the addresses of an emulation count words: it
 /// has an emulation's marker, or an inverter has a port without the previous one.
 pub(super) fn looks_skipped(records: &[PortRecord]) -> bool {
-    records.iter().any(|record| {
-        record.data_type == DATA_TYPE_AS_PRINTED
-            || (record.port > 1 && !has(records, record, record.port - 1))
-    })
+    has_emulation(records)
+        || records.iter().any(|record| record.port > 1 && !has(records, record, record.port - 1))
+}
+
+/// Whether any has an emulation's marker.
+pub(super) fn has_emulation(records: &[PortRecord]) -> bool {
+    records.iter().any(|record| record.data_type == DATA_TYPE_AS_PRINTED)
 }
 
 /// Whether `data`, from where only such a device has its second record, is a record that the list
@@ -135,6 +140,7 @@ mod tests {
         let mut shifted = good.repeat(2);
         shifted[73] = 0;
         assert_eq!(page(&shifted, 2), Err(NotRecords::Unmarked(2)));
+        assert_eq!(page(&[0; 40], 1), Err(NotRecords::Unmarked(1)));
         let mut as_printed = good;
         as_printed[0] = 0x3c;
         assert!(page(&as_printed.repeat(2), 2).is_ok());

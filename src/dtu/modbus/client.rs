@@ -1,13 +1,16 @@
 //! Reads the list of ports of a DTU-Pro.
 
+use std::mem;
 use std::time::Duration;
 
 use tracing::warn;
 
-use super::batch::{Batch, NotRecords, Page, is_skipped_record, looks_skipped, page};
+use super::batch::{
+    Batch, NotRecords, Page, has_emulation, is_skipped_record, looks_skipped, page,
+};
 use super::connection::Connection;
-use super::decode::{MAX_RECORDS, PortRecord, RECORD_BYTES, ReadRequest, dtu_serial, inverters};
-use super::frame::NOT_A_DTU;
+use super::decode::{Markers, PortRecord, RECORD_BYTES, ReadRequest, dtu_serial, inverters};
+use super::list::{Found, List};
 use super::scale::Scales;
 use crate::config::DtuConfig;
 use crate::dtu::dial::{Dial, TcpDialer};
@@ -25,9 +28,12 @@ pub(in crate::dtu) const REFUSED: &str = "use the Ethernet port of a DTU-Pro or 
 /// A DTU that is read over Modbus-TCP.
 pub struct ModbusDtu<D = TcpDialer> {
     name: String,
+    /// Host and port, for messages.
+    address: String,
     connection: Connection<D>,
     retries: u32,
     batch: Batch,
+    list: List,
     scales: Scales,
     exclude: Vec<InverterSerial>,
     serial: Option<DtuSerial>,
@@ -37,6 +43,13 @@ pub struct ModbusDtu<D = TcpDialer> {
     /// The connection over which its addresses proved to count bytes.
     checked_connection: u64,
     check_unanswered: u32,
+    has_warned_of_markers: bool,
+}
+
+/// As in a URL.
+fn address(config: &DtuConfig) -> String {
+    let (host, port) = (&config.host, config.port());
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 impl ModbusDtu {
@@ -56,9 +69,12 @@ impl<D: Dial> ModbusDtu<D> {
     pub fn with_dialer(config: &DtuConfig, dialer: D) -> Self {
         Self {
             name: config.name.clone(),
+            address: address(config),
             connection: Connection::new(dialer, config),
             retries: config.retries,
             batch: Batch::new(config.records_per_read),
+            list: List::default(),
+            has_warned_of_markers: false,
             scales: Scales::default(),
             // `check` has warned of texts that are not serial numbers.
             exclude: config.exclude.iter().filter_map(|serial| serial.parse().ok()).collect(),
@@ -76,17 +92,25 @@ impl<D: Dial> ModbusDtu<D> {
         self.read_single(0, 0).await.map(drop)
     }
 
-    async fn read_list(&mut self, records: &mut Vec<PortRecord>) -> Result<(), DtuError> {
-        let mut index = 0;
-        while index < MAX_RECORDS {
-            let page = self.read_page(index).await?;
-            index = index.saturating_add(u16::try_from(page.records.len()).unwrap_or(MAX_RECORDS));
-            records.extend(page.records);
-            if page.ends {
-                break;
+    /// Reads all records that can be read.
+    async fn read_list(&mut self) -> Found {
+        // A poll that is abandoned leaves no memory of half a list.
+        let mut list = mem::take(&mut self.list);
+        let mut walk = list.walk();
+        while let Some(index) = walk.next() {
+            let count = walk.run_length(index, self.batch.records_at(index));
+            let retries = walk.retries(index, self.retries);
+            match self.read_page(index, count, retries).await {
+                Ok(page) => walk.read(index, page.records, page.ends),
+                Err(error) if count > 1 && !walk.is_final(index, &error) => {
+                    walk.read_singly(index, count, error.is_silence());
+                }
+                Err(error) => walk.failed(index, error),
             }
         }
-        Ok(())
+        let found = walk.finish();
+        self.list = list;
+        found
     }
 
     /// Rejects a list in which every second record is missing. A list that is not suspicious costs
@@ -112,18 +136,17 @@ impl<D: Dial> ModbusDtu<D> {
         Ok(())
     }
 
-    async fn read_page(&mut self, index: u16) -> Result<Page, DtuError> {
-        let count = self.batch.records_at(index);
+    async fn read_page(&mut self, index: u16, count: u16, retries: u32) -> Result<Page, DtuError> {
         if count < 2 {
-            return self.read_single(index, self.retries).await;
+            return self.read_single(index, retries).await;
         }
         let data =
-            self.connection.read(ReadRequest::records(index, count), self.retries, |_| true).await;
+            self.connection.read(ReadRequest::records(index, count), retries, |_| true).await;
         let (why, retries) = match data {
             Ok(data) => match page(&data, count) {
                 Ok(page) if self.is_proven(&page, index).await? => return Ok(page),
-                Ok(_) => (NotRecords::Different.to_string(), self.retries),
-                Err(why) => (why.to_string(), self.retries),
+                Ok(_) => (NotRecords::Different.to_string(), retries),
+                Err(why) => (why.to_string(), retries),
             },
             Err(error) if self.may_be_too_many(&error) => (error.to_string(), 0),
             Err(error) => return Err(error),
@@ -164,6 +187,7 @@ impl<D: Dial> ModbusDtu<D> {
             DtuError::Unreachable { .. }
             | DtuError::OtherAnswers { .. }
             | DtuError::NotMapped
+            | DtuError::NotADtu { .. }
             | DtuError::WordAddressed
             | DtuError::NotDecrypted => false,
         }
@@ -181,7 +205,18 @@ impl<D: Dial> ModbusDtu<D> {
         if data.is_empty() {
             return Err(DtuError::NotMapped);
         }
-        page(&data, 1).map_err(|why| DtuError::malformed(why.to_string(), NOT_A_DTU))
+        let page =
+            page(&data, 1).map_err(|_| DtuError::NotADtu { address: self.address.clone() })?;
+        if page.records.iter().any(|record| record.markers() != Markers::Both)
+            && !mem::replace(&mut self.has_warned_of_markers, true)
+        {
+            warn!(
+                "{}: the list of this DTU lacks one of the two marks of a DTU's list; it is used, since \
+                 its serial numbers can be those of inverters",
+                self.name
+            );
+        }
+        Ok(page)
     }
 
     /// Reads the DTU's own serial number, once per connection. Not all DTUs have it, which does not
@@ -207,12 +242,13 @@ impl<D: Dial> ModbusDtu<D> {
 impl<D: Dial> Dtu for ModbusDtu<D> {
     async fn poll(&mut self) -> Result<DtuReading, PollError> {
         self.connection.begin_poll();
-        let mut records = Vec::new();
-        let mut outcome = self.read_list(&mut records).await;
-        if outcome.is_ok() {
+        let Found { mut records, unread, error } = self.read_list().await;
+        let mut outcome = error.map_or(Ok(()), Err);
+        let is_complete = unread.is_empty();
+        if outcome.is_ok() && (is_complete || has_emulation(&records)) {
             outcome = self.check_addressing(&mut records).await;
         }
-        if outcome.is_ok() {
+        if outcome.is_ok() && is_complete {
             self.read_serial().await;
         }
         let before = records.len();
@@ -221,6 +257,7 @@ impl<D: Dial> Dtu for ModbusDtu<D> {
             dtu_serial: self.serial,
             inverters: inverters(&records, &mut self.scales),
             has_excluded: records.len() < before,
+            unread,
             ..DtuReading::default()
         };
         match outcome {

@@ -8,6 +8,7 @@ use bytes::{Buf, TryGetError};
 
 use super::scale::{CurrentScale, Scales};
 use crate::dtu::limits;
+use crate::plant::model;
 use crate::plant::reading::{InverterReading, InverterValues, PortReading};
 use crate::plant::serial::{DtuSerial, InverterSerial};
 use crate::plant::units::{Celsius, Hertz, Volts, WattHours, Watts};
@@ -26,8 +27,7 @@ const DTU_SERIAL_REGISTERS: u16 = 3;
 const DATA_TYPE: u8 = 0x0c;
 /// First byte as the note prints it; only emulations have been seen to send it.
 pub(super) const DATA_TYPE_AS_PRINTED: u8 = 0x3c;
-const CONSTANT_OFFSET: usize = 33;
-/// The constant of each record, including the null record.
+/// Byte 33 of each record, including the null record.
 const CONSTANT: u8 = 0x07;
 
 /// A request for consecutive registers with function 3.
@@ -68,7 +68,7 @@ impl ReadRequest {
 /// repeated in the record of each of its ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortRecord {
-    /// 0x0c of a real DTU; other values are accepted.
+    /// The first marker: 0x0c of a real DTU, 0x3c of an emulation.
     pub data_type: u8,
     /// The inverter.
     pub serial: InverterSerial,
@@ -98,9 +98,69 @@ pub struct PortRecord {
     pub alarm_count: u16,
     /// 1 if the DTU reaches the inverter.
     pub link_status: u8,
+    /// The second marker: 0x07.
+    pub constant: u8,
+}
+
+/// How many of the two markers of a record are right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Markers {
+    Both,
+    /// Perhaps an emulation's: it counts if the rest of the record makes sense.
+    One,
+    /// It is no record, whatever else it may be.
+    None,
+}
+
+/// What stands where a record is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Record {
+    Port(PortRecord),
+    /// The null record, which ends the list.
+    Null,
+    /// No record.
+    Foreign,
 }
 
 impl PortRecord {
+    fn decode(mut bytes: &[u8]) -> Result<Self, TryGetError> {
+        let data_type = bytes.try_get_u8()?;
+        let mut serial = [0; 6];
+        bytes.try_copy_to_slice(&mut serial)?;
+        Ok(Self {
+            data_type,
+            serial: InverterSerial::from_bytes(serial),
+            port: bytes.try_get_u8()?,
+            pv_voltage: bytes.try_get_u16()?,
+            pv_current: bytes.try_get_u16()?,
+            grid_voltage: bytes.try_get_u16()?,
+            grid_frequency: bytes.try_get_u16()?,
+            pv_power: bytes.try_get_u16()?,
+            today: bytes.try_get_u16()?,
+            total: bytes.try_get_u32()?,
+            temperature: bytes.try_get_i16()?,
+            operating_status: bytes.try_get_u16()?,
+            alarm_code: bytes.try_get_u16()?,
+            alarm_count: bytes.try_get_u16()?,
+            link_status: bytes.try_get_u8()?,
+            constant: bytes.try_get_u8()?,
+        })
+    }
+
+    /// Whether it ends the list: a serial number of zeros, or port number 0.
+    fn is_null(&self) -> bool {
+        self.serial.bytes() == [0; 6] || self.port == 0
+    }
+
+    pub(super) const fn markers(&self) -> Markers {
+        let is_typed = matches!(self.data_type, DATA_TYPE | DATA_TYPE_AS_PRINTED);
+        match (is_typed, self.constant == CONSTANT) {
+            (true, true) => Markers::Both,
+            (true, false) | (false, true) => Markers::One,
+            (false, false) => Markers::None,
+        }
+    }
+
     /// Whether there are live values, rather than only serial number and counters.
     pub const fn is_live(&self) -> bool {
         self.link_status != 0
@@ -110,32 +170,24 @@ impl PortRecord {
     }
 }
 
-/// Decodes one record; bytes beyond it are ignored.
+/// Decodes one record, whatever its markers; bytes beyond it are ignored.
 ///
 /// `Ok(None)` is the end of the list: a serial number of zeros, or port number 0.
-pub fn port_record(mut bytes: &[u8]) -> Result<Option<PortRecord>, TryGetError> {
-    let data_type = bytes.try_get_u8()?;
-    let mut serial = [0; 6];
-    bytes.try_copy_to_slice(&mut serial)?;
-    let port = bytes.try_get_u8()?;
-    let record = PortRecord {
-        data_type,
-        serial: InverterSerial::from_bytes(serial),
-        port,
-        pv_voltage: bytes.try_get_u16()?,
-        pv_current: bytes.try_get_u16()?,
-        grid_voltage: bytes.try_get_u16()?,
-        grid_frequency: bytes.try_get_u16()?,
-        pv_power: bytes.try_get_u16()?,
-        today: bytes.try_get_u16()?,
-        total: bytes.try_get_u32()?,
-        temperature: bytes.try_get_i16()?,
-        operating_status: bytes.try_get_u16()?,
-        alarm_code: bytes.try_get_u16()?,
-        alarm_count: bytes.try_get_u16()?,
-        link_status: bytes.try_get_u8()?,
-    };
-    Ok((serial != [0; 6] && port != 0).then_some(record))
+pub fn port_record(bytes: &[u8]) -> Result<Option<PortRecord>, TryGetError> {
+    PortRecord::decode(bytes).map(|record| Some(record).filter(|record| !record.is_null()))
+}
+
+/// Decodes what stands where a record is expected. Both markers are the same in every known source,
+/// also in the null record; with one of them, a port counts only if its serial number can be an
+/// inverter's.
+pub(super) fn record(bytes: &[u8]) -> Result<Record, TryGetError> {
+    let record = PortRecord::decode(bytes)?;
+    Ok(match record.markers() {
+        Markers::None => Record::Foreign,
+        Markers::Both | Markers::One if record.is_null() => Record::Null,
+        Markers::One if !model::may_be_inverter(record.serial) => Record::Foreign,
+        Markers::Both | Markers::One => Record::Port(record),
+    })
 }
 
 /// Decodes the DTU's own serial number; `None` if it is missing or all zeros.
@@ -147,13 +199,13 @@ pub fn dtu_serial(mut bytes: &[u8]) -> Option<DtuSerial> {
 
 /// Whether it has both markers that all records share, including the null record.
 pub(super) fn is_marked(record: &[u8]) -> bool {
-    matches!(record.first(), Some(&(DATA_TYPE | DATA_TYPE_AS_PRINTED)))
-        && record.get(CONSTANT_OFFSET) == Some(&CONSTANT)
+    PortRecord::decode(record).is_ok_and(|record| record.markers() == Markers::Both)
 }
 
 /// Groups records by inverter in the DTU's order, ports ascending.
 ///
-/// Of two records of one port, one with live values wins. Impossible port numbers are left out.
+/// Of two records of one port, one with live values wins. Impossible port numbers are left out. An
+/// alarm may stand in the record of one port only.
 pub fn inverters(records: &[PortRecord], scales: &mut Scales) -> Vec<InverterReading> {
     let records = || records.iter().filter(|record| limits::is_port(record.port));
     for record in records() {
@@ -183,10 +235,14 @@ fn add_port(inverter: &mut InverterReading, record: &PortRecord, port: PortReadi
         }
         Ok(_) => {}
     }
+    let alarm_code = inverter.values.alarm_code.filter(|&code| code != 0);
+    let alarm_count = inverter.values.alarm_count.max(Some(record.alarm_count.into()));
     if record.is_live() && !was_live {
         let ports = std::mem::take(&mut inverter.ports);
         *inverter = InverterReading { ports, ..inverter_reading(record) };
     }
+    inverter.values.alarm_code = alarm_code.or(Some(record.alarm_code.into()));
+    inverter.values.alarm_count = alarm_count;
 }
 
 fn inverter_reading(record: &PortRecord) -> InverterReading {
@@ -230,7 +286,7 @@ mod tests {
     use proptest::{prop_assert_eq, proptest};
 
     use super::*;
-    use crate::dtu::modbus::fake::{asleep, record};
+    use crate::dtu::modbus::fake::{asleep, bytes, record};
 
     #[test]
     fn records_are_where_the_note_has_them() {
@@ -248,6 +304,56 @@ mod tests {
         assert_eq!(port_record(&record), Ok(None));
         record[7] = 1;
         assert_eq!(port_record(&record).unwrap().unwrap().port, 1);
+    }
+
+    #[test]
+    fn a_record_has_both_markers_or_one_and_a_serial_of_an_inverter() {
+        let foreign = "000000010000000308fd020008fe13890309000c000012670015000300000000010000000000\
+                       0000";
+        let foreign: Vec<u8> = (0..foreign.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&foreign[at..at + 2], 16).unwrap())
+            .collect();
+        assert_eq!(super::record(&foreign), Ok(Record::Foreign));
+        let unknown = InverterSerial::from_bytes([0, 0, 1, 0, 0, 0]);
+        for (data_type, constant, markers) in [
+            (0x0c, 7, Markers::Both),
+            (0x3c, 7, Markers::Both),
+            (0x0c, 0, Markers::One),
+            (0x00, 7, Markers::One),
+            (0x00, 0, Markers::None),
+        ] {
+            let plausible = PortRecord { data_type, constant, ..record(1, 1) };
+            assert_eq!(plausible.markers(), markers);
+            let others = PortRecord { serial: unknown, ..plausible };
+            let null = PortRecord { serial: InverterSerial::from_bytes([0; 6]), ..plausible };
+            let found = [plausible, others, null].map(|one| super::record(&bytes(&one)).unwrap());
+            let expected = match markers {
+                Markers::Both => [Record::Port(plausible), Record::Port(others), Record::Null],
+                Markers::One => [Record::Port(plausible), Record::Foreign, Record::Null],
+                Markers::None => [Record::Foreign; 3],
+            };
+            assert_eq!(found, expected, "{data_type:#04x} {constant:#04x}");
+        }
+    }
+
+    #[test]
+    fn an_alarm_of_any_port_is_the_inverters() {
+        let port = |number, alarm_code, alarm_count| PortRecord {
+            alarm_code,
+            alarm_count,
+            ..record(1, number)
+        };
+        let sleeping = |number, alarm_code| PortRecord { alarm_code, ..asleep(1, number) };
+        for (records, code, count) in [
+            ([port(1, 0, 4), port(2, 121, 9), port(3, 14, 1)], 121, 9),
+            ([port(1, 14, 9), port(2, 0, 4), port(3, 121, 1)], 14, 9),
+            ([sleeping(1, 121), port(2, 0, 4), port(3, 0, 4)], 121, 4),
+            ([port(1, 0, 0), port(2, 0, 0), port(3, 0, 0)], 0, 0),
+        ] {
+            let values = &read(&records)[0].values;
+            assert_eq!((values.alarm_code, values.alarm_count), (Some(code), Some(count)));
+        }
     }
 
     #[test]
@@ -337,7 +443,8 @@ mod tests {
         #[test]
         fn no_bytes_panic(bytes in vec(any::<u8>(), 0..90)) {
             let decoded = port_record(&bytes);
-            prop_assert_eq!(decoded.is_err(), bytes.len() < 33);
+            prop_assert_eq!(decoded.is_err(), bytes.len() < 34);
+            prop_assert_eq!(super::record(&bytes).is_err(), bytes.len() < 34);
             dtu_serial(&bytes);
         }
     }

@@ -31,6 +31,7 @@ pub(super) fn record(inverter: u8, port: u8) -> PortRecord {
         alarm_code: 0,
         alarm_count: 4,
         link_status: 1,
+        constant: 7,
     }
 }
 
@@ -72,7 +73,7 @@ pub(super) fn bytes(record: &PortRecord) -> Vec<u8> {
     for field in [record.operating_status, record.alarm_code, record.alarm_count] {
         bytes.extend(field.to_be_bytes());
     }
-    bytes.extend([record.link_status, 0x07, 0, 0, 0, 0, 0, 0]);
+    bytes.extend([record.link_status, record.constant, 0, 0, 0, 0, 0, 0]);
     bytes
 }
 

@@ -5,6 +5,7 @@ pub mod client;
 mod connection;
 pub mod decode;
 pub mod frame;
+mod list;
 pub mod scale;
 
 #[cfg(test)]

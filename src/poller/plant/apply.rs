@@ -141,7 +141,11 @@ impl PlantState {
         let serials = reading.inverters.iter().map(|inverter| inverter.serial);
         let new: BTreeSet<_> = serials.filter(|one| !self.inverters.contains_key(one)).collect();
         let Some(dtu) = self.dtu_mut(dtu) else { return BTreeMap::new() };
-        dtu.new_inverters.check(known > 0, known, new)
+        if reading.unread.is_empty() {
+            dtu.new_inverters.check(known > 0, known, new)
+        } else {
+            dtu.new_inverters.check_part(known > 0, known, new)
+        }
     }
 
     /// Ports that known inverters did not have before, and why they are not believed yet. What a new
@@ -170,7 +174,11 @@ impl PlantState {
         };
         let new = keys.filter(is_new).collect();
         let Some(dtu) = self.dtu_mut(dtu) else { return BTreeMap::new() };
-        dtu.new_ports.check(true, count, new)
+        if reading.unread.is_empty() {
+            dtu.new_ports.check(true, count, new)
+        } else {
+            dtu.new_ports.check_part(true, count, new)
+        }
     }
 
     /// Applies what the DTU says of its energy meters, of which so many are known.

@@ -52,4 +52,18 @@ impl<S: Copy + Ord> NewDeviceConfirmation<S> {
         }
         unconfirmed
     }
+
+    /// The same for a poll that did not read all: what it leaves out was not denied.
+    pub(super) fn check_part(
+        &mut self,
+        is_known: bool,
+        known: usize,
+        new: BTreeSet<S>,
+    ) -> BTreeMap<S, String> {
+        let before = self.named.clone();
+        let unconfirmed = self.check(is_known, known, new);
+        let room = self.most.saturating_sub(self.named.len());
+        self.named.extend(before.into_iter().take(room));
+        unconfirmed
+    }
 }

@@ -56,14 +56,17 @@ impl MissingDeviceMonitor {
         let is_others = |one: &InverterReading| {
             inverters.get(&one.serial).is_some_and(|known| known.dtu_name != dtu.name)
         };
+        // What was not read may be listed.
+        let is_whole = reading.unread.is_empty();
         let has_listed = !reading.inverters.is_empty() || reading.has_excluded;
+        let before_this = dtu.listed.filter(|_| !is_whole);
         dtu.listed = Some(Listed {
-            inverters: reading.inverters.len(),
-            ports: reading.port_count(),
+            inverters: before_this.map_or(0, |it| it.inverters).max(reading.inverters.len()),
+            ports: before_this.map_or(0, |it| it.ports).max(reading.port_count()),
             is_all_elsewhere: has_listed && reading.inverters.iter().all(is_others),
         });
         // A DTU that reads meters only has no inverter to list.
-        let is_empty = !has_listed && reading.meters.is_empty();
+        let is_empty = is_whole && !has_listed && reading.meters.is_empty();
         self.empty_since = (is_empty && !is_dark).then(|| self.empty_since.unwrap_or(before));
         dtu.lists_none = self.empty_since.is_some_and(|since| dtu.is_long_ago(since, now));
 
@@ -74,7 +77,10 @@ impl MissingDeviceMonitor {
             since: before,
             had_faded: inverters.get(&serial).is_none_or(|state| has_faded(state)),
         };
-        let absent = known.filter(|serial| !is_dark && !listed.contains(serial)).map(|serial| {
+        let is_absent = |serial: &InverterSerial| {
+            !listed.contains(serial) && (is_whole || self.absent.contains_key(serial))
+        };
+        let absent = known.filter(|serial| !is_dark && is_absent(serial)).map(|serial| {
             (serial, self.absent.get(&serial).copied().unwrap_or_else(|| absence(serial)))
         });
         self.absent = absent.collect();

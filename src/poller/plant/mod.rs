@@ -25,7 +25,7 @@ use self::missing::MissingDeviceMonitor;
 use self::sums::{ListingWait, Sums};
 use super::night::NightDetector;
 use crate::plant::ledger::{PortKey, PortLedger};
-use crate::plant::reading::DtuReading;
+use crate::plant::reading::{DtuReading, Unread};
 use crate::plant::serial::{InverterSerial, MeterSerial};
 use crate::plant::units::Watts;
 use crate::problem::Problem;
@@ -205,9 +205,13 @@ impl PlantState {
         state.last_reply = Some(now);
         state.failing = None;
         state.query_count += 1;
+        state.unread.clone_from(&reading.unread);
         let moment = Moment { now, hold: state.silence_limit, is_night };
         let rejected = self.apply(dtu, reading, moment);
-        self.observe_power(dtu, reading, now);
+        // What was not read may deliver.
+        if reading.unread.is_empty() || reading.is_live() {
+            self.observe_power(dtu, reading, now);
+        }
         self.look_for_missing(dtu, reading, now);
         self.note_listing(dtu, reading, now);
         self.start_sums(dtu, now);
@@ -252,6 +256,7 @@ impl PlantState {
             state.stale_since = None;
             state.lists_none = false;
             state.missing.clear();
+            state.unread = Unread::default();
         }
         self.roll_over_some(serials, now);
         true

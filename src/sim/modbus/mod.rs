@@ -60,7 +60,27 @@ impl WireProtocol for Modbus {
         if let Some(code) = fault_value!(faults, Exception) {
             return request.exception(code);
         }
-        let Some(data) = read(&request, simulation, faults) else {
+        if let Some(number) = fault_value!(faults, SilentRecord)
+            && request.touches(number)
+        {
+            return Vec::new();
+        }
+        if let Some(number) = fault_value!(faults, RefusedRecord)
+            && request.touches(number)
+        {
+            return request.exception(ILLEGAL_FUNCTION);
+        }
+        if let Some(code) = fault_value!(faults, ExceptionAtEnd)
+            && request.is_behind(simulation.reported(simulation.truth(), faults).ports().count())
+        {
+            return request.exception(code);
+        }
+        let data = if faults.has(Fault::ForeignDevice) {
+            foreign(&request)
+        } else {
+            read(&request, simulation, faults)
+        };
+        let Some(data) = data else {
             return request.exception(ILLEGAL_FUNCTION);
         };
         request.reply(&data, fault_value!(faults, WrongByteCount))
@@ -95,6 +115,25 @@ impl Request {
             return None;
         }
         Some((body.try_get_u16().ok()?, body.try_get_u16().ok()?))
+    }
+
+    /// The offsets in the list that it reads; `None` if it reads something else.
+    fn span(&self) -> Option<Range<usize>> {
+        let (address, count) = self.registers().filter(|(address, _)| LIST.contains(address))?;
+        let start = usize::from(address - LIST.start);
+        Some(start..start + 2 * usize::from(count))
+    }
+
+    /// Whether it reads the record of that number, counted from 1, or a part of it.
+    fn touches(&self, number: u16) -> bool {
+        let end = RECORD_LENGTH * usize::from(number);
+        let start = end.saturating_sub(RECORD_LENGTH);
+        self.span().is_some_and(|span| span.start < end && start < span.end)
+    }
+
+    /// Whether it reads anything behind that many records.
+    fn is_behind(&self, records: usize) -> bool {
+        self.span().is_some_and(|span| span.end > RECORD_LENGTH * records)
     }
 
     /// The reply with `data`; `stated_length` is for a DTU that miscounts.
@@ -132,6 +171,24 @@ fn read(request: &Request, simulation: &Simulation, faults: &ActiveFaults) -> Op
     }
     let start = usize::from(address.checked_sub(DTU_SERIAL)?);
     plant.dtu_serial.bytes().get(start..start + length).map(<[u8]>::to_vec)
+}
+
+/// A device whose registers, two bytes each, are counted one by one: no DTU at all.
+fn foreign(request: &Request) -> Option<Vec<u8>> {
+    const REGISTERS: [u16; 20] = [
+        0, 1, 0, 3, 0x08fd, 0x0200, 0x08fe, 0x1389, 0x0309, 0x000c, 0, 0x1267, 0x0015, 3, 0, 0,
+        0x0100, 0, 0, 0,
+    ];
+    const SERIAL: [u16; 3] = [0x1234; 3];
+    let (address, count) = request.registers()?;
+    let register = |address: u16| {
+        let at = |base: u16| address.checked_sub(base).map(usize::from);
+        let of_list = at(LIST.start).and_then(|index| REGISTERS.get(index));
+        let value = of_list.or_else(|| at(DTU_SERIAL).and_then(|index| SERIAL.get(index)));
+        value.copied().unwrap_or_default().to_be_bytes()
+    };
+    let addresses = (0..count).map(|index| address.saturating_add(index));
+    (1..=MAX_REGISTERS).contains(&count).then(|| addresses.flat_map(register).collect())
 }
 
 fn read_list(

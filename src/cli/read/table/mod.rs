@@ -47,6 +47,7 @@ fn push_title(
         (Ok(reading), _) if reading.stale => {
             ", OLD VALUES: the DTU has not read its inverters lately"
         }
+        (Ok(reading), _) if !reading.unread.is_empty() => ", INCOMPLETE",
         (Ok(_), _) => "",
         (Err(_), false) => ", INCOMPLETE",
         (Err(_), true) => {

@@ -2,6 +2,7 @@
 
 mod faults;
 mod several;
+mod unread;
 mod vectors;
 mod words;
 

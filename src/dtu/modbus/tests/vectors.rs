@@ -89,7 +89,7 @@ fn check_record(name: &str, data: &[u8], expected: &Value) {
         "pv_power_raw": record.pv_power, "today_wh": record.today, "total_wh": record.total,
         "temperature_raw": record.temperature, "operating_status": record.operating_status,
         "alarm_code": record.alarm_code, "alarm_count": record.alarm_count,
-        "link_status": record.link_status, "fixed": 7, "scaled": expected["scaled"],
+        "link_status": record.link_status, "fixed": record.constant, "scaled": expected["scaled"],
     });
     assert_eq!(&found, expected, "{name}");
 

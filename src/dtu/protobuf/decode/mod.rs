@@ -14,7 +14,7 @@ use super::app_info::{AppInfo, dtu_serial, inverter_serial, serial_number};
 use super::messages::{MeterMo, PvMo, RealDataNewReq, SgsMo, TgsMo};
 use crate::dtu::limits;
 use crate::plant::meter::{MeterPhase, MeterReading};
-use crate::plant::reading::{AcReading, DtuReading, InverterReading, PortReading};
+use crate::plant::reading::{AcReading, DtuReading, InverterReading, PortReading, Unread};
 use crate::plant::serial::{InverterSerial, MeterSerial};
 use crate::plant::units::{
     Amperes, Celsius, Hertz, MeterVolts, Percent, PowerFactor, Vars, Volts, WattHours, Watts,
@@ -46,6 +46,7 @@ pub fn reading(data: &RealDataNewReq, info: &AppInfo) -> DtuReading {
         dtu_firmware: info.firmware.clone(),
         dtu_time: Some(i64::from(data.timestamp)),
         stale: false,
+        unread: Unread::default(),
     }
 }
 
