@@ -43,7 +43,8 @@ fn completions_and_manual_pages_are_written_for_every_command() {
     assert!(status.success());
     let page = fs::read_to_string(folder.path().join("hoymiles-bridge.1")).unwrap();
     let completions = fs::read_to_string(folder.path().join("hoymiles-bridge.bash")).unwrap();
-    for command in ["run", "demo", "check", "read", "doctor", "discover", "simulate", "healthcheck"]
+    for command in
+        ["run", "demo", "check", "read", "doctor", "discover", "init", "simulate", "healthcheck"]
     {
         assert!(page.contains(command), "{command} is missing in the manual page");
         assert!(completions.contains(command), "{command} is missing in the completions");

@@ -5,6 +5,7 @@ mod discover;
 mod doctor;
 mod exit;
 mod healthcheck;
+mod init;
 pub mod process;
 mod read;
 mod run;
@@ -59,6 +60,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Look for DTUs on this machine's own networks
     Discover(discover::Arguments),
+    /// Find the DTUs, ask for the rest, and write a configuration file
+    Init(init::Arguments),
     /// Simulate a DTU for testing
     Simulate(simulate::SimulateArgs),
     /// Check whether the running bridge is ready: for a container's HEALTHCHECK
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
             Command::Read(arguments) => read::read(&global, arguments).await,
             Command::Doctor(arguments) => doctor::doctor(&global, arguments).await,
             Command::Discover(arguments) => discover::discover(&global, arguments).await,
+            Command::Init(arguments) => init::init(&global, arguments).await,
             Command::Simulate(arguments) => run::simulate(&global, arguments).await,
             Command::Healthcheck => run::healthcheck(&global).await,
             Command::Manual { folder } => match write_manual(Arguments::command(), &folder) {

@@ -107,6 +107,19 @@ pub fn file_exists() -> bool {
     DEFAULT_FILES.iter().any(|path| Path::new(path).exists())
 }
 
+/// Where a new file belongs: at the named path, or else where it is looked for.
+pub fn file_to_write(named: Option<&Path>) -> PathBuf {
+    if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
+        return path.to_owned();
+    }
+    let defaults = DEFAULT_FILES.map(Path::new);
+    let existing = defaults.into_iter().find(|path| path.exists());
+    // The container has the folder of the first one.
+    let has_folder = |path: &&Path| path.parent().is_some_and(Path::is_dir);
+    let [_, last] = defaults;
+    existing.or_else(|| defaults.into_iter().find(has_folder)).unwrap_or(last).to_owned()
+}
+
 /// `state_dir` and `http.listen`, even of a configuration that is otherwise faulty; what cannot be
 /// read is as by default.
 pub fn state_dir_and_listen(
@@ -232,9 +245,10 @@ fn read_file(named: Option<&Path>, defaults: &[&str]) -> Result<(PathBuf, String
         }
     }
     Err(ConfigError(format!(
-        "no configuration file at {}; copy config/hoymiles-bridge.example.toml to \
-         config/hoymiles-bridge.toml and set the address of your DTU in it, or name another file \
-         with --config or HOYMILES_CONFIG. To try the bridge without hardware: hoymiles-bridge demo",
+        "no configuration file at {}; let hoymiles-bridge init write one, or copy \
+         config/hoymiles-bridge.example.toml to config/hoymiles-bridge.toml and set the address of your \
+         DTU in it, or name another file with --config or HOYMILES_CONFIG. To try the bridge without \
+         hardware: hoymiles-bridge demo",
         defaults.join(" or ")
     )))
 }

@@ -16,7 +16,7 @@ pub mod websocket_url;
 mod zone;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -27,11 +27,11 @@ pub use self::dtu::{DtuConfig, Protocol};
 pub use self::log::{LogConfig, LogFormat};
 pub use self::mqtt::MqttConfig;
 pub use self::section::Key;
-use self::section::{List, Setting, section};
+use self::section::{Kind as _, List, Setting, section};
 pub use self::types::check_name;
 use self::types::{
-    Address, AllowEntry, Bool, ClientTimeout, ConnectTimeout, FilePath, Heartbeat, Interval, Name,
-    Number, Token, WsUrl, ZoneName,
+    Address, AllowEntry, Bool, BrokerHost, ClientTimeout, ConnectTimeout, FilePath, Heartbeat,
+    Interval, Login, Name, Number, Port, Token, WsUrl, ZoneName,
 };
 
 section! {
@@ -126,6 +126,31 @@ section! {
         /// Maximum number of registered targets.
         max_targets: usize as Number<usize, 1, 1_000> = 16,
     }
+}
+
+/// Checks the name of a time zone.
+pub fn check_timezone(text: &str) -> Result<String, String> {
+    ZoneName::parse(text)
+}
+
+/// Checks the host of an MQTT broker.
+pub fn check_broker_host(text: &str) -> Result<String, String> {
+    BrokerHost::parse(text)
+}
+
+/// Checks a user name at an MQTT broker.
+pub fn check_login(text: &str) -> Result<String, String> {
+    Login::parse(text)
+}
+
+/// Checks a TCP port.
+pub fn check_port(text: &str) -> Result<u16, String> {
+    Port::parse(text)
+}
+
+/// The time zone of this process or this machine, by its name.
+pub fn usual_timezone() -> String {
+    zone::usual(&std::env::var(zone::VARIABLE).unwrap_or_default(), Path::new("/etc"))
 }
 
 impl Config {

@@ -114,6 +114,13 @@ pub(super) fn of_variable(text: &str) -> &str {
     if name.starts_with('/') { "" } else { name }
 }
 
+/// The zone of the variable, or else that of the machine whose `/etc` is in that folder, or else UTC.
+pub(super) fn usual(variable: &str, etc: &Path) -> String {
+    let of_variable = Some(of_variable(variable)).filter(|name| TimeZone::get(name).is_ok());
+    let of_machine = || of_machine(etc).and_then(|(name, _)| name);
+    of_variable.map(str::to_owned).or_else(of_machine).unwrap_or_else(|| "UTC".to_owned())
+}
+
 /// Warns that the machine, whose `/etc` is in that folder, has another zone than UTC. Without a
 /// zone in the configuration, days begin there at another time than its owner's.
 pub(super) fn warning(etc: &Path, now: Timestamp) -> Option<String> {

@@ -15,7 +15,7 @@ use crate::support::plant::Plant;
 /// 200 addresses are silent, as those of devices that are off.
 const DEVICES: std::ops::RangeInclusive<u8> = 2..=54;
 
-async fn home_network() {
+pub(crate) async fn home_network() {
     // The cable of the namespace is a network of its own.
     ip("link del cable").await;
     link("lan", "10.20.0.1/24").await;

@@ -2,7 +2,7 @@
 
 pub(super) mod networks;
 pub(super) mod probe;
-mod report;
+pub(super) mod report;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -76,13 +76,14 @@ pub(super) async fn discover(global: &Global, arguments: Arguments) -> ExitCode 
         Err(error) => return exit::failed(&error),
     };
     if !arguments.json {
-        exit::print(&report::announcement(&networks));
+        announce_search(&networks);
     }
-    let discovery = search(global, networks).await;
+    let discovery = search(networks, KnownDtus::of(global).await).await;
     if arguments.json {
         exit::print_json(&report::json(&discovery));
     } else {
         exit::print(&report::text(&discovery));
+        exit::print(&report::sections(&discovery));
     }
     let has_found = discovery.dtus().next().is_some();
     if !has_found {
@@ -105,9 +106,17 @@ pub(super) fn networks_to_search(named: Option<Ipv4Net>) -> anyhow::Result<Vec<I
     Ok(own)
 }
 
+pub(super) fn announce_search(networks: &[Ipv4Net]) {
+    exit::print(&report::announcement(networks));
+}
+
+/// Probes every address of the networks where nothing is configured yet.
+pub(super) async fn search_new(networks: Vec<Ipv4Net>) -> Discovery {
+    search(networks, KnownDtus::default()).await
+}
+
 /// Probes every address of the networks, except those of DTUs that the running bridge polls.
-pub(super) async fn search(global: &Global, networks: Vec<Ipv4Net>) -> Discovery {
-    let known = KnownDtus::of(global).await;
+async fn search(networks: Vec<Ipv4Net>, known: KnownDtus) -> Discovery {
     let addresses: Vec<Ipv4Addr> = networks.iter().flat_map(Ipv4Net::hosts).collect();
     let known_dtus = &known;
     let probes = stream::iter(addresses).map(|address| probe_address(address, known_dtus));
@@ -125,7 +134,7 @@ async fn probe_address(address: Ipv4Addr, known: &KnownDtus) -> Vec<Found> {
     for protocol in PROTOCOLS {
         let config = candidate(protocol, &address.to_string());
         let is_dtu = match probe(&config).await {
-            Probe::Closed => continue,
+            Probe::Closed(_) => continue,
             Probe::Dtu(identity) => Ok(Dtu {
                 identity,
                 configured_as: known.name_of(address).cloned(),

@@ -48,8 +48,8 @@ impl Identity {
 /// What listens at a port.
 #[derive(Debug)]
 pub(in crate::cli) enum Probe {
-    /// Nobody listens.
-    Closed,
+    /// No connection: why.
+    Closed(DtuError),
     Dtu(Identity),
     /// Something else, or a DTU that does not answer: why.
     NoDtu(DtuError),
@@ -66,7 +66,10 @@ pub(in crate::cli) async fn probe(dtu: &DtuConfig) -> Probe {
         Protocol::Modbus | Protocol::Simulated => ModbusDtu::dialer(dtu),
         Protocol::Protobuf => ProtobufDtu::dialer(dtu),
     };
-    let Ok(stream) = dialer.dial(CONNECT_LIMIT).await else { return Probe::Closed };
+    let stream = match dialer.dial(CONNECT_LIMIT).await {
+        Ok(stream) => stream,
+        Err(error) => return Probe::Closed(error),
+    };
     let connection = OpenConnection::new(stream, dialer);
     let outcome = match dtu.protocol {
         Protocol::Modbus | Protocol::Simulated => list(dtu, connection).await,

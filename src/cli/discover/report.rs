@@ -58,7 +58,7 @@ fn listed(networks: &[Ipv4Net]) -> String {
 }
 
 /// Causes and remedies when there is no DTU.
-pub(super) fn nothing_found(networks: &[Ipv4Net]) -> String {
+pub(in crate::cli) fn nothing_found(networks: &[Ipv4Net]) -> String {
     let mut text = format!("no DTU found in {}. Possible causes:", listed(networks));
     for (cause, remedy) in CAUSES {
         // Writing to a string cannot fail.
@@ -163,8 +163,11 @@ pub(in crate::cli) fn why_no_dtu(error: &DtuError) -> String {
     error.problem().cause
 }
 
-/// Every DTU in a line, what is none, and the sections to paste.
-pub(super) fn text(discovery: &Discovery) -> String {
+/// Every DTU in a line, and what is none.
+pub(in crate::cli) fn text(discovery: &Discovery) -> String {
+    if discovery.found.is_empty() {
+        return String::new();
+    }
     let mut text = String::from("\n");
     let rows: Vec<_> = discovery.devices().iter().map(row).collect();
     let width = |column: usize| {
@@ -184,15 +187,18 @@ pub(super) fn text(discovery: &Discovery) -> String {
     for (found, error) in discovery.others() {
         push_line(&mut text, format_args!("no DTU: {}: {}", found.address, why_no_dtu(error)));
     }
-    let new = discovery.new_dtus();
-    if !new.is_empty() {
-        text += "\nFor the configuration file:\n";
-        for dtu in &new {
-            text += "\n";
-            text += &section(dtu);
-        }
-    }
+    text += "\n";
     text
+}
+
+/// What to paste, if anything is new.
+pub(super) fn sections(discovery: &Discovery) -> String {
+    let new = discovery.new_dtus();
+    if new.is_empty() {
+        return String::new();
+    }
+    let sections = new.iter().map(section).collect::<Vec<_>>().join("\n");
+    format!("For the configuration file, which `hoymiles-bridge init` can write:\n\n{sections}")
 }
 
 fn push_line(text: &mut String, line: fmt::Arguments<'_>) {

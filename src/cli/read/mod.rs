@@ -99,6 +99,18 @@ pub(super) async fn read(global: &Global, arguments: Arguments) -> ExitCode {
     exit::status(answers.iter().all(Answer::is_complete))
 }
 
+/// Polls one DTU once, as a proof that it can be read: the table of what it gave.
+pub(super) async fn proof(dtu: DtuConfig, zone: &TimeZone) -> Result<String, DtuError> {
+    let (tasks, clock) = (Tasks::new(), WallClock::system());
+    let answer = poll(&tasks, dtu, clock.clone(), zone.clone()).await;
+    tasks.shut_down(Duration::from_secs(1)).await;
+    let answers = [answer];
+    let plant = plant(&answers, zone, &clock);
+    let table = table::render(&answers, &plant, terminal_width());
+    let [Answer { outcome, .. }] = answers;
+    outcome.map(|_| table).map_err(|failure| failure.error)
+}
+
 /// In characters; without limit if the output is not a terminal.
 fn terminal_width() -> usize {
     let stdout = std::io::stdout();
