@@ -58,7 +58,21 @@ impl SnapshotPublisher {
 
     /// Applies a poll that reached its end; returns how many values were not believed.
     pub fn succeeded(&self, dtu: &str, reading: &DtuReading, now: Timestamp) -> usize {
-        self.apply(now, |plant| (plant.succeeded(dtu, reading, now), Wake::Everyone))
+        let rejected =
+            self.apply(now, |plant| (plant.succeeded(dtu, reading, now), Wake::Everyone));
+        self.save_poll(dtu);
+        rejected
+    }
+
+    /// Stores what a DTU's ports have produced, which must not fall if the process is killed.
+    fn save_poll(&self, dtu: &str) {
+        let stored = {
+            let plant = &self.lock().plant;
+            plant.dtu(dtu).and_then(|dtu| restore::stored_dtu(plant, dtu))
+        };
+        if let Some((name, dtu)) = stored {
+            self.0.store.save_poll(name, dtu);
+        }
     }
 
     /// Notes that a DTU has answered during a poll that goes on. Nobody is woken.
@@ -77,13 +91,17 @@ impl SnapshotPublisher {
     /// Applies a poll that failed; returns how many values were not believed. Readers are woken if
     /// something was read, or the status or any value changed.
     pub fn failed(&self, dtu: &str, failure: &PollError, now: Timestamp) -> usize {
-        self.apply(now, |plant| {
+        let rejected = self.apply(now, |plant| {
             let was_failing = has_status(plant, dtu, DtuStatus::Error);
             let read_nothing = failure.partial.inverters.is_empty();
             let rejected = plant.failed(dtu, failure.error.problem(), &failure.partial, now);
             let is_old = was_failing && read_nothing;
             (rejected, if is_old { Wake::IfChanged } else { Wake::Everyone })
-        })
+        });
+        if failure.partial.is_live() {
+            self.save_poll(dtu);
+        }
+        rejected
     }
 
     /// Applies that a DTU did not answer, if that is sleep. Whether it is.

@@ -138,6 +138,11 @@ impl Database {
         self.problem.as_ref()
     }
 
+    /// The folder of the file, if there is one.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        self.file.as_ref().and_then(|file| file.path.parent())
+    }
+
     /// Whether there is a file that should be written, but is not open.
     pub(super) fn is_waiting(&self) -> bool {
         self.file.as_ref().is_some_and(|file| file.connection.is_none())

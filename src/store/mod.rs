@@ -4,10 +4,12 @@
 //! write. Targets are written before their registration is answered;
 //! a disk that is full costs none, since all is in memory, too, and written once there is room. Energies and readings are
 //! written every [`PLANT_INTERVAL`] and at shutdown, to spare SD cards: a power cut loses at most
-//! that much growth, which the devices' own counters bring back.
+//! that much growth, which the devices' own counters bring back. What the ports had produced at each poll is in a file beside it,
+//! so that a killed process loses nothing.
 
 mod database;
 mod error;
+mod last_polls;
 mod records;
 #[cfg(test)]
 mod tests;
@@ -23,11 +25,12 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use self::database::Database;
 use self::error::StoreError;
 pub use self::error::table;
+use self::last_polls::LastPolls;
 pub use self::records::{
     AnnouncedDevice, AnnouncedDevices, DeviceTopics, Stored, StoredDtu, StoredInverter,
     StoredMeter, StoredPhase, StoredPlant, StoredPort, StoredTarget, Usage,
@@ -38,7 +41,7 @@ use crate::plant::ledger::SumKey;
 use crate::problem::Problem;
 
 /// Between two writes of energies and readings.
-pub const PLANT_INTERVAL: Duration = Duration::from_secs(300);
+pub const PLANT_INTERVAL: Duration = Duration::from_mins(15);
 /// How long the start waits for a bridge that is just stopping and still has the file.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the shutdown waits for the last write.
@@ -64,6 +67,8 @@ struct Status {
     /// The ports of the plant that was handed over last.
     ports: usize,
     next_plant: Instant,
+    /// Last polls of DTUs that were handed over and are not written yet.
+    polls: BTreeMap<String, StoredDtu>,
 }
 
 /// Who asked gets the outcome; that nobody waits any more is no reason not to do it.
@@ -72,6 +77,7 @@ type Reply = oneshot::Sender<Result<(), Problem>>;
 enum Request {
     Load(SyncSender<Stored>),
     SavePlant(StoredPlant),
+    SavePolls,
     SaveAnnounced(AnnouncedDevices),
     ForgetAnnounced(Vec<DeviceTopics>),
     SaveTarget(StoredTarget, Reply),
@@ -154,6 +160,17 @@ impl Store {
         drop(self.requests.send(Request::SavePlant(plant)));
     }
 
+    /// Hands over what a DTU's ports had produced at its last poll, to be written at once, but not
+    /// flushed.
+    pub fn save_poll(&self, name: String, dtu: StoredDtu) {
+        let mut status = lock(&self.status);
+        let is_first = status.polls.is_empty();
+        status.polls.insert(name, dtu);
+        if is_first {
+            drop(self.requests.send(Request::SavePolls));
+        }
+    }
+
     /// Hands over devices that are announced over MQTT, to be written soon.
     pub fn save_announced(&self, devices: AnnouncedDevices) {
         if !devices.is_empty() {
@@ -212,6 +229,7 @@ fn lock(status: &Mutex<Status>) -> MutexGuard<'_, Status> {
 /// The thread that owns the database.
 struct Worker {
     database: Database,
+    last_polls: LastPolls,
     status: Arc<Mutex<Status>>,
 }
 
@@ -224,8 +242,9 @@ impl Worker {
             has_plant: false,
             ports: 0,
             next_plant: Instant::now(),
+            polls: BTreeMap::new(),
         };
-        Self { database, status: Arc::new(Mutex::new(status)) }
+        Self { database, last_polls: LastPolls::default(), status: Arc::new(Mutex::new(status)) }
     }
 
     /// Works until no client is left.
@@ -240,7 +259,8 @@ impl Worker {
 
     fn handle(&mut self, request: Request) {
         match request {
-            Request::Load(reply) => drop(reply.send(load(&self.database))),
+            Request::Load(reply) => drop(reply.send(self.load())),
+            Request::SavePolls => self.write_polls(),
             Request::SavePlant(plant) => {
                 self.put_plant(&plant);
                 drop(self.write());
@@ -271,6 +291,33 @@ impl Worker {
                 self.database.checkpoint();
                 lock(&self.status).usage = self.database.usage();
                 drop(reply.send(outcome));
+            }
+        }
+    }
+
+    /// All that is stored, with the last polls of DTUs that were written since.
+    fn load(&mut self) -> Stored {
+        let mut stored = load(&self.database);
+        let Some(directory) = self.database.directory() else { return stored };
+        let (last_polls, polls) = LastPolls::read(directory);
+        self.last_polls = last_polls;
+        for (name, poll) in polls {
+            let known = stored.plant.dtus.get(&name);
+            if known.is_none_or(|known| known.last_success <= poll.last_success) {
+                stored.plant.dtus.insert(name, poll);
+            }
+        }
+        stored
+    }
+
+    /// Writes the last polls. Where that fails, so do other writes, which are reported.
+    fn write_polls(&mut self) {
+        let polls = std::mem::take(&mut lock(&self.status).polls);
+        let directory = self.database.directory().filter(|_| !self.database.is_waiting());
+        let Some(directory) = directory else { return };
+        for (name, poll) in polls {
+            if let Err(error) = self.last_polls.write(directory, &name, poll) {
+                debug!("the last poll of {name} is not stored: {error}");
             }
         }
     }

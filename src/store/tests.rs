@@ -307,7 +307,7 @@ async fn the_instance_id_stays_until_the_state_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_plant_is_due_every_five_minutes_and_when_ports_join() {
+async fn the_plant_is_due_every_quarter_of_an_hour_and_when_ports_join() {
     let store = Store::in_memory();
     let save = |value| {
         store.save_plant(plant(value));
@@ -318,7 +318,7 @@ async fn the_plant_is_due_every_five_minutes_and_when_ports_join() {
     assert!(!store.is_plant_due(false, 2));
     assert!(store.is_plant_due(false, 3), "a port has joined");
     assert!(store.is_plant_due(true, 2), "a port has left a sum");
-    tokio::time::advance(Duration::from_secs(299)).await;
+    tokio::time::advance(PLANT_INTERVAL - Duration::from_secs(1)).await;
     assert!(!store.is_plant_due(false, 2));
     tokio::time::advance(Duration::from_secs(1)).await;
     assert!(store.is_plant_due(false, 2));
@@ -405,7 +405,29 @@ fn a_day_of_37_ports_writes_at_most_ten_megabytes() {
     // Each write begins in the middle of a page of the disk; after 250 pages the log is merged.
     let written = WRITES * (log / 100 + 4_096);
     let merged = written / (250 * 4_096) * file;
-    assert!(written + merged <= 10_000_000, "{written} and {merged} bytes");
+    // One page of the file of last polls, each minute.
+    let polls = 24 * 60 * 4_096;
+    let all = written + merged + polls;
+    assert!(all <= 10_000_000, "{written}, {merged} and {polls} bytes");
+}
+
+#[test]
+fn a_killed_process_loses_no_poll() {
+    let directory = TempDir::new().unwrap();
+    let mut worker = worker_at(directory.path());
+    worker.handle(Request::SavePlant(plant(1)));
+    let later = StoredDtu {
+        last_success: now() + Duration::from_secs(5),
+        energies: [("1161a0000001".to_owned(), vec![(1, 9, 2)])].into(),
+    };
+    for name in ["Roof", "Barn"] {
+        lock(&worker.status).polls.insert(name.to_owned(), later.clone());
+        worker.handle(Request::SavePolls);
+    }
+    let killed = left_behind(directory.path());
+    let found = worker_at(killed.path()).load().plant;
+    assert_eq!(found.dtus, [("Roof".to_owned(), later.clone()), ("Barn".to_owned(), later)].into());
+    assert_eq!(found.ledgers, plant(1).ledgers);
 }
 
 #[tokio::test]

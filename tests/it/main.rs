@@ -33,5 +33,6 @@ mod seeds;
 mod shutdown;
 mod soak;
 mod targets;
+mod totals;
 mod truth;
 mod unread;

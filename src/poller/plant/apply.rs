@@ -214,9 +214,14 @@ impl PlantState {
             let ledger = self.ledgers.entry((inverter.serial, port.number)).or_default();
             let is_live = port.pv_power.is_some();
             let counters = Counters { total: port.total, today: port.today, is_live };
-            if let Verdict::Refused(refusal) = ledger.record(counters, now, &self.zone) {
-                let of = Subject::Port(inverter.serial, port.number);
-                out.push(RejectedReading { of, reason: format!("counter: {refusal}") });
+            match ledger.record(counters, now, &self.zone) {
+                Verdict::Refused(refusal) => {
+                    let of = Subject::Port(inverter.serial, port.number);
+                    out.push(RejectedReading { of, reason: format!("counter: {refusal}") });
+                }
+                // A killed bridge must know by which counter the port goes on.
+                Verdict::Exchanged { .. } => self.sums.must_be_saved(),
+                Verdict::NotGiven | Verdict::Accepted => {}
             }
         }
     }

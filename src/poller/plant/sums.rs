@@ -50,6 +50,11 @@ impl Sums {
         self.sums.get(key).is_some_and(SumLedger::is_started)
     }
 
+    /// The plant is to be stored soon.
+    pub(super) const fn must_be_saved(&mut self) {
+        self.is_unsaved = true;
+    }
+
     pub(super) fn roll_over(&mut self, now: Timestamp, zone: &TimeZone) {
         self.sums.values_mut().for_each(|sum| sum.roll_over(now, zone));
     }

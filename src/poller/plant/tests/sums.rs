@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
+use prost::Message as _;
+
 use super::*;
+use crate::dtu::protobuf::app_info::AppInfo;
+use crate::dtu::protobuf::decode;
+use crate::dtu::protobuf::messages::RealDataNewReq;
 use crate::plant::ledger::{SumKey, SumLedger};
 use crate::poller::restore;
 use crate::snapshot::state::Energy;
@@ -74,6 +79,33 @@ fn totals_start_when_every_listed_port_is_known() {
     let sum = Some(226_026);
     assert_eq!((of_inverter(&plant, 1), of_dtu(&plant, "Roof")), (sum, sum));
     assert_eq!(total(plant.energy()), sum);
+}
+
+/// A captured first reply of a DTU that has just started, and the one after it: four ports of one
+/// inverter, of which two are known at first.
+const AFTER_A_START: [&str; 2] = [
+    "0a0c31304638413030303042303410f5bbd29106180128014a1308c19680809aac04100158c0e101a00183800c5a1a08\
+     c19680809aac04100118e60220bd0128a50530d9d90338c00d5a1a08c19680809aac04100218e60220f20128e40630e8\
+     ce0338a00d5a1308c19680809aac04100318df0220f70128e4065a1308c19680809aac04100418df0220fe0128fb06",
+    "0a0c31304638413030303042303410b1bcd29106180128014a1e08c19680809aac04100118cc1220882728e41958c0e1\
+     016001a00183800c5a1f08c19680809aac04100118e60220bd0128a50530e0d90338c70d40808080185a1f08c1968080\
+     9aac04100218e60220f20128e40630f0ce0338a80d40808080185a1f08c19680809aac04100318df0220f70128e40630\
+     839b0338f30c40808080185a1f08c19680809aac04100418df0220fe0128fb0630a1a20338910d4080808018",
+];
+
+#[test]
+fn captured_replies_after_a_start_have_no_total_before_all_ports_are_known() {
+    let mut plant = plant_of(&["Roof"]);
+    let mut totals = Vec::new();
+    for (minute, hex) in (0..).zip(AFTER_A_START) {
+        let digits = hex.as_bytes().chunks(2).map(|two| std::str::from_utf8(two).unwrap());
+        let bytes: Vec<_> = digits.map(|two| u8::from_str_radix(two, 16).unwrap()).collect();
+        let message = RealDataNewReq::decode(&*bytes).unwrap();
+        plant.succeeded("Roof", &decode::reading(&message, &AppInfo::default()), day(minute));
+        let inverter = plant.inverters().next().unwrap();
+        totals.push((total(inverter.energy), total(plant.energy()), inverter.ports.len()));
+    }
+    assert_eq!(totals, [(None, None, 4), (Some(226_036), Some(226_036), 4)]);
 }
 
 #[test]
