@@ -161,7 +161,7 @@ async fn an_inverter_that_turns_up_later_adds_no_past() {
     let (_, metrics) = bridge.get("/metrics").await;
     let (_, health) = bridge.get("/health").await;
     assert_eq!(health["dtus"]["Roof"]["total_production"], 60_007, "{health}");
-    assert!(metrics.as_str().unwrap().contains(" 60.007\n"), "{metrics}");
+    assert!(metrics.as_str().unwrap().contains(" 60007\n"), "{metrics}");
     bridge.stop().await;
     dtu.stop().await;
 }
