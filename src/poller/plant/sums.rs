@@ -255,7 +255,7 @@ impl PlantState {
         let zone = self.zone.clone();
         let Some(Dtu { state, wait, night, .. }) = self.dtu_mut(dtu) else { return };
         if !reading.stale {
-            wait.is_complete = lists_any && is_all_known;
+            wait.is_complete = lists_any && is_all_known && reading.unread.is_empty();
         }
         let is_day = night.is_surely_day(now, &zone) || (reading.is_live() && !night.has_faded());
         let is_night = !reading.is_live() && !night.is_surely_day(now, &zone);
