@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::{HttpConfig, RegistrationConfig};
-use hoymiles_bridge::http::{Api, serve};
+use hoymiles_bridge::http::{Sources, serve};
 use hoymiles_bridge::plant::reading::{InverterValues, PortReading};
 use hoymiles_bridge::plant::serial::InverterSerial;
 use hoymiles_bridge::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
@@ -115,15 +115,14 @@ async fn ours(tasks: &Tasks, first: Snapshot) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
     let (_writer, snapshot) = snapshot::channel(first);
-    let api = Api {
+    let sources = Sources {
         snapshot,
         targets: directory()?,
         clock: WallClock::system(),
         zone: TimeZone::UTC,
-        token: None,
         metrics: Metrics::new(),
     };
-    tasks.spawn_short(serve(listener, Arc::new(api), HttpConfig::default(), tasks.stop()));
+    tasks.spawn_short(serve(listener, sources, HttpConfig::default(), tasks.stop()));
     Ok(address)
 }
 

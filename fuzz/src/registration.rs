@@ -2,12 +2,11 @@
 
 use std::cell::RefCell;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::HttpConfig;
 use hoymiles_bridge::config::RegistrationConfig;
-use hoymiles_bridge::http::{self, Api};
+use hoymiles_bridge::http::{self, Sources};
 use hoymiles_bridge::poller::plant::PlantState;
 use hoymiles_bridge::poller::publish::SnapshotPublisher;
 use hoymiles_bridge::store::Store;
@@ -91,15 +90,14 @@ impl Server {
             let (_, snapshot) = SnapshotPublisher::new(plant, store.clone(), Timestamp::UNIX_EPOCH);
             let targets =
                 Directory::new(&[], Vec::new(), &config.registration, store, clock.clone());
-            let api = Api {
+            let sources = Sources {
                 snapshot,
                 targets: targets.unwrap(),
                 clock,
                 zone: TimeZone::UTC,
-                token: None,
                 metrics: Metrics::new(),
             };
-            tasks.spawn_short(http::serve(listener, Arc::new(api), config, tasks.stop()));
+            tasks.spawn_short(http::serve(listener, sources, config, tasks.stop()));
             address
         });
         Self { runtime, address, client: None, _tasks: tasks }

@@ -8,7 +8,6 @@ mod restore;
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -23,7 +22,7 @@ use crate::addon::SupervisorClient;
 use crate::clock::WallClock;
 use crate::config::load::{ConfigError, Loaded};
 use crate::config::{Config, DtuConfig, MqttConfig, Protocol, SupervisorBroker};
-use crate::http::{self, Api};
+use crate::http::{self, Sources};
 use crate::mqtt::MqttPublisher;
 use crate::poller;
 use crate::poller::publish::SnapshotPublisher;
@@ -95,12 +94,11 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
         metrics: metrics.clone(),
         store: store.clone(),
     };
-    let api = Api {
+    let sources = Sources {
         snapshot: snapshot.clone(),
         targets: directory.clone(),
         clock: clock.clone(),
         zone: zone.clone(),
-        token: http.token.clone(),
         metrics: metrics.clone(),
     };
 
@@ -108,7 +106,7 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
     push::start(&tasks, directory.clone(), snapshot, clock.clone());
     start_mqtt(mqtt, supervisor_broker, &tasks, mqtt_publisher);
     let _listen_address_file = announce_address(storage, &state_dir, &listener)?;
-    tasks.spawn("http", http::serve(listener, Arc::new(api), http, tasks.stop()));
+    tasks.spawn("http", http::serve(listener, sources, http, tasks.stop()));
     let turn_days = poller::turn_days(publisher.clone(), clock.clone(), zone.clone(), tasks.stop());
     tasks.spawn("midnight", turn_days);
     stop_with_store(&tasks, store.clone());
@@ -201,7 +199,7 @@ pub async fn with_simulated_plant(tasks: &Tasks, mut dtu: DtuConfig) -> io::Resu
 mod tests {
     use std::io::Write;
     use std::net::TcpListener;
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     use tracing::Dispatch;
     use tracing_subscriber::util::SubscriberInitExt as _;

@@ -19,6 +19,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 
 pub use self::addon::{Supervisor, SupervisorBroker};
@@ -28,11 +29,11 @@ pub use self::log::{LogConfig, LogFormat};
 pub use self::mqtt::MqttConfig;
 pub use self::section::Key;
 use self::section::{Kind as _, List, Setting, section};
-pub use self::types::check_name;
 use self::types::{
     Address, AllowEntry, Bool, BrokerHost, ClientTimeout, ConnectTimeout, FilePath, Heartbeat,
-    Interval, Login, Name, Number, Port, Token, WsUrl, ZoneName,
+    HostName, Interval, Login, Name, Network, Number, Port, Token, WebOrigin, WsUrl, ZoneName,
 };
+pub use self::types::{check_name, parse_duration};
 
 section! {
     /// Everything that a user can set.
@@ -94,10 +95,21 @@ section! {
     pub struct HttpConfig {
         /// Address and port. `[::]:8080` listens on IPv6 as well, `127.0.0.1:8080` on this machine only.
         listen: SocketAddr as Address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
-        /// If set, `/api` needs the header `Authorization: Bearer <token>`.
+        /// If set, the dashboard, `/api` and `/metrics` need it: programs send the header
+        /// `Authorization: Bearer <token>`, browsers show a login form.
         token: Option<SecretString> as Option<Token> = None,
         /// A file that holds the token.
         token_file: Option<PathBuf> as Option<FilePath> = None,
+        /// Web pages of other origins that may read, such as `"https://panel.example"`; `"*"` means all.
+        allowed_origins: Vec<String> as List<WebOrigin> = Vec::new(),
+        /// Reverse proxies whose forwarded headers count: the client's address, and the name and path
+        /// under which it sees the bridge.
+        trusted_proxies: Vec<IpNet> as List<Network> = Vec::new(),
+        /// Names under which browsers may open the bridge without a token, besides IP addresses and
+        /// names of home networks.
+        hosts: Vec<String> as List<HostName> = Vec::new(),
+        /// Maximum number of clients that follow the live stream.
+        max_stream_clients: usize as Number<usize, 1, 65_535> = 1_000,
         /// Maximum number of open connections.
         max_connections: usize as Number<usize, 1, 65_535> = 256,
         /// Limit for receiving a request's header.

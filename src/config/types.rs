@@ -54,7 +54,7 @@ impl<const LEAST: u64, const MOST: u64> Kind for Between<LEAST, MOST> {
 }
 
 /// The duration that `text` writes down: a number and a unit.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(digits)?;
     let number: u64 = number.parse().ok()?;
@@ -192,6 +192,12 @@ texts! {
     AllowEntry: String,
         "\"private\", \"any\", a network like \"192.168.1.0/24\", an IP address or a host name",
         |text| unless(text, wrong_allow_entry(text));
+    WebOrigin: String, "\"*\" or an origin like \"https://panel.example\"", web_origin;
+    Network: IpNet, "an IP address or a network like \"172.30.32.0/23\"",
+        |text: &str| network(text).ok_or("is neither an IP address nor a network"),
+        |value: &IpNet| format!("{:?}", value.to_string());
+    HostName: String, "a host name like \"solar.example\", without a port",
+        |text| unless(text, (!is_host_name(text)).then_some("is not a host name"));
     Topic: String, "a topic like \"home/roof\"", |text| unless(text, wrong_topic(text));
     Login: String, "a short text in quotes", |text| unless(text, is_unfit(text).then_some(UNFIT));
     Level: String, log::EXPECTED_LEVEL,
@@ -317,6 +323,25 @@ fn is_host_name(entry: &str) -> bool {
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
     entry.len() <= 253 && entry.trim_end_matches('.').split('.').all(is_label)
+}
+
+/// As browsers write it: without a path, and without the port that belongs to the scheme.
+fn web_origin(text: &str) -> Result<String, &'static str> {
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    let url = Url::parse(text).map_err(|_| "is not an origin")?;
+    if !["http", "https"].contains(&url.scheme()) {
+        return Err("begins with neither http:// nor https://");
+    }
+    if !["", "/"].contains(&url.path()) || url.query().is_some() || url.fragment().is_some() {
+        return Err("has a path");
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| Some(IpNet::from(text.parse::<IpAddr>().ok()?)))
 }
 
 fn wrong_topic(topic: &str) -> Option<&'static str> {

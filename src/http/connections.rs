@@ -79,6 +79,8 @@ pub(super) enum Phase {
     /// The rest of a request is waited for.
     Receiving,
     Handling,
+    /// A live stream, until its connection ends.
+    Streaming,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -88,15 +90,14 @@ struct State {
     answered: bool,
 }
 
-/// One connection. Its slot is free once this is dropped; an upgraded connection keeps it by
-/// holding on to this, in [`Phase::Handling`].
+/// One connection. Its slot is free once this is dropped, or once it has become a stream.
 #[derive(Debug)]
 pub(super) struct Connection {
     opened: Instant,
     state: Mutex<State>,
     evicted: CancellationToken,
     metrics: Metrics,
-    _slot: OwnedSemaphorePermit,
+    slot: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Connection {
@@ -108,14 +109,24 @@ impl Connection {
             state: Mutex::new(State { phase: Phase::Idle, active: now, answered: false }),
             evicted: CancellationToken::new(),
             metrics,
-            _slot: slot,
+            slot: Mutex::new(Some(slot)),
         }
     }
 
     pub(super) fn enter(&self, phase: Phase) {
         let mut state = self.state();
+        if state.phase == Phase::Streaming {
+            return;
+        }
         let answered = state.answered || phase == Phase::Idle;
         *state = State { phase, active: Instant::now(), answered };
+    }
+
+    /// From now on a stream, which has limits of its own: it makes room for other connections and
+    /// is never evicted.
+    pub(super) fn become_stream(&self) {
+        self.enter(Phase::Streaming);
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     pub(super) fn is_in_request(&self) -> bool {
@@ -128,7 +139,7 @@ impl Connection {
 
     fn may_be_evicted(&self) -> bool {
         self.opened.elapsed() >= GRACE
-            && self.state().phase != Phase::Handling
+            && !matches!(self.state().phase, Phase::Handling | Phase::Streaming)
             && !self.evicted.is_cancelled()
     }
 

@@ -6,12 +6,17 @@
 mod request;
 mod respond;
 
-mod auth;
+mod access;
+mod client;
+mod session;
+
+mod cache;
 mod index_page;
 
 mod metrics;
 mod plant;
 
+mod stream;
 mod targets;
 
 mod request_log;
@@ -26,24 +31,49 @@ mod server;
 mod tests;
 
 use jiff::tz::TimeZone;
-use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
 
+use self::access::Access;
+use self::cache::Cache;
 pub use self::server::{ListenError, listen, serve};
+use self::stream::Hub;
 use crate::clock::WallClock;
+use crate::config::HttpConfig;
 use crate::snapshot::SnapshotReader;
 use crate::targets::Directory;
 use crate::telemetry::metrics::Metrics;
 
-/// What handlers answer from.
+/// What the API shows.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct Api {
+pub struct Sources {
     pub snapshot: SnapshotReader,
     pub targets: Directory,
     pub clock: WallClock,
     /// Of all times in responses.
     pub zone: TimeZone,
-    /// If set, `/api` needs it.
-    pub token: Option<SecretString>,
     pub metrics: Metrics,
+}
+
+/// What handlers answer from.
+#[derive(Debug)]
+struct Api {
+    snapshot: SnapshotReader,
+    targets: Directory,
+    clock: WallClock,
+    zone: TimeZone,
+    metrics: Metrics,
+    access: Access,
+    cache: Cache,
+    stream: Hub,
+}
+
+impl Api {
+    /// An API whose streams end at the stop.
+    fn new(sources: Sources, config: &HttpConfig, stop: CancellationToken) -> Self {
+        let stream = Hub::new(&sources, config.max_stream_clients, stop);
+        let Sources { snapshot, targets, clock, zone, metrics } = sources;
+        let (access, cache) = (Access::new(config), Cache::default());
+        Self { snapshot, targets, clock, zone, metrics, access, cache, stream }
+    }
 }

@@ -1,8 +1,11 @@
 //! The plant as JSON: inverters, ports, meters, production; health and statistics.
 
+use bytes::Bytes;
 use hyper::StatusCode;
 use serde::Serialize;
 
+use super::Api;
+use super::cache::Resource;
 use super::request::Context;
 use super::respond::{self, Response};
 use crate::plant::serial::InverterSerial;
@@ -41,18 +44,22 @@ pub(super) fn stats(context: &Context) -> Response {
 }
 
 pub(super) fn whole(context: &Context) -> Response {
-    let snapshot = context.api.snapshot.latest();
-    respond::object(StatusCode::OK, &Json(&snapshot.totals(), &context.api.zone))
+    cached(context, Resource::Plant, |snapshot, api| {
+        json::to_bytes(&Json(&snapshot.totals(), &api.zone))
+    })
 }
 
-/// `GET /api/inverters`: serialised once per snapshot.
 pub(super) fn inverters(context: &Context) -> Response {
-    respond::json(context.api.snapshot.latest().inverters_json())
+    cached(context, Resource::Inverters, |snapshot, _| snapshot.inverters_json())
 }
 
-/// `GET /api/meters`: serialised once per snapshot.
 pub(super) fn meters(context: &Context) -> Response {
-    respond::json(context.api.snapshot.latest().meters_json())
+    cached(context, Resource::Meters, |snapshot, _| snapshot.meters_json())
+}
+
+fn cached(context: &Context, resource: Resource, make: fn(&Snapshot, &Api) -> Bytes) -> Response {
+    let Context { api, head, .. } = context;
+    api.cache.respond(api, head, resource, make)
 }
 
 pub(super) fn inverter(context: &Context) -> Response {
@@ -73,10 +80,10 @@ pub(super) fn inverter_ports(context: &Context) -> Response {
 }
 
 pub(super) fn ports(context: &Context) -> Response {
-    let snapshot = context.api.snapshot.latest();
-    let inverters = snapshot.inverters();
-    let ports: Vec<_> = inverters.flat_map(|state| json::ports(state, &context.api.zone)).collect();
-    respond::object(StatusCode::OK, &ports)
+    cached(context, Resource::Ports, |snapshot, api| {
+        let ports = snapshot.inverters().flat_map(|state| json::ports(state, &api.zone));
+        json::to_bytes(&ports.collect::<Vec<_>>())
+    })
 }
 
 #[derive(Debug, Serialize)]

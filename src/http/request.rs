@@ -1,6 +1,5 @@
 //! One request as handlers see it, and the reading of its body.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +9,11 @@ use hyper::body::Body;
 use hyper::http::request::Parts;
 use thiserror::Error;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::Api;
+use super::client::Client;
 
 /// The body of a registration is a URL and a name; this is far more than either may be.
 const MOST_BYTES: usize = 64 * 1024;
@@ -27,9 +29,11 @@ pub(super) struct Context {
     pub(super) parameter: String,
     /// Empty if the method only reads.
     pub(super) body: Result<Bytes, BodyError>,
-    pub(super) client: IpAddr,
-    /// No token is configured, or the request has it.
-    pub(super) is_authorized: bool,
+    pub(super) client: Client,
+    /// Cancelled when the browser session ends that stands for the token in this request.
+    pub(super) session: Option<CancellationToken>,
+    /// Where whatever outlives the request runs.
+    pub(super) tasks: TaskTracker,
 }
 
 /// Why there is no body. The texts are for the client.

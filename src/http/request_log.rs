@@ -9,7 +9,7 @@ use hyper::http::request::Parts;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::auth::is_reading;
+use super::access::is_reading;
 use super::router::is_api;
 
 /// Requests logged per minute; the next ones are counted in the metrics only.
@@ -26,7 +26,7 @@ pub(super) struct RequestLog {
 }
 
 #[derive(Debug, Default)]
-struct Window {
+pub(super) struct Window {
     began: Option<Instant>,
     count: u32,
 }
@@ -57,7 +57,7 @@ impl RequestLog {
 
 impl Window {
     /// The number of the next request in its minute, from 1.
-    fn next(&mut self) -> u32 {
+    pub(super) fn next(&mut self) -> u32 {
         if self.began.is_none_or(|began| began.elapsed() >= WINDOW) {
             *self = Self { began: Some(Instant::now()), count: 0 };
         }

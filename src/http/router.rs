@@ -1,15 +1,19 @@
 //! The table of routes: a new one is a row here and a handler.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use hyper::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use super::access::Authorization;
+use super::connections::Connection;
 use super::request::Context;
 use super::respond::{self, Response};
-use super::{index_page, metrics, plant, targets};
+use super::stream::{self, events, websocket};
+use super::{index_page, metrics, plant, session, targets};
 
 #[derive(Debug)]
 pub(super) struct Route {
@@ -19,25 +23,38 @@ pub(super) struct Route {
     pub(super) path: &'static str,
     /// For the list at `/`.
     pub(super) purpose: &'static str,
+    pub(super) guard: Guard,
     pub(super) handler: Handler,
+}
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guard {
+    Everybody,
+    /// Who shows the token, if one is configured.
+    Token,
+    /// The handler decides.
+    Handler,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Handler {
     Immediate(fn(&Context) -> Response),
     Waiting(for<'a> fn(&'a Context) -> BoxFuture<'a, Response>),
+    /// Goes on after its response, over the same connection.
+    Stream(fn(&mut Context, &Arc<Connection>) -> Response),
 }
 
 /// In the order in which a person wants to read them.
-static ROUTES: [Route; 15] = [
-    get("/", "this list", index),
-    get(
+static ROUTES: [Route; 20] = [
+    open("/", "this list", index),
+    open(
         "/health",
         "whether the bridge works, DTU by DTU; status 503 if it does not",
         plant::health,
     ),
-    get("/ready", "the same as OK or 503, for containers and load balancers", plant::ready),
-    get("/stats", "size of the database, and counts", plant::stats),
+    open("/ready", "the same as OK or 503, for containers and load balancers", plant::ready),
+    open("/stats", "size of the database, and counts", plant::stats),
     get("/metrics", "metrics for Prometheus", metrics::page),
     get("/api/plant", "the totals of the whole plant", plant::whole),
     get("/api/inverters", "all inverters with their ports", plant::inverters),
@@ -52,15 +69,46 @@ static ROUTES: [Route; 15] = [
     ),
     get("/api/targets", "the WebSocket targets and their state", targets::list),
     Route {
+        method: Method::GET,
+        path: "/api/ws",
+        purpose: "the live stream over a WebSocket",
+        guard: Guard::Handler,
+        handler: Handler::Stream(websocket::upgrade),
+    },
+    Route {
+        method: Method::GET,
+        path: "/api/events",
+        purpose: "the live stream as server-sent events",
+        guard: Guard::Handler,
+        handler: Handler::Stream(events::stream),
+    },
+    get("/api/stream", "who follows the live stream", stream::clients),
+    Route {
+        method: Method::POST,
+        path: "/api/session",
+        purpose: r#"begins a browser session: {"token": ...}"#,
+        guard: Guard::Handler,
+        handler: Handler::Immediate(session::begin),
+    },
+    Route {
+        method: Method::DELETE,
+        path: "/api/session",
+        purpose: "ends the browser session and its streams",
+        guard: Guard::Handler,
+        handler: Handler::Immediate(session::end),
+    },
+    Route {
         method: Method::POST,
         path: "/api/websocket/register",
         purpose: r#"registers a WebSocket target: {"websocket_url": ..., "name": ...}"#,
+        guard: Guard::Token,
         handler: Handler::Waiting(|context| Box::pin(targets::register(context))),
     },
     Route {
         method: Method::DELETE,
         path: "/api/targets/{name}",
         purpose: "removes a registered target",
+        guard: Guard::Token,
         handler: Handler::Waiting(|context| Box::pin(targets::forget(context))),
     },
 ];
@@ -70,7 +118,17 @@ const fn get(
     purpose: &'static str,
     handler: fn(&Context) -> Response,
 ) -> Route {
-    Route { method: Method::GET, path, purpose, handler: Handler::Immediate(handler) }
+    let handler = Handler::Immediate(handler);
+    Route { method: Method::GET, path, purpose, guard: Guard::Token, handler }
+}
+
+const fn open(
+    path: &'static str,
+    purpose: &'static str,
+    handler: fn(&Context) -> Response,
+) -> Route {
+    let handler = Handler::Immediate(handler);
+    Route { method: Method::GET, path, purpose, guard: Guard::Everybody, handler }
 }
 
 #[derive(Debug)]
@@ -105,6 +163,11 @@ pub(super) fn is_api(path: &str) -> bool {
     path.strip_prefix("/api").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// Who may see that a path does not exist, or what it accepts.
+pub(super) fn guard(path: &str) -> Guard {
+    if is_api(path) { Guard::Token } else { Guard::Everybody }
+}
+
 /// The parameter in `path`, if it matches the route's `pattern`; empty if the pattern has none.
 fn parameter<'path>(pattern: &str, path: &'path str) -> Option<&'path str> {
     if pattern == path {
@@ -119,9 +182,15 @@ fn parameter<'path>(pattern: &str, path: &'path str) -> Option<&'path str> {
 /// `GET /`: a page for browsers, the list of routes for programs.
 fn index(context: &Context) -> Response {
     if index_page::is_wanted(&context.head.headers) {
+        // It shows readings.
+        match context.api.access.authorize(&context.head, &context.client, false) {
+            Authorization::Granted(_) => {}
+            Authorization::Missing | Authorization::Wrong => return respond::unauthorized(),
+            Authorization::Throttled(wait) => return respond::throttled(wait),
+        }
         let links = ROUTES.iter().filter(|route| {
             let is_page = route.method == Method::GET && !route.path.contains('{');
-            is_page && route.path != "/" && (context.is_authorized || !is_api(route.path))
+            is_page && route.path != "/" && matches!(route.handler, Handler::Immediate(_))
         });
         return index_page::page(&context.api, links.map(|route| (route.path, route.purpose)));
     }

@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use super::Api;
 use super::connections::{Connection, Connections};
 use super::service::Service;
+use super::{Api, Sources};
 use crate::config::HttpConfig;
 use crate::problem::Problem;
 
@@ -83,16 +83,18 @@ fn problem(address: SocketAddr, error: &io::Error) -> Problem {
     Problem::new(label, format!("cannot listen on {address} (http.listen): {error}"), remedy)
 }
 
-/// Serves `api` to the clients of `listener` until `stop`.
+/// Serves the API over `sources` to the clients of `listener` until `stop`.
 ///
 /// Returns once the port is free and all connections are closed: idle ones at once, the others
 /// after their response, within about a second.
 pub async fn serve(
     listener: TcpListener,
-    api: Arc<Api>,
+    sources: Sources,
     config: HttpConfig,
     stop: CancellationToken,
 ) {
+    let api = Arc::new(Api::new(sources, &config, stop.clone()));
+    let following = api.stream.clone().run(api.snapshot.clone(), api.targets.clone());
     let tasks = TaskTracker::new();
     let metrics = api.metrics.clone();
     let mut connections = Connections::new(config.max_connections, metrics.clone());
@@ -113,7 +115,7 @@ pub async fn serve(
             }
         }
     };
-    stop.run_until_cancelled(accepting).await;
+    stop.run_until_cancelled(async { tokio::join!(following, accepting) }).await;
     drop(listener);
     tasks.close();
     if timeout(SHUTDOWN_TIME.saturating_add(FLUSH_TIME), tasks.wait()).await.is_err() {

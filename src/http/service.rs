@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::Body;
-use hyper::header::EXPECT;
+use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, EXPECT};
 use hyper::http::request::Parts;
 use hyper::{Method, Request};
 use tokio::time::Instant;
@@ -14,12 +14,13 @@ use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 
 use super::Api;
-use super::auth;
+use super::access::{self, Authorization};
+use super::cache;
 use super::connections::{Connection, Phase};
 use super::request::{Context, discard, read_body};
 use super::request_log::RequestLog;
 use super::respond::{self, Response};
-use super::router::{self, Handler, Unroutable};
+use super::router::{self, Guard, Handler, Unroutable};
 use crate::config::HttpConfig;
 
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl Service {
         &self,
         request: Request<B>,
         client: IpAddr,
-        connection: &Connection,
+        connection: &Arc<Connection>,
     ) -> Response
     where
         B: Body<Data = Bytes> + Unpin + Send + 'static,
@@ -49,10 +50,11 @@ impl Service {
         let started = Instant::now();
         connection.enter(Phase::Receiving);
         let (head, mut body) = request.into_parts();
-        let method = head.method.clone();
+        let (method, headers) = (head.method.clone(), head.headers.clone());
         // A client that was asked to wait for `100 Continue` has not sent its body.
-        let is_body_announced_only = head.headers.contains_key(EXPECT);
-        let (route, response) = self.answer(head, &mut body, client, connection).await;
+        let is_body_announced_only = headers.contains_key(EXPECT);
+        let allowed_origin = self.api.access.allowed_origin(&head).cloned();
+        let (route, mut response) = self.answer(head, &mut body, client, connection).await;
         if !body.is_end_stream() && !is_body_announced_only {
             drop(self.tasks.spawn(discard(body)));
         }
@@ -60,7 +62,13 @@ impl Service {
         let status = response.status();
         self.api.metrics.http_request(route, method_label(&method), status.as_str(), seconds);
         connection.enter(Phase::Idle);
-        if auth::is_reading(&method) { respond::readable_by_pages(response) } else { response }
+        if self.api.access.depends_on_origin() {
+            cache::add_vary(&mut response, "Origin");
+        }
+        if let Some(origin) = allowed_origin.filter(|_| !access::is_change(&method)) {
+            response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        }
+        cache::compress(response, &method, &headers)
     }
 
     /// The response, and the name of the route.
@@ -68,44 +76,57 @@ impl Service {
         &self,
         head: Parts,
         body: &mut B,
-        client: IpAddr,
-        connection: &Connection,
+        peer: IpAddr,
+        connection: &Arc<Connection>,
     ) -> (&'static str, Response)
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let is_authorized = auth::is_authorized(&head.headers, self.api.token.as_ref());
+        let access = &self.api.access;
         let mut context = Context {
             api: Arc::clone(&self.api),
+            client: access.client(&head, peer),
             head,
             parameter: String::new(),
             body: Ok(Bytes::new()),
-            client,
-            is_authorized,
+            session: None,
+            tasks: self.tasks.clone(),
         };
-        let is_logged = self.log.log(&context.head, context.client);
-        let refusal = auth::refuse(&context);
-        let (route, parameter) = match router::find(&context.head.method, context.head.uri.path()) {
-            Ok((route, parameter)) => (route, parameter.into_owned()),
-            Err(unroutable) => {
-                let response = refusal.unwrap_or_else(|| unrouted(&context, &unroutable));
-                return (unroutable.label(), response);
-            }
+        let is_logged = self.log.log(&context.head, context.client.address);
+        let found = router::find(&context.head.method, context.head.uri.path());
+        let (label, guard) = match &found {
+            Ok((route, _)) => (route.path, route.guard),
+            Err(unroutable) => (unroutable.label(), router::guard(context.head.uri.path())),
         };
-        if let Some(refusal) = refusal {
-            return (route.path, refusal);
+        let found = found.map(|(route, parameter)| (route, parameter.into_owned()));
+        if let Some(refusal) = refuse(&mut context, guard) {
+            return (label, refusal);
         }
+        let (route, parameter) = match found {
+            Ok(found) => found,
+            Err(unroutable) => return (label, unrouted(&context, &unroutable)),
+        };
         context.parameter = parameter;
-        if !auth::is_reading(&context.head.method) {
+        if let Some(refusal) = access::refuse_other_than_json(&context.head) {
+            return (label, refusal);
+        }
+        if access::is_change(&context.head.method) {
             context.body = read_body(body, self.config.body_timeout).await;
         }
         connection.enter(Phase::Handling);
-        (route.path, self.handle(route.handler, context, is_logged).await)
+        (label, self.handle(route.handler, context, connection, is_logged).await)
     }
 
-    async fn handle(&self, handler: Handler, context: Context, is_logged: bool) -> Response {
+    async fn handle(
+        &self,
+        handler: Handler,
+        mut context: Context,
+        connection: &Arc<Connection>,
+        is_logged: bool,
+    ) -> Response {
         let handler = match handler {
             Handler::Immediate(handler) => return handler(&context),
+            Handler::Stream(handler) => return handler(&mut context, connection),
             Handler::Waiting(handler) => handler,
         };
         // It ends properly even if the client hangs up meanwhile.
@@ -119,10 +140,35 @@ impl Service {
     }
 }
 
+/// What the rules of [`Access`](super::access::Access) refuse before a handler sees it.
+fn refuse(context: &mut Context, guard: Guard) -> Option<Response> {
+    let Context { api, head, client, .. } = &*context;
+    if let Some(refusal) = api.access.refuse(head, client) {
+        return Some(refusal);
+    }
+    // A browser's preflight request never carries the token.
+    if guard == Guard::Token && head.method != Method::OPTIONS {
+        match api.access.authorize(head, client, false) {
+            Authorization::Granted(session) => context.session = session,
+            Authorization::Missing | Authorization::Wrong => return Some(respond::unauthorized()),
+            Authorization::Throttled(wait) => return Some(respond::throttled(wait)),
+        }
+    }
+    let Context { api, head, client, .. } = &*context;
+    if access::is_change(&head.method) {
+        api.access.refuse_foreign_change(head, client)
+    } else {
+        None
+    }
+}
+
 fn unrouted(context: &Context, unroutable: &Unroutable) -> Response {
+    let Context { api, head, .. } = context;
     match unroutable {
         Unroutable::MethodNotAllowed { allowed, .. }
-            if auth::is_preflight(&context.head) && allowed.contains(&Method::GET) =>
+            if access::is_preflight(head)
+                && allowed.contains(&Method::GET)
+                && api.access.allowed_origin(head).is_some() =>
         {
             respond::preflight()
         }

@@ -5,7 +5,6 @@ use serde::Deserialize;
 use serde_json::json;
 use tracing::warn;
 
-use super::auth;
 use super::request::{BodyError, Context};
 use super::respond::{self, Response};
 use crate::targets::{ForgetError, RegisterError};
@@ -14,9 +13,6 @@ pub(super) fn list(context: &Context) -> Response {
     let api = &context.api;
     respond::object(StatusCode::OK, &api.targets.statuses(&api.zone))
 }
-
-const WRONG_TYPE: &str = "the body must be JSON and say so, with one header `Content-Type: \
-                          application/json` (curl: -H 'Content-Type: application/json')";
 
 /// The body of a registration. Other keys are for later versions of the sender.
 #[derive(Deserialize)]
@@ -27,9 +23,6 @@ struct Registration {
 
 pub(super) async fn register(context: &Context) -> Response {
     let registration = match &context.body {
-        Ok(_) if !auth::declares_json(&context.head.headers) => {
-            Err((StatusCode::BAD_REQUEST, WRONG_TYPE.to_owned()))
-        }
         Ok(bytes) => parse(bytes).map_err(|message| (StatusCode::BAD_REQUEST, message)),
         Err(error) => Err((body_status(error), error.to_string())),
     };
@@ -76,7 +69,7 @@ fn parse(bytes: &[u8]) -> Result<Registration, String> {
     })
 }
 
-const fn body_status(error: &BodyError) -> StatusCode {
+pub(super) const fn body_status(error: &BodyError) -> StatusCode {
     match error {
         BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         BodyError::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,

@@ -93,6 +93,11 @@ impl From<Problem> for ProblemJson {
 }
 
 impl Health {
+    /// The objects of the DTUs, by name.
+    pub fn dtus(&self) -> &impl Serialize {
+        &self.dtus
+    }
+
     /// The health object of `snapshot` and of a bridge with this problem, seen at `now`.
     pub fn of(
         snapshot: &Snapshot,

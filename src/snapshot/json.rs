@@ -229,7 +229,7 @@ pub fn shared<T>(states: impl IntoIterator<Item = T>) -> Vec<Arc<Rendered<T>>> {
 }
 
 /// Appends a list of objects; where it is.
-pub(super) fn push_list<'a>(
+pub fn push_list<'a>(
     message: &mut Vec<u8>,
     objects: impl Iterator<Item = &'a Bytes>,
 ) -> Range<usize> {
@@ -245,7 +245,8 @@ pub(super) fn push_list<'a>(
     begin..message.len()
 }
 
-pub(super) fn to_bytes(value: &impl Serialize) -> Bytes {
+/// JSON of a value that can always be written.
+pub fn to_bytes(value: &impl Serialize) -> Bytes {
     // These types have string keys and finite numbers only, so that this cannot fail; if it ever
     // did, null is still JSON.
     serde_json::to_vec(value).map_or_else(|_| Bytes::from_static(b"null"), Bytes::from)

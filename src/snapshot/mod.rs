@@ -106,6 +106,17 @@ impl Snapshot {
         inverters.iter().map(|inverter| inverter.json(zone))
     }
 
+    /// The JSON of each meter, in the same order.
+    pub fn meter_objects(&self) -> impl ExactSizeIterator<Item = &Bytes> + Clone {
+        let Contents { meters, zone, .. } = &self.contents;
+        meters.iter().map(|meter| meter.json(zone))
+    }
+
+    /// The health object, seen at `now`.
+    pub fn health(&self, now: Timestamp, zone: &TimeZone) -> Health {
+        Health::of(self, self.contents.storage_problem.clone(), now, zone)
+    }
+
     /// The plant as a whole.
     pub fn totals(&self) -> PlantTotals {
         PlantTotals::of(self.inverters(), self.contents.energy)

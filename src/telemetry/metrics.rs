@@ -32,6 +32,7 @@ struct Inner {
     http_seconds: HistogramVec,
     http_connections: IntGauge,
     http_connections_refused: IntCounter,
+    stream: StreamMetrics,
     mqtt_connected: IntGaugeVec,
     mqtt_connections: IntCounterVec,
     mqtt_messages: IntCounterVec,
@@ -86,6 +87,7 @@ impl Metrics {
             ),
             http_connections: registered(&registry, open),
             http_connections_refused: registered(&registry, http_refused),
+            stream: StreamMetrics::new(&registry),
             mqtt_connected: gauges("mqtt_connected", &["broker"], connected),
             mqtt_connections: counters("mqtt_connections_total", &["broker"], connections),
             mqtt_messages: counters("mqtt_messages_published_total", &["broker"], messages),
@@ -130,6 +132,33 @@ impl Metrics {
         self.0.http_connections_refused.inc();
     }
 
+    /// A client began to follow the live stream.
+    pub fn stream_opened(&self, transport: &str) {
+        self.0.stream.clients.with_label_values(&[transport]).inc();
+    }
+
+    /// A client stopped following the live stream.
+    pub fn stream_closed(&self, transport: &str) {
+        self.0.stream.clients.with_label_values(&[transport]).dec();
+    }
+
+    /// A message was sent to a client of the live stream, after so many skipped ones.
+    pub fn stream_sent(&self, bytes: usize, skipped: u64) {
+        self.0.stream.messages.inc();
+        self.0.stream.bytes.inc_by(u64::try_from(bytes).unwrap_or(0));
+        self.0.stream.skipped.inc_by(skipped);
+    }
+
+    /// A WebSocket of the live stream ended with this code. Codes that only a client can choose
+    /// count together.
+    pub fn stream_close(&self, code: u16) {
+        let code = match code {
+            1000 | 1001 | 1005 | 1006 | 1009 | 1013 | 4401 | 4429 => code.to_string(),
+            _ => "other".to_owned(),
+        };
+        self.0.stream.closes.with_label_values(&[code.as_str()]).inc();
+    }
+
     /// The metrics of the MQTT broker at `address`, at zero.
     pub fn broker(&self, address: String) -> BrokerMetrics {
         BrokerMetrics::new(Arc::clone(&self.0), address)
@@ -144,6 +173,37 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[derive(Debug)]
+struct StreamMetrics {
+    clients: IntGaugeVec,
+    messages: IntCounter,
+    bytes: IntCounter,
+    skipped: IntCounter,
+    closes: IntCounterVec,
+}
+
+impl StreamMetrics {
+    fn new(registry: &Registry) -> Self {
+        let counter = |name: &str, help: &str| registered(registry, IntCounter::new(name, help));
+        let clients = Opts::new("stream_clients", "Clients that follow the live stream.");
+        let closes = "WebSockets of the live stream that ended, by close code.";
+        let closes = Opts::new("stream_closes_total", closes);
+        Self {
+            clients: registered(registry, IntGaugeVec::new(clients, &["transport"])),
+            messages: counter(
+                "stream_messages_total",
+                "Messages sent to clients of the live stream.",
+            ),
+            bytes: counter("stream_bytes_total", "Bytes sent to clients of the live stream."),
+            skipped: counter(
+                "stream_skipped_total",
+                "Messages that clients of the live stream skipped because they lagged.",
+            ),
+            closes: registered(registry, IntCounterVec::new(closes, &["code"])),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::super::connections::Connections;
 use super::super::service::Service;
-use super::super::{Api, listen, serve};
+use super::super::{Api, Sources, listen, serve};
 use crate::clock::WallClock;
 use crate::config::{HttpConfig, Protocol, RegistrationConfig};
 use crate::plant::reading::{InverterValues, PortReading};
@@ -27,21 +27,21 @@ use crate::plant::serial::InverterSerial;
 use crate::plant::units::{Amperes, Hertz, Volts, WattHours, Watts};
 use crate::snapshot::json::shared;
 use crate::snapshot::state::{DtuState, DtuStatus, Energy, InverterState, PortState, Stats};
-use crate::snapshot::{self, Contents, Snapshot};
+use crate::snapshot::{self, Contents, Snapshot, SnapshotReader, SnapshotWriter};
 use crate::store::Store;
 use crate::targets::Directory;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
 
 /// Longer than any step of a passing test.
-pub(super) const GUARD: Duration = Duration::from_secs(5);
+pub(in crate::http) const GUARD: Duration = Duration::from_secs(5);
 
 /// Noon of a day in June.
-pub(super) fn noon() -> Timestamp {
+pub(in crate::http) fn noon() -> Timestamp {
     "2026-06-01T12:00:00Z".parse().unwrap()
 }
 
-pub(super) fn dtu(status: DtuStatus, last_success: Option<Timestamp>) -> DtuState {
+pub(in crate::http) fn dtu(status: DtuStatus, last_success: Option<Timestamp>) -> DtuState {
     DtuState {
         status,
         last_success,
@@ -51,7 +51,7 @@ pub(super) fn dtu(status: DtuStatus, last_success: Option<Timestamp>) -> DtuStat
 }
 
 /// Inverter `1161a000000N`, of whose ports the first has values.
-pub(super) fn inverter(number: u8, ports: u8) -> InverterState {
+pub(in crate::http) fn inverter(number: u8, ports: u8) -> InverterState {
     let port = |number| {
         let unknown = PortState::unknown(number, noon());
         if number > 1 {
@@ -88,7 +88,7 @@ pub(super) fn inverter(number: u8, ports: u8) -> InverterState {
     .with_sum_of_ports()
 }
 
-pub(super) fn snapshot(inverters: Vec<InverterState>, dtus: Vec<DtuState>) -> Snapshot {
+pub(in crate::http) fn snapshot(inverters: Vec<InverterState>, dtus: Vec<DtuState>) -> Snapshot {
     Snapshot::new(Contents {
         energy: Energy::sum(inverters.iter().map(|inverter| inverter.energy)),
         stats: Stats { inverters_count: 2, ..Stats::default() },
@@ -100,31 +100,42 @@ pub(super) fn snapshot(inverters: Vec<InverterState>, dtus: Vec<DtuState>) -> Sn
 
 /// An API over two inverters, one minute after the last answer of their DTU.
 pub(super) fn api() -> Arc<Api> {
-    let dtus = vec![dtu(DtuStatus::Online, Some(noon()))];
-    api_over(snapshot(vec![inverter(1, 2), inverter(2, 1)], dtus))
+    api_over(two_inverters())
 }
 
 pub(super) fn api_over(snapshot: Snapshot) -> Arc<Api> {
+    api_with(snapshot, &HttpConfig::default())
+}
+
+pub(super) fn api_with(snapshot: Snapshot, config: &HttpConfig) -> Arc<Api> {
     let (_writer, reader) = snapshot::channel(snapshot);
-    Arc::new(Api {
-        snapshot: reader,
+    Arc::new(Api::new(sources(reader), config, CancellationToken::new()))
+}
+
+/// One minute after noon.
+pub(in crate::http) fn sources(snapshot: SnapshotReader) -> Sources {
+    Sources {
+        snapshot,
         targets: directory(&RegistrationConfig::default()),
         clock: WallClock::from_fn(|| noon() + Duration::from_secs(60)),
         zone: TimeZone::UTC,
-        token: None,
         metrics: Metrics::new(),
-    })
+    }
+}
+
+fn two_inverters() -> Snapshot {
+    let dtus = vec![dtu(DtuStatus::Online, Some(noon()))];
+    snapshot(vec![inverter(1, 2), inverter(2, 1)], dtus)
 }
 
 /// The API with this token.
 pub(super) fn api_with_token(token: &str) -> Arc<Api> {
-    let mut api = api();
-    Arc::get_mut(&mut api).unwrap().token = Some(token.into());
-    api
+    let config = HttpConfig { token: Some(token.into()), ..HttpConfig::default() };
+    api_with(two_inverters(), &config)
 }
 
 /// A directory without targets that takes registrations under these rules.
-pub(super) fn directory(registration: &RegistrationConfig) -> Directory {
+pub(in crate::http) fn directory(registration: &RegistrationConfig) -> Directory {
     let store = Store::in_memory();
     Directory::new(&[], Vec::new(), registration, store, WallClock::from_fn(noon)).unwrap()
 }
@@ -134,39 +145,48 @@ pub(super) async fn respond<B>(api: &Arc<Api>, request: Request<B>) -> (Parts, S
 where
     B: Body<Data = Bytes> + Unpin + Send + 'static,
 {
+    let (head, bytes) = respond_bytes(api, request).await;
+    (head, String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+pub(super) async fn respond_bytes<B>(api: &Arc<Api>, request: Request<B>) -> (Parts, Bytes)
+where
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
+{
     let service = Service::new(Arc::clone(api), HttpConfig::default(), TaskTracker::new());
     let client = "192.168.1.23".parse().unwrap();
     let connection = Connections::new(1, Metrics::new()).admit().await.unwrap();
     let response = service.respond(request, client, &connection).await;
     let (head, body) = response.into_parts();
-    let bytes = body.collect().await.unwrap().to_bytes();
-    (head, String::from_utf8(bytes.to_vec()).unwrap())
+    (head, body.collect().await.unwrap().to_bytes())
 }
 
 /// A server on a port of its own.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(in crate::http) struct Server {
+    pub(in crate::http) address: SocketAddr,
+    pub(in crate::http) snapshots: SnapshotWriter,
     stop: CancellationToken,
     tasks: Tasks,
 }
 
 impl Server {
-    pub(super) fn start(config: HttpConfig) -> Self {
+    pub(in crate::http) fn start(config: HttpConfig) -> Self {
         let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let tasks = Tasks::new();
         let stop = tasks.stop();
-        tasks.spawn_short(serve(listener, api(), config, stop.clone()));
-        Self { address, stop, tasks }
+        let (snapshots, reader) = snapshot::channel(two_inverters());
+        tasks.spawn_short(serve(listener, sources(reader), config, stop.clone()));
+        Self { address, snapshots, stop, tasks }
     }
 
-    pub(super) async fn client(&self) -> Client {
+    pub(in crate::http) async fn client(&self) -> Client {
         let stream = TcpStream::connect(self.address).await.unwrap();
         Client { stream, unread: Vec::new() }
     }
 
     /// Starts the shutdown.
-    pub(super) fn stop(&self) {
+    pub(in crate::http) fn stop(&self) {
         self.stop.cancel();
     }
 
@@ -178,20 +198,20 @@ impl Server {
 }
 
 /// A client that sends exactly the bytes of the test.
-pub(super) struct Client {
+pub(in crate::http) struct Client {
     stream: TcpStream,
     unread: Vec<u8>,
 }
 
 /// What the server answered.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) body: String,
+pub(in crate::http) struct Reply {
+    pub(in crate::http) status: u16,
+    pub(in crate::http) body: String,
 }
 
 impl Client {
-    pub(super) async fn send(&mut self, text: &str) {
+    pub(in crate::http) async fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }
 
@@ -205,7 +225,7 @@ impl Client {
         self.stream.shutdown().await.unwrap();
     }
 
-    pub(super) async fn get(&mut self, path: &str) -> Reply {
+    pub(in crate::http) async fn get(&mut self, path: &str) -> Reply {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n")).await;
         self.reply().await
     }
@@ -224,7 +244,7 @@ impl Client {
     }
 
     /// The head of the next reply, in lower case.
-    pub(super) async fn head(&mut self) -> String {
+    pub(in crate::http) async fn head(&mut self) -> String {
         loop {
             let end = self.unread.windows(4).position(|four| four == b"\r\n\r\n");
             if let Some(end) = end {
@@ -236,7 +256,7 @@ impl Client {
     }
 
     /// Waits until the server closes the connection, and returns what it sent before.
-    pub(super) async fn closed(mut self) -> String {
+    pub(in crate::http) async fn closed(mut self) -> String {
         while self.more().await {}
         String::from_utf8(self.unread).unwrap()
     }

@@ -1,7 +1,7 @@
 //! The module as a whole: responses, and limits on clients.
 
 mod connections;
-mod fixture;
+pub(super) mod fixture;
 
 mod index_page;
 mod metrics;

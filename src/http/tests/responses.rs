@@ -1,24 +1,31 @@
 //! Each request of the API and its response, with no header that is not listed here.
 
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use http_body_util::Full;
 use hyper::Request;
 use serde_json::{Value, json};
 
-use super::fixture::{api, api_over, api_with_token, dtu, noon, respond, snapshot};
+use super::fixture::{
+    api, api_over, api_with, api_with_token, dtu, noon, respond, respond_bytes, snapshot,
+};
+use crate::config::HttpConfig;
 use crate::http::Api;
 use crate::snapshot::state::DtuStatus;
 
 /// The headers that a response may have, and when: any other is an accident.
-const ALLOWED: [(&str, Rule); 8] = [
+const ALLOWED: [(&str, Rule); 10] = [
     ("content-type", |_, status| status != 204),
     ("cache-control", |_, _| true),
     ("access-control-allow-origin", |method, status| {
         ["GET", "HEAD"].contains(&method) || is_preflight(method, status)
     }),
+    ("etag", |_, status| [200, 304].contains(&status)),
+    ("vary", |_, _| true),
     ("access-control-allow-methods", is_preflight),
     ("access-control-allow-headers", is_preflight),
     ("access-control-max-age", is_preflight),
@@ -65,8 +72,6 @@ pub(super) async fn ask_with(
         let is_allowed = rule.is_some_and(|(_, may)| may(method, answer.status));
         assert!(is_allowed, "{method} {path}: {name} with {}", answer.status);
     }
-    let reads = ["GET", "HEAD"].contains(&method);
-    assert!(!reads || answer.header("access-control-allow-origin") == "*", "{method} {path}");
     if answer.status >= 400 && path != "/health" {
         assert!(answer.json()["error"].is_string(), "{method} {path}: {}", answer.text);
     }
@@ -188,8 +193,9 @@ async fn the_plant_is_the_sum_of_its_inverters() {
 #[tokio::test]
 async fn the_index_lists_every_route() {
     let index = ask(&api(), "GET", "/").await.json();
-    assert_eq!(index["routes"].as_array().unwrap().len(), 15);
-    assert_eq!(index["routes"][13]["method"], "POST");
+    let routes = index["routes"].as_array().unwrap();
+    assert_eq!(routes[0]["path"], "/");
+    assert!(routes.iter().any(|route| route["method"] == "POST"));
     assert!(ask(&api(), "GET", "/stats").await.json()["inverters_count"].is_u64());
 }
 
@@ -209,32 +215,105 @@ async fn a_wrong_method_gets_405_with_the_allowed_ones() {
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_may_only_read() {
-    let api = api_with_token("secret");
-    let asks = ("access-control-request-method", "GET");
-    let may_read = ask_with(&api, "OPTIONS", "/api/inverters", asks).await;
+async fn pages_of_listed_origins_may_only_read() {
+    let origin = "https://panel.example";
+    let config = HttpConfig {
+        token: Some("secret".into()),
+        allowed_origins: vec![origin.to_owned()],
+        ..HttpConfig::default()
+    };
+    let api = api_with(snapshot(Vec::new(), Vec::new()), &config);
+    let preflight = |path: &'static str, origin: &'static str| {
+        let api = Arc::clone(&api);
+        async move {
+            let request = Request::builder()
+                .method("OPTIONS")
+                .uri(path)
+                .header("host", "bridge")
+                .header("origin", origin)
+                .header("access-control-request-method", "GET");
+            let request = request.body(Full::<Bytes>::default()).unwrap();
+            let (head, text) = respond(&api, request).await;
+            Answer { status: head.status.as_u16(), headers: head.headers, text }
+        }
+    };
+    let may_read = preflight("/api/inverters", origin).await;
     assert_eq!(may_read.status, 204);
-    assert_eq!(may_read.header("access-control-allow-origin"), "*");
-    assert!(may_read.header("access-control-allow-headers").contains("Authorization"));
-    let may_write = ask_with(&api, "OPTIONS", "/api/websocket/register", asks).await;
-    assert_eq!(may_write.status, 405);
-    assert_eq!(may_write.header("access-control-allow-origin"), "");
+    let allowed = may_read.header("access-control-allow-headers");
+    assert_eq!(allowed, "Authorization, If-None-Match, Last-Event-ID");
+    assert_eq!(may_read.header("vary"), "Origin");
+    assert_eq!(preflight("/api/inverters", "https://other.example").await.status, 405);
+    assert_eq!(preflight("/api/websocket/register", origin).await.status, 405);
+
+    let read = ask_with(&api, "GET", "/health", ("origin", origin)).await;
+    assert_eq!(read.header("access-control-allow-origin"), origin);
+    assert_eq!(read.header("vary"), "Origin");
+    let other = ask_with(&api, "GET", "/health", ("origin", "https://other.example")).await;
+    assert_eq!(other.header("access-control-allow-origin"), "");
+    assert_eq!(other.header("vary"), "Origin");
 
     let api = self::api();
-    let origin = ("origin", "https://example.org");
+    assert_eq!(ask_with(&api, "GET", "/health", ("origin", origin)).await.header("vary"), "");
     for (method, path) in [("POST", "/api/websocket/register"), ("DELETE", "/api/targets/House")] {
-        assert_eq!(ask_with(&api, method, path, origin).await.status, 403, "{method} {path}");
+        let answer = ask_with(&api, method, path, ("origin", origin)).await;
+        assert_eq!(answer.status, 403, "{method} {path}");
     }
 }
 
 #[tokio::test]
-async fn the_token_protects_the_api_only() {
+async fn an_unchanged_list_is_not_sent_again() {
+    let api = api();
+    for path in ["/api/inverters", "/api/ports", "/api/meters", "/api/plant"] {
+        let first = ask(&api, "GET", path).await;
+        let etag = first.header("etag").to_owned();
+        assert!(etag.starts_with("W/\""), "{path}: {etag}");
+        assert_eq!(first.header("cache-control"), "no-cache", "{path}");
+        assert_eq!(first.header("vary"), "Accept-Encoding", "{path}");
+        let again = ask_with(&api, "GET", path, ("if-none-match", &etag)).await;
+        assert_eq!((again.status, again.text.as_str()), (304, ""), "{path}");
+        assert_eq!(again.header("etag"), etag, "{path}");
+        let other = ask_with(&api, "GET", path, ("if-none-match", "W/\"0\"")).await;
+        assert_eq!((other.status, other.text), (200, first.text), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_token_comes_before_the_tag() {
+    let api = api_with_token("secret");
+    let answer = ask_with(&api, "GET", "/api/inverters", ("if-none-match", "*")).await;
+    assert_eq!(answer.status, 401);
+}
+
+#[tokio::test]
+async fn larger_answers_are_compressed_for_clients_that_take_it() {
+    let api = api();
+    for path in ["/api/inverters", "/metrics", "/"] {
+        let plain = ask(&api, "GET", path).await;
+        assert_eq!(plain.headers.get("content-encoding"), None, "{path}");
+        let request = Request::get(path).header("host", "bridge").header("accept-encoding", "gzip");
+        let service = request.body(Full::<Bytes>::default()).unwrap();
+        let (head, body) = respond_bytes(&api, service).await;
+        assert_eq!(head.headers["content-encoding"], "gzip", "{path}");
+        assert_eq!(head.headers["vary"], "Accept-Encoding", "{path}");
+        assert!(body.len() < plain.text.len(), "{path}");
+        let mut text = String::new();
+        GzDecoder::new(&*body).read_to_string(&mut text).unwrap();
+        assert!(path == "/metrics" || text == plain.text, "{path}");
+    }
+    let small = ask_with(&api, "GET", "/api/plant", ("accept-encoding", "gzip")).await;
+    assert!(small.json()["pv_power"].is_number());
+}
+
+#[tokio::test]
+async fn the_token_protects_readings_and_changes() {
     let api = api_with_token("secret");
     for (method, path) in [
         ("GET", "/api/inverters"),
         ("HEAD", "/api/inverters"),
         ("GET", "/api/targets"),
         ("GET", "/api/nothing"),
+        ("GET", "/api/stream"),
+        ("GET", "/metrics"),
         ("POST", "/api/websocket/register"),
         ("DELETE", "/api/targets/House"),
     ] {
@@ -246,7 +325,7 @@ async fn the_token_protects_the_api_only() {
         let right = ask_with(&api, method, path, ("authorization", "Bearer secret")).await;
         assert_ne!(right.status, 401, "{method} {path}");
     }
-    for path in ["/", "/health", "/ready", "/stats", "/metrics"] {
+    for path in ["/", "/health", "/ready", "/stats"] {
         assert_eq!(ask(&api, "GET", path).await.status, 200, "{path}");
     }
 }

@@ -10,7 +10,7 @@ use hoymiles_bridge::dtu::Dtu;
 use hoymiles_bridge::dtu::dial::TcpDialer;
 use hoymiles_bridge::dtu::modbus::ModbusDtu;
 use hoymiles_bridge::dtu::protobuf::{ProtobufDtu, Settings};
-use hoymiles_bridge::http::{self, Api};
+use hoymiles_bridge::http::{self, Sources};
 use hoymiles_bridge::poller::Poller;
 use hoymiles_bridge::poller::plant::PlantState;
 use hoymiles_bridge::poller::publish::SnapshotPublisher;
@@ -79,16 +79,15 @@ impl Pipeline {
         let directory = directory.unwrap();
         push::start(&tasks, directory.clone(), snapshot.clone(), clock.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let api = Api {
+        let sources = Sources {
             snapshot: snapshot.clone(),
             targets: directory,
             clock: clock.clone(),
             zone: zone.clone(),
-            token: None,
             metrics: metrics.clone(),
         };
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let serving = http::serve(listener, Arc::new(api), http, tasks.stop());
+        let serving = http::serve(listener, sources, http, tasks.stop());
         tasks.spawn("http", serving);
         let pipeline = Self { snapshot, log, api: url, tasks, _listening: listening };
         let helpers = Helpers { publisher, metrics, clock };

@@ -1,12 +1,11 @@
 //! Two inverters with one port each, polled by a script, and the values of all outputs.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::HttpConfig;
 use hoymiles_bridge::dtu::{DtuError, PollError};
-use hoymiles_bridge::http::{self, Api};
+use hoymiles_bridge::http::{self, Sources};
 use hoymiles_bridge::net::error::ConnectError;
 use hoymiles_bridge::plant::reading::{DtuReading, InverterReading};
 use hoymiles_bridge::plant::units::WattHours;
@@ -168,18 +167,17 @@ impl Scenario {
         let http = HttpConfig::default();
         let targets =
             Directory::new(&[], Vec::new(), &http.registration, self.store.clone(), clock.clone());
-        let api = Api {
+        let sources = Sources {
             snapshot: self.snapshot.clone(),
             targets: targets.unwrap(),
             clock,
             zone: zone(),
-            token: None,
             metrics: Metrics::new(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}{path}", listener.local_addr().unwrap());
         let tasks = Tasks::new();
-        let serving = http::serve(listener, Arc::new(api), http, tasks.stop());
+        let serving = http::serve(listener, sources, http, tasks.stop());
         tasks.spawn("http", serving);
         let text = client.get(url).send().await.unwrap().text().await.unwrap();
         within_guard("end of the API", tasks.shut_down(Duration::from_secs(5))).await;
