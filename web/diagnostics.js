@@ -158,22 +158,22 @@ function log(update) {
       <button @click=${(event) => copy(event.target, text())}>${t("copy")}</button>
     </div>
     ${logProblem ? html`<p class="quiet">${t("log_unavailable")}</p>` : nothing}
-    <ol class="plain log" tabindex="0" role="region" aria-label=${t("log")} lang="en">${repeat(shown.slice().reverse(), (line) => line.seq, (line) => html`
+    <div class="log" tabindex="0" role="region" aria-label=${t("log")}><ol class="plain" lang="en">${repeat(shown.slice().reverse(), (line) => line.seq, (line) => html`
       <li class=${line.level.toLowerCase()}><time datetime=${line.time}>${clockWithSeconds(Date.parse(line.time))}</time>
-        <b>${line.level.toLowerCase()}</b> <span>${line.message}</span></li>`)}</ol>
+        <b>${line.level.toLowerCase()}</b> <span>${line.message}</span></li>`)}</ol></div>
   </section>`;
 }
 
-/** What a bug report needs, in English, without addresses. */
+/** What a bug report needs, in English, without addresses and names. */
 function issueText() {
   const rows = [
     `hoymiles-bridge ${state.version ?? state.health?.version}, up ${state.health?.uptime_seconds} s`,
     `${state.inverters.length} inverters, ${state.meters.length} meters`,
-    ...dtus().map((one) => `DTU ${one.name}: ${one.status}, ${one.protocol}, ${one.model ?? "model unknown"}, `
+    ...dtus().map((one, index) => `DTU ${index + 1}: ${one.status}, ${one.protocol}, ${one.model ?? "model unknown"}, `
       + `firmware ${one.firmware_version ?? "unknown"}, ${one.error_count} of ${one.query_count} queries failed`
       + (one.last_error ? `, last error ${one.last_error_cause}` : "")),
     ...receivers().map((one) => `Receiver: ${one.state}` + (one.last_error_cause ? `, last error ${one.last_error_cause}` : "")),
-    ...problems().map((one) => `Problem: ${one.label ?? one.sentence}`),
+    ...problems().map((one) => `Problem: ${one.label ?? one.kind}`),
     `Page: ${state.transport}, ${navigator.userAgent}`,
   ];
   return ["```text", ...rows, "```"].join("\n");

@@ -5,7 +5,7 @@ import { KINDS, plain } from "./format.js";
 import { count, t } from "./i18n.js";
 import { ageOf, bar, copy, icon, value } from "./parts.js";
 import { freshFor, isOld, state } from "./state.js";
-import { hasAlarm } from "./status.js";
+import { byAttention, hasAlarm } from "./status.js";
 
 /** Above this, rows instead of cards. */
 const MOST_CARDS = 30;
@@ -42,9 +42,8 @@ export function view(update, isTable) {
 function filtered() {
   const wanted = filter.trim().toLowerCase();
   const words = (one) => [one.serial_number, one.inverter_type, one.dtu_name, one.alarm_text].join(" ").toLowerCase();
-  const weakest = (one) => Math.min(...one.ports.map((port) => port.pv_power ?? Infinity));
   const orders = {
-    attention: (a, b) => hasAlarm(b) - hasAlarm(a) || isOld(b) - isOld(a) || weakest(a) - weakest(b),
+    attention: byAttention(state.inverters),
     power: (a, b) => (b.pv_power ?? -1) - (a.pv_power ?? -1),
     today: (a, b) => (b.today_production ?? -1) - (a.today_production ?? -1),
     dtu: (a, b) => a.dtu_name.localeCompare(b.dtu_name),

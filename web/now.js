@@ -6,7 +6,7 @@ import { clock, text, when } from "./format.js";
 import { count, t } from "./i18n.js";
 import { ageOf, bar, icon, problemParts, value } from "./parts.js";
 import { dtus, freshFor, isOld, now, state } from "./state.js";
-import { hasAlarm, isFailing, isNight, receivers, summary } from "./status.js";
+import { byAttention, hasAlarm, isFailing, isNight, receivers, summary } from "./status.js";
 
 export function view(update) {
   return html`
@@ -31,7 +31,7 @@ function headline() {
     <section class=${`headline ${level}`}>
       ${icon(level)}
       <div>
-        <h1 role="status" aria-live="polite">${sentence}</h1>
+        <div role="status" aria-live="polite"><h1>${sentence}</h1></div>
         ${hasParts ? html`<details ?open=${level === "error"}><summary>${t("why_and_what")}</summary>
           ${problemParts({ label, cause, remedy, isOurs })}</details>` : nothing}
         ${link ? html`<p><a href=${link}>${t("show_inverter")}</a></p>` : nothing}
@@ -123,13 +123,12 @@ function receiverRow(receiver) {
   </li>`;
 }
 
-/** A bar per port, the inverter with the weakest port first. */
+/** A bar per port, the inverters that need attention first. */
 function panels() {
   const all = state.inverters.filter((inverter) => inverter.ports.length);
   if (!all.length) return nothing;
   const best = Math.max(1, ...all.flatMap((inverter) => inverter.ports.map((port) => port.pv_power ?? 0)));
-  const weakest = (inverter) => Math.min(...inverter.ports.map((port) => port.pv_power ?? Infinity));
-  const sorted = all.slice().sort((a, b) => hasAlarm(b) - hasAlarm(a) || weakest(a) - weakest(b));
+  const sorted = all.slice().sort(byAttention(all));
   return html`<section class="card">
     <h2 class="with-link">${t("panels_now")} <a class="aside" href="#/inverters">${t("all_inverters")}</a></h2>
     <ul class="plain multiples">${repeat(sorted.slice(0, 40), (inverter) => inverter.serial_number, (inverter) => html`

@@ -1,13 +1,28 @@
 // The one sentence on top: the first problem with its remedy, or that all is well.
 import { count, duration, t } from "./i18n.js";
 import { clock, text, when } from "./format.js";
-import { dtus, newestAnswer, now, remember, remembered, state } from "./state.js";
+import { dtus, isOld, newestAnswer, now, remember, remembered, state } from "./state.js";
 
 /** Alarm codes that only say what happened: started, clock set, too little light, repeater, standby. */
 const NOTICES = new Set([0, 1, 2, 38, 1111, 2000, 2001, 2002, 2003, 2004]);
 
 export function hasAlarm(inverter) {
   return inverter.alarm_code != null && !NOTICES.has(inverter.alarm_code);
+}
+
+/** A port below this share of the plant's median counts as weak. */
+const WEAK = 0.6;
+
+/** Compares inverters: alarms first, then old values, then weak ports; else the order stays. */
+export function byAttention(inverters) {
+  const powers = inverters.flatMap((one) => one.ports.map((port) => port.pv_power ?? 0)).sort((a, b) => a - b);
+  const limit = WEAK * (powers[powers.length >> 1] ?? 0);
+  const rank = (one) => {
+    if (hasAlarm(one)) return 0;
+    if (isOld(one)) return 1;
+    return one.ports.some((port) => port.pv_power < limit) ? 2 : 3;
+  };
+  return (a, b) => rank(a) - rank(b);
 }
 
 const since = (time) => (time ? (now() - Date.parse(time)) / 1000 : null);
@@ -24,6 +39,7 @@ function lostConnection() {
     level: "error",
     sentence: t("lost_connection", { time: when(lostAt, Date.now()) }),
     remedy: t("lost_connection_remedy"),
+    kind: "no connection to the bridge",
     isOurs: true,
   }];
 }
@@ -78,6 +94,7 @@ function inverterProblems() {
       text: inverter.alarm_text ?? inverter.alarm_code,
     }),
     remedy: null,
+    kind: `alarm ${inverter.alarm_code}`,
     link: "#/inverters",
   }));
 }

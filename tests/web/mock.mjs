@@ -32,6 +32,7 @@ export class Bridge {
     this.clients = new Set();
     this.seq = options.seq ?? Date.now();
     this.requests = [];
+    this.upgraded = new Set();
     this.lines = [];
     for (let index = 0; index < 40; index += 1) this.log(index % 9 === 4 ? "WARN" : "INFO", `[API Request] GET /api/inverters from 192.168.1.${index}`);
   }
@@ -41,6 +42,7 @@ export class Bridge {
     this.sockets = new WebSocketServer({ noServer: true });
     this.server.on("upgrade", (request, socket, head) => {
       socket.on("error", () => {});
+      this.upgraded.add(socket);
       if (this.without.has("ws") || this.without.has("all")) return socket.destroy();
       // A proxy that accepts and stays silent.
       if (this.without.has("silent-ws")) return undefined;
@@ -53,7 +55,7 @@ export class Bridge {
   }
 
   async close() {
-    for (const client of this.clients) client.end?.(1001);
+    for (const socket of this.upgraded) socket.destroy();
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
   }
@@ -93,8 +95,9 @@ export class Bridge {
 
   /** One poll of each DTU. */
   poll() {
+    this.plant.polls += 1;
     for (const name of this.plant.names) {
-      this.plant.poll(name);
+      this.plant.answer(name);
       this.broadcast("update", { dtu: name, ...this.plant.data(name) });
       this.log("INFO", `DTU ${name}: ${this.plant.inverters(name).length} inverters`);
     }
