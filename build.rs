@@ -1,7 +1,11 @@
 //! Compiles `proto/hoymiles.proto` with a compiler that is a crate, so that no `protoc` needs to be
-//! installed, and finds the commit for `--version`.
+//! installed, prepares the dashboard, and finds the commit for `--version`.
+
+#[path = "build/dashboard.rs"]
+mod dashboard;
 
 use std::env;
+use std::path::Path;
 use std::process::Command;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -11,6 +15,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Tests compare messages with the fields of captured frames by name.
         .message_attribute(".", "#[cfg_attr(test, derive(serde::Serialize))]")
         .compile_fds(files)?;
+    let web = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("web");
+    let out = env::var("OUT_DIR")?;
+    let (version, repository) = (env::var("CARGO_PKG_VERSION")?, env::var("CARGO_PKG_REPOSITORY")?);
+    dashboard::prepare(&web, Path::new(&out), &version, &repository)?;
     let suffix = commit().map_or_else(String::new, |commit| format!(" ({commit})"));
     println!("cargo::rustc-env=HOYMILES_COMMIT_SUFFIX={suffix}");
     Ok(())

@@ -6,6 +6,10 @@ import { remembered, remember } from "./state.js";
 export const LANGUAGES = new Map([
   ["en", ["English", "./languages/en.json"]],
   ["de", ["Deutsch", "./languages/de.json"]],
+  ["fr", ["Français", "./languages/fr.json"]],
+  ["es", ["Español", "./languages/es.json"]],
+  ["nl", ["Nederlands", "./languages/nl.json"]],
+  ["pl", ["Polski", "./languages/pl.json"]],
 ]);
 
 let words = {};

@@ -197,8 +197,7 @@ async function start() {
   const given = JSON.parse(document.querySelector("#start").textContent);
   state.hasSession = given.has_session ?? remembered("has_session") === "1";
   state.timeZone = given.timezone;
-  if (given.snapshot) apply({ type: "snapshot", data: given.snapshot });
-  if (given.day) setDay(given.day);
+  if (given.update) apply({ type: "snapshot", data: { ...given.update.data, targets: given.targets } });
   await load();
   followAddress();
   addEventListener("hashchange", followAddress);

@@ -1,4 +1,4 @@
-//! The HTTP API: the plant, targets and health as JSON, metrics for Prometheus, a page for browsers.
+//! The HTTP API: the plant, targets and health as JSON, metrics for Prometheus, the dashboard.
 //!
 //! `server` accepts and serves connections, `connections` limits them, `service` takes a request to
 //! the handler that `router` names. Handlers read the snapshot; they never query a DTU.
@@ -11,7 +11,7 @@ mod client;
 mod session;
 
 mod cache;
-mod index_page;
+mod dashboard;
 
 mod metrics;
 mod plant;

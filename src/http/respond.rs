@@ -164,7 +164,7 @@ pub(super) fn throttled(wait: Duration) -> Response {
     response
 }
 
-fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Response {
+pub(super) fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Response {
     let mut response = empty(status);
     *response.body_mut() = Content::Whole(body);
     with(response, CONTENT_TYPE, content_type)

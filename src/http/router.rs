@@ -8,12 +8,11 @@ use hyper::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::access::Authorization;
 use super::connections::Connection;
 use super::request::Context;
 use super::respond::{self, Response};
 use super::stream::{self, events, websocket};
-use super::{index_page, metrics, plant, session, targets};
+use super::{dashboard, metrics, plant, session, targets};
 
 #[derive(Debug)]
 pub(super) struct Route {
@@ -46,8 +45,9 @@ pub(super) enum Handler {
 }
 
 /// In the order in which a person wants to read them.
-static ROUTES: [Route; 20] = [
-    open("/", "this list", index),
+static ROUTES: [Route; 21] = [
+    open("/", "this list; the dashboard for browsers", index),
+    open("/assets/{name}", "the files of the dashboard", dashboard::asset),
     open(
         "/health",
         "whether the bridge works, DTU by DTU; status 503 if it does not",
@@ -179,20 +179,10 @@ fn parameter<'path>(pattern: &str, path: &'path str) -> Option<&'path str> {
     (!parameter.is_empty() && !parameter.contains('/')).then_some(parameter)
 }
 
-/// `GET /`: a page for browsers, the list of routes for programs.
+/// `GET /`: the dashboard for browsers, the list of routes for programs.
 fn index(context: &Context) -> Response {
-    if index_page::is_wanted(&context.head.headers) {
-        // It shows readings.
-        match context.api.access.authorize(&context.head, &context.client, false) {
-            Authorization::Granted(_) => {}
-            Authorization::Missing | Authorization::Wrong => return respond::unauthorized(),
-            Authorization::Throttled(wait) => return respond::throttled(wait),
-        }
-        let links = ROUTES.iter().filter(|route| {
-            let is_page = route.method == Method::GET && !route.path.contains('{');
-            is_page && route.path != "/" && matches!(route.handler, Handler::Immediate(_))
-        });
-        return index_page::page(&context.api, links.map(|route| (route.path, route.purpose)));
+    if dashboard::is_wanted(&context.head.headers) {
+        return dashboard::page(context);
     }
     let routes: Vec<Value> = ROUTES
         .iter()

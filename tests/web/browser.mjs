@@ -23,10 +23,19 @@ const EXPECTED = /Failed to load resource|WebSocket connection to|ERR_CONNECTION
 
 /**
  * Runs `test({page, bridge, context})` with a mock bridge and one page that is open.
- * options: those of the bridge, and `hash`, `viewport`, `locale`, `colorScheme`, `expectsErrors`
+ * options: those of the bridge, and `hash`, `viewport`, `locale`, `colorScheme`
  */
 export async function withPage(options, test) {
   const bridge = await new Bridge(options).listen();
+  try {
+    await openPage({ ...options, url: bridge.url }, ({ page, context }) => test({ page, bridge, context }));
+  } finally {
+    await bridge.close();
+  }
+}
+
+/** Runs `test({page, context})` with one page that shows `options.url`. */
+export async function openPage(options, test) {
   const context = await browser.newContext({
     viewport: options.viewport ?? { width: 1280, height: 800 },
     locale: options.locale ?? "en-GB",
@@ -40,21 +49,20 @@ export async function withPage(options, test) {
   });
   page.on("pageerror", (error) => problems.push(error.stack));
   page.on("request", (request) => {
-    if (!request.url().startsWith("data:") && new URL(request.url()).host !== `127.0.0.1:${bridge.port}`) problems.push(`request to ${request.url()}`);
+    if (!request.url().startsWith("data:") && new URL(request.url()).origin !== new URL(options.url).origin) problems.push(`request to ${request.url()}`);
   });
   await page.addInitScript(() => {
     globalThis.violations = [];
     document.addEventListener("securitypolicyviolation", (event) => globalThis.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
   });
   try {
-    await page.goto(bridge.url + (options.hash ?? ""));
+    await page.goto(options.url + (options.hash ?? ""));
     await page.waitForSelector("main");
-    await test({ page, bridge, context });
+    await test({ page, context });
     assert.deepEqual(await page.evaluate(() => globalThis.violations), [], "violations of the content security policy");
     assert.deepEqual(problems, [], "errors in the console");
   } finally {
     await context.close();
-    await bridge.close();
   }
 }
 

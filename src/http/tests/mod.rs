@@ -3,7 +3,7 @@
 mod connections;
 pub(super) mod fixture;
 
-mod index_page;
+mod dashboard;
 mod metrics;
 
 mod registrations;

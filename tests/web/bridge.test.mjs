@@ -1,0 +1,75 @@
+// The page in the real binary: `HOYMILES_BRIDGE` names it. Its `demo` has a simulated plant.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { after, before, test } from "node:test";
+import { closeBrowser, openBrowser, openPage, shown, waitForValue } from "./browser.mjs";
+
+const binary = process.env.HOYMILES_BRIDGE;
+
+before(openBrowser);
+after(closeBrowser);
+
+/** A port that was free a moment ago. */
+async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function withDemo(environment, run) {
+  const folder = mkdtempSync(`${tmpdir()}/dashboard-`);
+  const port = await freePort();
+  const env = { ...process.env, HOYMILES__HTTP__LISTEN: `127.0.0.1:${port}`, HOYMILES__STATE_DIR: folder, ...environment };
+  const child = spawn(binary, ["demo"], { env, cwd: folder, stdio: "ignore" });
+  try {
+    const url = `http://127.0.0.1:${port}/`;
+    for (let tries = 0; ; tries += 1) {
+      const answer = await fetch(`${url}ready`).catch(() => null);
+      if (answer?.ok) break;
+      assert.ok(tries < 200, "the bridge did not start");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await run(url);
+  } finally {
+    child.kill();
+    await new Promise((resolve) => (child.exitCode === null ? child.once("exit", resolve) : resolve()));
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const options = { skip: binary ? false : "HOYMILES_BRIDGE is not set" };
+assert.ok(binary || !process.env.CI, "in CI, HOYMILES_BRIDGE must name the binary");
+
+test("the binary's page shows what its API says", options, () => withDemo({}, (url) => openPage({ url }, async ({ page }) => {
+  const html = await (await fetch(url, { headers: { accept: "text/html" } })).text();
+  assert.ok(html.includes('"update":{'), "the page carries its first values");
+  // A poll between the two answers would make them differ.
+  let tries = 0;
+  for (;;) {
+    const plant = await (await fetch(`${url}api/plant`)).json();
+    const value = await shown(page, "plant.total_production");
+    if (value === String(plant.total_production) && value !== "null") break;
+    tries += 1;
+    assert.ok(tries < 60, `${value} is not ${plant.total_production}`);
+    await page.waitForTimeout(500);
+  }
+  await page.evaluate(() => (location.hash = "#/inverters"));
+  const [inverter] = await (await fetch(`${url}api/inverters`)).json();
+  await waitForValue(page, `${inverter.serial_number}.total_production`, inverter.total_production);
+  const names = await page.evaluate(() => performance.getEntriesByType("resource").map((entry) => new URL(entry.name).pathname).filter((path) => path.startsWith("/assets/")));
+  for (const name of names) assert.match(name, /-[0-9a-f]{16}(\.\w+)?$/);
+  const sizes = await page.evaluate(() => performance.getEntriesByType("resource").filter((entry) => entry.name.includes("/assets/")).reduce((sum, entry) => sum + entry.encodedBodySize, 0));
+  console.log(`${sizes} bytes of files`);
+  assert.ok(sizes <= 60_000, `${sizes} bytes`);
+})));
+
+test("with a token, the binary's page asks for it first", options, () => withDemo({ HOYMILES__HTTP__TOKEN: "a-token-for-tests" }, (url) => openPage({ url }, async ({ page }) => {
+  await page.waitForSelector("#token");
+  const html = await (await fetch(url, { headers: { accept: "text/html" } })).text();
+  assert.ok(html.includes('"is_locked":true') && !html.includes("serial_number"));
+})));
