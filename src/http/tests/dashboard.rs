@@ -8,7 +8,7 @@ use hyper::Request;
 use hyper::http::response::Parts;
 use serde_json::Value;
 
-use super::fixture::{api, api_over, api_with_token, dtu, inverter, noon, respond, snapshot};
+use super::fixture::{api, api_over, api_with_token, dtu, inverter, noon, respond_bytes, snapshot};
 use crate::http::Api;
 use crate::problem::Problem;
 use crate::snapshot::state::{DtuState, DtuStatus};
@@ -29,8 +29,9 @@ impl Answer {
 
 async fn get(api: &Arc<Api>, path: &str, header: (&str, &str)) -> Answer {
     let request = Request::get(path).header("host", "bridge").header(header.0, header.1);
-    let (head, text) = respond(api, request.body(Full::<Bytes>::default()).unwrap()).await;
-    Answer { head, text }
+    let request = request.body(Full::<Bytes>::default()).unwrap();
+    let (head, bytes) = respond_bytes(api, request).await;
+    Answer { head, text: String::from_utf8_lossy(&bytes).into_owned() }
 }
 
 async fn page(api: &Arc<Api>) -> Answer {
