@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { after, before, test } from "node:test";
-import { closeBrowser, openBrowser, openPage, shown, waitForValue } from "./browser.mjs";
+import { closeBrowser, openBrowser, openPage, shown, waitForTransport, waitForValue } from "./browser.mjs";
 
 const binary = process.env.HOYMILES_BRIDGE;
 
@@ -25,19 +25,27 @@ async function withDemo(environment, run) {
   const folder = mkdtempSync(`${tmpdir()}/dashboard-`);
   const port = await freePort();
   const env = { ...process.env, HOYMILES__HTTP__LISTEN: `127.0.0.1:${port}`, HOYMILES__STATE_DIR: folder, ...environment };
-  const child = spawn(binary, ["demo"], { env, cwd: folder, stdio: "ignore" });
-  try {
-    const url = `http://127.0.0.1:${port}/`;
+  const url = `http://127.0.0.1:${port}/`;
+  let child = null;
+  const start = async () => {
+    child = spawn(binary, ["demo"], { env, cwd: folder, stdio: "ignore" });
     for (let tries = 0; ; tries += 1) {
       const answer = await fetch(`${url}ready`).catch(() => null);
       if (answer?.ok) break;
       assert.ok(tries < 200, "the bridge did not start");
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    await run(url);
+  };
+  const kill = async () => {
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await ended;
+  };
+  try {
+    await start();
+    await run(url, { start, kill });
   } finally {
-    child.kill();
-    await new Promise((resolve) => (child.exitCode === null ? child.once("exit", resolve) : resolve()));
+    await kill();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -48,6 +56,7 @@ assert.ok(binary || !process.env.CI, "in CI, HOYMILES_BRIDGE must name the binar
 test("the binary's page shows what its API says", options, () => withDemo({}, (url) => openPage({ url }, async ({ page }) => {
   const html = await (await fetch(url, { headers: { accept: "text/html" } })).text();
   assert.ok(html.includes('"update":{'), "the page carries its first values");
+  await waitForTransport(page, "websocket");
   // A poll between the two answers would make them differ.
   let tries = 0;
   for (;;) {
@@ -72,4 +81,24 @@ test("with a token, the binary's page asks for it first", options, () => withDem
   await page.waitForSelector("#token");
   const html = await (await fetch(url, { headers: { accept: "text/html" } })).text();
   assert.ok(html.includes('"is_locked":true') && !html.includes("serial_number"));
+  await page.fill("#token", "wrong");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("[role=alert]:has-text('This token is wrong.')");
+  await page.fill("#token", "a-token-for-tests");
+  await page.keyboard.press("Enter");
+  await waitForTransport(page, "websocket");
+  await page.reload();
+  await waitForTransport(page, "websocket");
+  await page.click("text=Log out");
+  await page.waitForSelector("#token");
+})));
+
+test("the page is back within 3 s of the bridge's return", options, () => withDemo({}, (url, { start, kill }) => openPage({ url }, async ({ page }) => {
+  await waitForTransport(page, "websocket");
+  await kill();
+  await waitForTransport(page, "none");
+  await page.waitForSelector("text=no connection to the bridge since");
+  await start();
+  await waitForTransport(page, "websocket", 3000);
+  await page.waitForSelector("text=All well.");
 })));
