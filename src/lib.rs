@@ -23,6 +23,7 @@ pub mod store;
 pub mod targets;
 
 pub mod http;
+pub mod mdns;
 pub mod mqtt;
 pub mod poller;
 pub mod push;

@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 6] = [
     &["files", "problem", "sanitize"],
     &["clock", "config", "net", "plant", "tasks", "telemetry"],
     &["addon", "dtu", "entities", "snapshot", "store", "targets"],
-    &["http", "mqtt", "poller", "push", "sim"],
+    &["http", "mdns", "mqtt", "poller", "push", "sim"],
     &["app"],
     &["cli"],
 ];

@@ -2,6 +2,7 @@
 //! all others.
 
 pub mod listen_address_file;
+mod open_files;
 mod pollers;
 mod reload;
 mod restore;
@@ -21,8 +22,9 @@ use self::reload::Reloader;
 use crate::addon::SupervisorClient;
 use crate::clock::WallClock;
 use crate::config::load::{ConfigError, Loaded};
-use crate::config::{Config, DtuConfig, MqttConfig, Protocol, SupervisorBroker};
+use crate::config::{Config, DtuConfig, MdnsConfig, MqttConfig, Protocol, SupervisorBroker};
 use crate::http::{self, Sources};
+use crate::mdns;
 use crate::mqtt::MqttPublisher;
 use crate::poller;
 use crate::poller::publish::SnapshotPublisher;
@@ -69,7 +71,9 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
     let started_with = loaded.config.clone();
     announce(&loaded);
     let Loaded { config, zone, supervisor_broker, .. } = loaded;
-    let Config { timezone: _, state_dir, poll, dtus, targets, mqtt, http, log: _ } = config;
+    let Config { timezone: _, state_dir, poll, dtus, targets, mqtt, mut http, mdns, log: _ } =
+        config;
+    open_files::limit_clients(&mut http, &dtus, targets.len());
     // Bind first: a port in use must end the start before anything else happens.
     let listener = http::listen(http.listen)?;
 
@@ -106,6 +110,7 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
     push::start(&tasks, directory.clone(), snapshot, clock.clone());
     start_mqtt(mqtt, supervisor_broker, &tasks, mqtt_publisher);
     let _listen_address_file = announce_address(storage, &state_dir, &listener)?;
+    start_mdns(storage, &mdns, &tasks, &listener, &store)?;
     tasks.spawn("http", http::serve(listener, sources, http, tasks.stop()));
     let turn_days = poller::turn_days(publisher.clone(), clock.clone(), zone.clone(), tasks.stop());
     tasks.spawn("midnight", turn_days);
@@ -173,6 +178,25 @@ fn start_mqtt(
             }
         });
     }
+}
+
+/// Announces the bridge by mDNS where that is wanted and useful. A demonstration is not announced.
+fn start_mdns(
+    storage: Storage,
+    mdns: &MdnsConfig,
+    tasks: &Tasks,
+    listener: &TcpListener,
+    store: &Store,
+) -> io::Result<()> {
+    let listen = listener.local_addr()?;
+    if storage == Storage::StateDir
+        && mdns::is_useful(listen, mdns.enabled)
+        && let Some(instance) = store.instance().cloned()
+    {
+        let stop = tasks.stop();
+        tasks.spawn("mdns", async move { mdns::announce(listen, &instance, stop).await });
+    }
+    Ok(())
 }
 
 /// Stops the daemon when the database's thread ends.

@@ -54,6 +54,8 @@ section! {
         mqtt: Option<MqttConfig> as Option<MqttConfig> = None,
         /// The HTTP server.
         http: HttpConfig as HttpConfig = HttpConfig::default(),
+        /// The announcement of the bridge in the local network.
+        mdns: MdnsConfig as MdnsConfig = MdnsConfig::default(),
         /// The log.
         log: LogConfig as LogConfig = LogConfig::default(),
     }
@@ -137,6 +139,15 @@ section! {
         allow: Vec<String> as List<AllowEntry> = vec!["private".to_owned()],
         /// Maximum number of registered targets.
         max_targets: usize as Number<usize, 1, 1_000> = 16,
+    }
+}
+
+section! {
+    /// The announcement of the bridge in the local network (mDNS), which Home Assistant discovers.
+    pub struct MdnsConfig {
+        /// Whether to announce it. By default yes, except in a container with a network of its own,
+        /// which announcements do not leave. Never if `http.listen` is a loopback address.
+        enabled: Option<bool> as Option<Bool> = None,
     }
 }
 

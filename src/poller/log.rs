@@ -15,6 +15,7 @@ use crate::snapshot::warning::Warning;
 const REMIND_AFTER: u64 = 60;
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a condition of its own")]
 pub(super) struct PollLog {
     /// When the first of the failures in a row was logged.
     failing_since: Option<Instant>,

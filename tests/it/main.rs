@@ -22,6 +22,7 @@ mod doctor;
 mod end_to_end;
 mod faults;
 mod init;
+mod mdns;
 mod memory;
 mod mqtt;
 mod process;

@@ -1,5 +1,7 @@
 //! State that survives a restart of the bridge.
 
+use serde_json::json;
+
 use crate::support::bridge::Home;
 use crate::support::plant::Plant;
 use crate::support::target::Target;
@@ -46,6 +48,52 @@ async fn the_instance_id_survives_a_restart_and_is_in_every_update() {
     assert_eq!(health["instance"], instance[..]);
     bridge.stop().await;
     target.stop().await;
+}
+
+#[tokio::test]
+async fn a_state_dir_that_is_deleted_or_exchanged_is_written_anew() {
+    let plant = Plant::start(&["--inverters", "2"]).await;
+    let home = Home::new(&plant.dtu("DTU"));
+    let bridge = home.run().await;
+    bridge.inverters_when(|all| all.as_array().unwrap().len() == 2).await;
+    plant.stop().await;
+    bridge.logged("DTU: poll failed").await;
+    let register = async |name: &str| {
+        let url = format!("ws://127.0.0.1:9/{name}");
+        let body = json!({"websocket_url": url, "name": name});
+        let (_, answer) = bridge.post("/api/websocket/register", &body).await;
+        assert_eq!(answer["stored"], true, "{answer}");
+    };
+    let (_, before) = bridge.get("/api/production/current").await;
+    let (_, health) = bridge.get("/health").await;
+    register("First").await;
+
+    let data = home.folder.path().join("data");
+    std::fs::remove_dir_all(&data).unwrap();
+    register("Second").await;
+    let line = bridge.logged("was deleted while the bridge was running").await;
+    assert!(line.contains("WARN") && line.contains("stop the bridge before"), "{line}");
+
+    let other = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
+    other.run().await.stop().await;
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::rename(other.folder.path().join("data"), &data).unwrap();
+    register("Third").await;
+    let line = bridge.logged("was replaced while the bridge was running").await;
+    assert!(line.contains("WARN") && line.contains("the other file is kept as"), "{line}");
+
+    // Killed, not stopped: everything was written at once.
+    bridge.signal("KILL").await;
+    bridge.ended().await;
+    let bridge = home.run().await;
+    let (_, targets) = bridge.get("/api/targets").await;
+    let names: Vec<_> = targets.as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(names, ["First", "Second", "Third"]);
+    let (_, after) = bridge.get("/api/production/current").await;
+    assert_eq!(after, before, "the energies");
+    let (_, after) = bridge.get("/health").await;
+    assert_eq!(after["instance"], health["instance"]);
+    bridge.stop().await;
 }
 
 #[tokio::test]
