@@ -101,8 +101,10 @@ fn record((serial, today, total): Port) -> Vec<u8> {
 }
 
 fn null() -> Vec<u8> {
-    let mut bytes = vec![0; 40];
-    (bytes[0], bytes[33]) = (0x0c, 0x07);
+    let mut bytes = vec![0x0c];
+    bytes.resize(33, 0);
+    bytes.push(7);
+    bytes.resize(40, 0);
     bytes
 }
 

@@ -22,7 +22,7 @@ async fn health_when(bridge: &Bridge, what: &str, is_it: impl Fn(&Value) -> bool
     within_guard(what, async {
         loop {
             let (_, health) = bridge.get("/health").await;
-            let dtu = health["dtus"]["DTU"].clone();
+            let dtu = health.pointer("/dtus/DTU").unwrap().clone();
             if is_it(&dtu) {
                 return dtu;
             }
