@@ -64,7 +64,8 @@ mod tests {
     #[test]
     fn connections_leave_files_for_dtus_and_targets() {
         let http = HttpConfig::default();
-        let dtus = [DtuConfig::default(), DtuConfig::default()];
+        let dtus =
+            [Protocol::Modbus, Protocol::Protobuf].map(|one| DtuConfig::new("A", one, "10.0.0.1"));
         assert_eq!(most_clients(1_024, &http, &[], 0), 974);
         assert_eq!(most_clients(1_024, &http, &dtus, 10), 960);
         assert_eq!(most_clients(64, &http, &[], 0), 14);
