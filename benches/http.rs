@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::{HttpConfig, RegistrationConfig};
-use hoymiles_bridge::http::{Sources, serve};
+use hoymiles_bridge::http::{About, Sources, serve};
 use hoymiles_bridge::plant::reading::{InverterValues, PortReading};
 use hoymiles_bridge::plant::serial::InverterSerial;
 use hoymiles_bridge::plant::units::{Amperes, Celsius, Hertz, Volts, WattHours, Watts};
@@ -121,6 +121,7 @@ async fn ours(tasks: &Tasks, first: Snapshot) -> io::Result<SocketAddr> {
         clock: WallClock::system(),
         zone: TimeZone::UTC,
         metrics: Metrics::new(),
+        about: About::new(WallClock::system()),
     };
     tasks.spawn_short(serve(listener, sources, HttpConfig::default(), tasks.stop()));
     Ok(address)

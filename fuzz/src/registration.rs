@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::HttpConfig;
 use hoymiles_bridge::config::RegistrationConfig;
-use hoymiles_bridge::http::{self, Sources};
+use hoymiles_bridge::http::{self, About, Sources};
 use hoymiles_bridge::poller::plant::PlantState;
 use hoymiles_bridge::poller::publish::SnapshotPublisher;
 use hoymiles_bridge::store::Store;
@@ -96,6 +96,7 @@ impl Server {
                 clock,
                 zone: TimeZone::UTC,
                 metrics: Metrics::new(),
+                about: About::new(WallClock::system()),
             };
             tasks.spawn_short(http::serve(listener, sources, config, tasks.stop()));
             address

@@ -22,8 +22,10 @@ use self::reload::Reloader;
 use crate::addon::SupervisorClient;
 use crate::clock::WallClock;
 use crate::config::load::{ConfigError, Loaded};
-use crate::config::{Config, DtuConfig, MdnsConfig, MqttConfig, Protocol, SupervisorBroker};
-use crate::http::{self, Sources};
+use crate::config::{
+    Config, DtuConfig, MdnsConfig, MqttConfig, PrivateNames, Protocol, SupervisorBroker, describe,
+};
+use crate::http::{self, About, Sources};
 use crate::mdns;
 use crate::mqtt::MqttPublisher;
 use crate::poller;
@@ -34,6 +36,7 @@ use crate::store::{Store, Stored};
 use crate::targets::Directory;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::recent::RecentLog;
 
 /// How long all tasks together may take to stop.
 const GRACE: Duration = Duration::from_millis(1_800);
@@ -54,6 +57,8 @@ pub struct Orders {
     pub stop: CancellationToken,
     /// New configurations, or what is wrong with them.
     pub configurations: mpsc::Receiver<Result<Loaded, ConfigError>>,
+    /// Where the newest lines of the log are kept.
+    pub log: RecentLog,
 }
 
 fn announce(loaded: &Loaded) {
@@ -68,6 +73,7 @@ fn announce(loaded: &Loaded) {
 
 /// Runs the daemon until it is stopped or one of its tasks dies; whether it was stopped.
 pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Result<bool> {
+    let about = about(&loaded, orders.log);
     let started_with = loaded.config.clone();
     announce(&loaded);
     let Loaded { config, zone, supervisor_broker, .. } = loaded;
@@ -104,6 +110,7 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
         clock: clock.clone(),
         zone: zone.clone(),
         metrics: metrics.clone(),
+        about,
     };
 
     // Spawn.
@@ -132,6 +139,11 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
 
     shut_down(tasks, &publisher, &store).await;
     Ok(was_stopped)
+}
+
+fn about(loaded: &Loaded, log: RecentLog) -> About {
+    let (configuration, private) = (describe(loaded), PrivateNames::of(&loaded.config));
+    About { log, configuration, private }
 }
 
 /// Stops all tasks and writes what they left to the disk.
@@ -268,7 +280,8 @@ mod tests {
                     [http]\nlisten = \"127.0.0.1:0\"\n";
         let loaded = load_builtin("test", toml, []).unwrap();
         let (_reload, configurations) = mpsc::channel(1);
-        let orders = Orders { stop: CancellationToken::new(), configurations };
+        let log = RecentLog::new(WallClock::system());
+        let orders = Orders { stop: CancellationToken::new(), configurations, log };
         let daemon = Box::pin(run(loaded, Storage::InMemory, orders));
         let was_stopped = tokio::time::timeout(GUARD, daemon).await;
         assert!(!was_stopped.unwrap().unwrap(), "nobody stopped it");

@@ -55,7 +55,8 @@ pub(super) fn plant(
     let states = dtus.iter().map(|dtu| dtu_state(dtu, interval, &stored)).collect();
     warn_of_unsound_energies(&stored);
     let ledgers = restore::ledgers(&stored);
-    let StoredPlant { ledgers: _, sums, inverters, meters, dtus: _, mut departed } = stored;
+    let StoredPlant { ledgers: _, sums, inverters, meters, dtus: _, mut departed, day_curve } =
+        stored;
     let (known, gone): (Vec<_>, Vec<_>) =
         restore::inverters(inverters).into_iter().partition(|inverter| is_wanted(inverter, dtus));
     departed.extend(gone.into_iter().map(|inverter| (inverter.serial, inverter.first_seen)));
@@ -65,6 +66,7 @@ pub(super) fn plant(
         .with_sums(sums)
         .with_meters(meters)
         .with_departed(departed)
+        .with_day_curve(restore::day_curve(day_curve))
 }
 
 /// One line about impossible energies, however many there are.

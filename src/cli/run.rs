@@ -14,6 +14,7 @@ use crate::config::load::{
 };
 use crate::config::{LogFormat, describe};
 use crate::telemetry::logging;
+use crate::telemetry::recent::RecentLog;
 
 /// What `demo` runs; the environment may change it, as it may change a file.
 const DEMO: &str = r#"
@@ -60,13 +61,15 @@ async fn run_loaded(
     reload: impl Fn() -> Result<Loaded, ConfigError>,
 ) -> ExitCode {
     let level = global.log_level.as_ref().unwrap_or(&loaded.config.log.level);
-    let log = match logging::init(loaded.zone.clone(), level, loaded.config.log.format) {
+    let recent = RecentLog::new(WallClock::system());
+    let (zone, format) = (loaded.zone.clone(), loaded.config.log.format);
+    let log = match logging::init(zone, level, format, Some(recent.clone())) {
         Ok(log) => log,
         Err(error) => return exit::failed(&error.into()),
     };
     process::raise_file_limit();
     let (sender, configurations) = mpsc::channel(1);
-    let work = |stop| app::run(loaded, storage, Orders { stop, configurations });
+    let work = |stop| app::run(loaded, storage, Orders { stop, configurations, log: recent });
     let hangups = process::at_each_hangup(reload, sender);
     // Boxed because the whole daemon is in this future.
     let outcome = Box::pin(process::until_terminated(work, hangups)).await;
@@ -76,7 +79,7 @@ async fn run_loaded(
 
 pub(super) async fn simulate(global: &Global, arguments: simulate::SimulateArgs) -> ExitCode {
     let level = global.log_level.as_deref().unwrap_or("info");
-    let log = match logging::init(TimeZone::system(), level, LogFormat::Text) {
+    let log = match logging::init(TimeZone::system(), level, LogFormat::Text, None) {
         Ok(log) => log,
         Err(error) => return exit::failed(&error.into()),
     };

@@ -1,8 +1,41 @@
 //! What `check` prints: the configuration with all defaults, as TOML without secrets.
 
+use secrecy::ExposeSecret as _;
+use url::Url;
+
 use super::load::Loaded;
 use super::section::Setting as _;
-use super::{Config, Protocol};
+use super::{Config, Protocol, TargetConfig};
+
+/// Names in the configuration that a published report must not show.
+#[derive(Clone, Debug, Default)]
+pub struct PrivateNames {
+    /// Host names and login names.
+    pub hosts: Vec<String>,
+    /// Names of targets.
+    pub targets: Vec<String>,
+}
+
+impl PrivateNames {
+    /// Those of this configuration.
+    pub fn of(config: &Config) -> Self {
+        let Config { dtus, targets, mqtt, http, .. } = config;
+        let host_of = |target: &TargetConfig| {
+            let url = Url::parse(target.url.expose_secret()).ok()?;
+            Some(url.host_str()?.to_owned())
+        };
+        let mut hosts: Vec<String> = dtus.iter().map(|dtu| dtu.host.clone()).collect();
+        hosts.extend(targets.iter().filter_map(host_of));
+        hosts.extend(http.hosts.iter().cloned());
+        hosts.extend(http.registration.allow.iter().cloned());
+        hosts.retain(|host| !["private", "any"].contains(&host.as_str()));
+        if let Some(mqtt) = mqtt {
+            hosts.push(mqtt.host.clone());
+            hosts.extend(mqtt.username.clone());
+        }
+        Self { hosts, targets: targets.iter().map(|target| target.name.clone()).collect() }
+    }
+}
 
 /// What `check` prints.
 pub fn describe(loaded: &Loaded) -> String {

@@ -23,7 +23,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 pub use self::addon::{Supervisor, SupervisorBroker};
-pub use self::describe::describe;
+pub use self::describe::{PrivateNames, describe};
 pub use self::dtu::{DtuConfig, Protocol};
 pub use self::log::{LogConfig, LogFormat};
 pub use self::mqtt::MqttConfig;

@@ -3,6 +3,7 @@
 //! `server` accepts and serves connections, `connections` limits them, `service` takes a request to
 //! the handler that `router` names. Handlers read the snapshot; they never query a DTU.
 
+mod redact;
 mod request;
 mod respond;
 
@@ -12,6 +13,7 @@ mod session;
 
 mod cache;
 mod dashboard;
+mod diagnostics;
 
 mod metrics;
 mod plant;
@@ -35,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::access::Access;
 use self::cache::Cache;
+pub use self::diagnostics::About;
 pub use self::server::{ListenError, listen, serve};
 use self::stream::Hub;
 use crate::clock::WallClock;
@@ -53,6 +56,7 @@ pub struct Sources {
     /// Of all times in responses.
     pub zone: TimeZone,
     pub metrics: Metrics,
+    pub about: About,
 }
 
 /// What handlers answer from.
@@ -66,14 +70,15 @@ struct Api {
     access: Access,
     cache: Cache,
     stream: Hub,
+    about: About,
 }
 
 impl Api {
     /// An API whose streams end at the stop.
     fn new(sources: Sources, config: &HttpConfig, stop: CancellationToken) -> Self {
         let stream = Hub::new(&sources, config.max_stream_clients, stop);
-        let Sources { snapshot, targets, clock, zone, metrics } = sources;
+        let Sources { snapshot, targets, clock, zone, metrics, about } = sources;
         let (access, cache) = (Access::new(config), Cache::default());
-        Self { snapshot, targets, clock, zone, metrics, access, cache, stream }
+        Self { snapshot, targets, clock, zone, metrics, access, cache, stream, about }
     }
 }

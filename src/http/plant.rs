@@ -2,14 +2,17 @@
 
 use bytes::Bytes;
 use hyper::StatusCode;
+use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 
 use super::Api;
 use super::cache::Resource;
 use super::request::Context;
 use super::respond::{self, Response};
+use crate::plant::day_curve::STEP;
 use crate::plant::serial::InverterSerial;
-use crate::plant::units::WattHours;
+use crate::plant::units::{WattHours, Watts};
 use crate::snapshot::Snapshot;
 use crate::snapshot::health::{Health, is_healthy};
 use crate::snapshot::json::{self, Json};
@@ -47,6 +50,22 @@ pub(super) fn whole(context: &Context) -> Response {
     cached(context, Resource::Plant, |snapshot, api| {
         json::to_bytes(&Json(&snapshot.totals(), &api.zone))
     })
+}
+
+/// `GET /api/plant/day`: what the dashboard's curve begins with.
+pub(super) fn day(context: &Context) -> Response {
+    let snapshot = context.api.snapshot.latest();
+    let curve = snapshot.day_curve();
+    let begin = curve.begin().map(Timestamp::as_second);
+    let times = begin.into_iter().flat_map(|begin| (begin..).step_by(300));
+    let points = times.zip(curve.means());
+    let points: Vec<_> =
+        points.map(|(time, mean)| json!([time, mean.map(Watts::as_f64)])).collect();
+    let peak = curve.peak().map(|(time, power)| {
+        json!({ "time": json::time(time, &context.api.zone), "value": power.as_f64() })
+    });
+    let body = json!({ "from": begin, "step": STEP, "points": points, "peak": peak });
+    respond::object(StatusCode::OK, &body)
 }
 
 pub(super) fn inverters(context: &Context) -> Response {

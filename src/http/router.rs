@@ -12,7 +12,7 @@ use super::connections::Connection;
 use super::request::Context;
 use super::respond::{self, Response};
 use super::stream::{self, events, websocket};
-use super::{dashboard, metrics, plant, session, targets};
+use super::{dashboard, diagnostics, metrics, plant, session, targets};
 
 #[derive(Debug)]
 pub(super) struct Route {
@@ -45,7 +45,7 @@ pub(super) enum Handler {
 }
 
 /// In the order in which a person wants to read them.
-static ROUTES: [Route; 21] = [
+static ROUTES: [Route; 24] = [
     open("/", "this list; the dashboard for browsers", index),
     open("/assets/{name}", "the files of the dashboard", dashboard::asset),
     open(
@@ -57,6 +57,7 @@ static ROUTES: [Route; 21] = [
     open("/stats", "size of the database, and counts", plant::stats),
     get("/metrics", "metrics for Prometheus", metrics::page),
     get("/api/plant", "the totals of the whole plant", plant::whole),
+    get("/api/plant/day", "the power of the present day, every five minutes", plant::day),
     get("/api/inverters", "all inverters with their ports", plant::inverters),
     get("/api/inverters/{serial}", "one inverter", plant::inverter),
     get("/api/inverters/{serial}/ports", "the ports of one inverter", plant::inverter_ports),
@@ -82,6 +83,8 @@ static ROUTES: [Route; 21] = [
         guard: Guard::Handler,
         handler: Handler::Stream(events::stream),
     },
+    get("/api/log", "the newest lines of the log", diagnostics::log),
+    get("/api/diagnostics", "a report without secrets, to attach to an issue", diagnostics::bundle),
     get("/api/stream", "who follows the live stream", stream::clients),
     Route {
         method: Method::POST,

@@ -8,6 +8,7 @@ pub mod model;
 pub mod reading;
 
 pub mod codes;
+pub mod day_curve;
 pub mod meter;
 
 pub mod ledger;

@@ -58,8 +58,11 @@ impl SnapshotPublisher {
 
     /// Applies a poll that reached its end; returns how many values were not believed.
     pub fn succeeded(&self, dtu: &str, reading: &DtuReading, now: Timestamp) -> usize {
-        let rejected =
-            self.apply(now, |plant| (plant.succeeded(dtu, reading, now), Wake::Everyone));
+        let rejected = self.apply(now, |plant| {
+            let rejected = plant.succeeded(dtu, reading, now);
+            plant.note_power(now);
+            (rejected, Wake::Everyone)
+        });
         self.save_poll(dtu);
         rejected
     }
@@ -95,6 +98,9 @@ impl SnapshotPublisher {
             let was_failing = has_status(plant, dtu, DtuStatus::Error);
             let read_nothing = failure.partial.inverters.is_empty();
             let rejected = plant.failed(dtu, failure.error.problem(), &failure.partial, now);
+            if !read_nothing {
+                plant.note_power(now);
+            }
             let is_old = was_failing && read_nothing;
             (rejected, if is_old { Wake::IfChanged } else { Wake::Everyone })
         });
@@ -219,6 +225,7 @@ fn snapshot(plant: &PlantState, store: &Store, start: Start, now: Timestamp) -> 
         meters: plant.meters().map(Arc::clone).collect(),
         dtus: plant.dtus().map(Arc::clone).collect(),
         energy: plant.energy(),
+        day_curve: Arc::clone(plant.day_curve()),
         stats,
         instance: store.instance().cloned(),
         storage_problem: store.problem(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::plant::PlantState;
+use crate::plant::day_curve::DayCurve;
 use crate::plant::ledger::{PortKey, PortLedger};
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::reading::{AcReading, InverterValues, PortReading};
@@ -12,7 +13,9 @@ use crate::plant::units::{
     Amperes, Celsius, Hertz, MeterVolts, Percent, PowerFactor, Vars, Volts, WattHours, Watts,
 };
 use crate::snapshot::state::{DtuState, Energy, InverterState, MeterState, PortState};
-use crate::store::{StoredDtu, StoredInverter, StoredMeter, StoredPhase, StoredPlant, StoredPort};
+use crate::store::{
+    StoredDayCurve, StoredDtu, StoredInverter, StoredMeter, StoredPhase, StoredPlant, StoredPort,
+};
 
 pub(super) fn to_store(plant: &PlantState) -> StoredPlant {
     let ledgers = plant.ledgers().iter().map(|(key, ledger)| (*key, ledger.to_record()));
@@ -24,7 +27,27 @@ pub(super) fn to_store(plant: &PlantState) -> StoredPlant {
         meters: plant.meters().map(|state| (state.reading.serial, stored_meter(state))).collect(),
         dtus: dtus.collect(),
         departed: plant.departed().clone(),
+        day_curve: stored_day_curve(plant.day_curve()),
     }
+}
+
+fn stored_day_curve(curve: &DayCurve) -> Option<StoredDayCurve> {
+    let (peak_time, peak) = curve.peak().unzip();
+    Some(StoredDayCurve {
+        begin: curve.begin()?,
+        means: curve.means().map(|mean| mean.map(Watts::steps)).collect(),
+        peak: peak.map(Watts::steps),
+        peak_time,
+    })
+}
+
+/// The course of the day that was stored.
+pub fn day_curve(stored: Option<StoredDayCurve>) -> DayCurve {
+    let Some(StoredDayCurve { begin, means, peak, peak_time }) = stored else {
+        return DayCurve::default();
+    };
+    let watts = |tenths: Option<i32>| tenths.map(Watts::from_tenths);
+    DayCurve::restore(begin, means.into_iter().map(watts), peak_time.zip(watts(peak)))
 }
 
 /// What is stored of a DTU, under its name.

@@ -17,6 +17,7 @@ use self::health::Health;
 use self::json::{Json, Rendered, push_list, to_bytes};
 use self::state::{DtuState, Energy, InverterState, MeterState, PlantTotals, Stats};
 use crate::clock::Start;
+use crate::plant::day_curve::DayCurve;
 use crate::problem::Problem;
 
 /// The plant at one instant. Its JSON is made once for all readers.
@@ -39,6 +40,8 @@ pub struct Contents {
     pub dtus: Vec<Arc<DtuState>>,
     /// Of the plant, from its own ledger.
     pub energy: Energy,
+    /// The course of the day.
+    pub day_curve: Arc<DayCurve>,
     /// The numbers of `GET /stats`.
     pub stats: Stats,
     /// The random id of this bridge.
@@ -61,6 +64,7 @@ impl Contents {
             meters: Vec::new(),
             dtus: Vec::new(),
             energy: Energy::default(),
+            day_curve: Arc::default(),
             stats: Stats::default(),
             instance: None,
             storage_problem: None,
@@ -115,6 +119,11 @@ impl Snapshot {
     /// The health object, seen at `now`.
     pub fn health(&self, now: Timestamp, zone: &TimeZone) -> Health {
         Health::of(self, self.contents.storage_problem.clone(), now, zone)
+    }
+
+    /// The course of the present day.
+    pub fn day_curve(&self) -> &DayCurve {
+        &self.contents.day_curve
     }
 
     /// The plant as a whole.

@@ -32,8 +32,8 @@ use self::error::StoreError;
 pub use self::error::table;
 use self::last_polls::LastPolls;
 pub use self::records::{
-    AnnouncedDevice, AnnouncedDevices, DeviceTopics, Stored, StoredDtu, StoredInverter,
-    StoredMeter, StoredPhase, StoredPlant, StoredPort, StoredTarget, Usage,
+    AnnouncedDevice, AnnouncedDevices, DeviceTopics, Stored, StoredDayCurve, StoredDtu,
+    StoredInverter, StoredMeter, StoredPhase, StoredPlant, StoredPort, StoredTarget, Usage,
 };
 use self::records::{StoredDeparture, StoredInstance, StoredLedger, StoredSum};
 use crate::clock::WallClock;
@@ -323,7 +323,7 @@ impl Worker {
     }
 
     fn put_plant(&mut self, plant: &StoredPlant) {
-        let StoredPlant { ledgers, sums, inverters, meters, dtus, departed } = plant;
+        let StoredPlant { ledgers, sums, inverters, meters, dtus, departed, day_curve } = plant;
         let database = &mut self.database;
         for ((serial, port), ledger) in ledgers {
             database.put(&format!("{serial}/{port}"), &StoredLedger(ledger.clone()));
@@ -347,6 +347,9 @@ impl Worker {
         }
         let wanted: BTreeSet<_> = meters.keys().map(ToString::to_string).collect();
         database.retain::<StoredMeter>(&wanted);
+        if let Some(curve) = day_curve {
+            database.put("plant", curve);
+        }
     }
 
     /// Writes all that has changed; reports when that begins to fail, and when it works again.
@@ -411,6 +414,7 @@ fn load(database: &Database) -> Stored {
             departed: departed
                 .map(|(serial, StoredDeparture { first_seen })| (serial, first_seen))
                 .collect(),
+            day_curve: database.all(|key| Some(key.to_owned())).into_values().next(),
         },
         announced: database.all(topics),
     }

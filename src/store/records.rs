@@ -40,6 +40,9 @@ impl Record for StoredDeparture {
 impl Record for StoredDtu {
     const KIND: &'static str = "dtu";
 }
+impl Record for StoredDayCurve {
+    const KIND: &'static str = "day_curve";
+}
 impl Record for StoredInstance {
     const KIND: &'static str = "instance";
 }
@@ -116,6 +119,23 @@ pub struct StoredPlant {
     pub dtus: BTreeMap<String, StoredDtu>,
     /// When inverters were first seen that the configuration has left out since.
     pub departed: BTreeMap<InverterSerial, Timestamp>,
+    /// The plant's power of the present day.
+    pub day_curve: Option<StoredDayCurve>,
+}
+
+/// The plant's power of one day; powers in tenths of a watt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredDayCurve {
+    /// Local midnight.
+    #[serde(with = "second::required")]
+    pub begin: Timestamp,
+    /// The mean of each five minutes since then.
+    pub means: Vec<Option<i32>>,
+    /// The highest reading.
+    pub peak: Option<i32>,
+    /// When that was.
+    #[serde(default, with = "second::optional")]
+    pub peak_time: Option<Timestamp>,
 }
 
 /// What is remembered of a DTU.

@@ -115,6 +115,12 @@ fn plant(value: u8) -> StoredPlant {
         (SumKey::Inverter(serial), SumRecord::default()),
     ];
     StoredPlant {
+        day_curve: Some(StoredDayCurve {
+            begin: jiff::Timestamp::UNIX_EPOCH,
+            means: vec![None, Some(2063)],
+            peak: Some(2100),
+            peak_time: None,
+        }),
         sums: sums.into(),
         ledgers: [
             ((serial, 1), ledger),
@@ -250,10 +256,10 @@ async fn records_missing_from_a_save_are_kept() {
     let store = Store::in_memory();
     store.save_plant(plant(1));
     store.save_plant(StoredPlant::default());
-    let StoredPlant { ledgers, sums, dtus, departed, .. } = plant(1);
+    let StoredPlant { ledgers, sums, dtus, departed, day_curve, .. } = plant(1);
     assert_eq!(
         store.load().plant,
-        StoredPlant { ledgers, sums, dtus, departed, ..StoredPlant::default() }
+        StoredPlant { ledgers, sums, dtus, departed, day_curve, ..StoredPlant::default() }
     );
 }
 
@@ -282,7 +288,7 @@ async fn usage_counts_records_and_bytes() {
     store.save_plant(plant(1));
     flush(&store).await;
     let usage = store.usage();
-    assert_eq!((usage.kind, usage.records), ("sqlite", 11));
+    assert_eq!((usage.kind, usage.records), ("sqlite", 12));
     let size = names(directory.path()).into_iter().map(|name| directory.path().join(name));
     let size: u64 = size.map(|path| path.metadata().unwrap().len()).sum();
     assert_eq!(usage.size_bytes, size);

@@ -24,6 +24,7 @@ use crate::clock::WallClock;
 use crate::config::LogFormat;
 use crate::config::log::{EXPECTED_LEVEL, parse_level};
 use crate::sanitize::Escaped;
+use crate::telemetry::recent::RecentLog;
 
 /// Lines that wait for a reader of standard output that has stalled; more are dropped.
 const MOST_WAITING: usize = 4_096;
@@ -55,31 +56,36 @@ pub enum LogError {
     Started(#[from] TryInitError),
 }
 
-/// Logs to standard output from now on, with times of this zone, until the guard is dropped: that
-/// writes what is still waiting.
-pub fn init(zone: TimeZone, level: &str, format: LogFormat) -> Result<WorkerGuard, LogError> {
+/// Logs to standard output and `recent` from now on, with times of this zone, until the guard is
+/// dropped: that writes what is still waiting.
+pub fn init(
+    zone: TimeZone,
+    level: &str,
+    format: LogFormat,
+    recent: Option<RecentLog>,
+) -> Result<WorkerGuard, LogError> {
     let builder = NonBlockingBuilder::default().buffered_lines_limit(MOST_WAITING);
     let (writer, guard) = builder.thread_name("log").finish(stdout());
-    start(writer, Style { format, is_colourful: is_colourful(&stdout()), zone }, level)?;
+    start(writer, Style { format, is_colourful: is_colourful(&stdout()), zone }, level, recent)?;
     Ok(guard)
 }
 
 /// Logs to standard error from now on: for commands whose standard output is a result.
 pub fn init_stderr(level: &str, format: LogFormat) -> Result<(), LogError> {
     let zone = TimeZone::system();
-    start(stderr, Style { format, is_colourful: is_colourful(&stderr()), zone }, level)
+    start(stderr, Style { format, is_colourful: is_colourful(&stderr()), zone }, level, None)
 }
 
 fn is_colourful(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
 }
 
-fn start<W>(writer: W, style: Style, level: &str) -> Result<(), LogError>
+fn start<W>(writer: W, style: Style, level: &str, recent: Option<RecentLog>) -> Result<(), LogError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = filter(level).ok_or_else(|| LogError::Level(level.to_owned()))?;
-    subscriber(writer, style, WallClock::system(), filter).try_init()?;
+    subscriber(writer, style, WallClock::system(), filter).with(recent).try_init()?;
     set_hook(Box::new(log_panic));
     Ok(())
 }

@@ -3,6 +3,7 @@
 pub mod logging;
 
 pub mod metrics;
+pub mod recent;
 
 #[cfg(test)]
 pub(crate) mod captured;

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::super::connections::Connections;
 use super::super::service::Service;
-use super::super::{Api, Sources, listen, serve};
+use super::super::{About, Api, Sources, listen, serve};
 use crate::clock::WallClock;
 use crate::config::{HttpConfig, Protocol, RegistrationConfig};
 use crate::plant::reading::{InverterValues, PortReading};
@@ -120,6 +120,7 @@ pub(in crate::http) fn sources(snapshot: SnapshotReader) -> Sources {
         clock: WallClock::from_fn(|| noon() + Duration::from_secs(60)),
         zone: TimeZone::UTC,
         metrics: Metrics::new(),
+        about: About::new(WallClock::system()),
     }
 }
 

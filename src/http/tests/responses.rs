@@ -9,16 +9,20 @@ use flate2::read::GzDecoder;
 use http_body_util::Full;
 use hyper::Request;
 use serde_json::{Value, json};
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::fixture::{
     api, api_over, api_with, api_with_token, dtu, noon, respond, respond_bytes, snapshot,
 };
 use crate::config::HttpConfig;
 use crate::http::Api;
+use crate::plant::day_curve::DayCurve;
+use crate::plant::units::Watts;
 use crate::snapshot::state::DtuStatus;
+use crate::snapshot::{Contents, Snapshot};
 
 /// The headers that a response may have, and when: any other is an accident.
-const ALLOWED: [(&str, Rule); 10] = [
+const ALLOWED: [(&str, Rule); 11] = [
     ("content-type", |_, status| status != 204),
     ("cache-control", |_, _| true),
     ("access-control-allow-origin", |method, status| {
@@ -26,6 +30,7 @@ const ALLOWED: [(&str, Rule); 10] = [
     }),
     ("etag", |_, status| [200, 304].contains(&status)),
     ("vary", |_, _| true),
+    ("content-disposition", |_, status| status == 200),
     ("access-control-allow-methods", is_preflight),
     ("access-control-allow-headers", is_preflight),
     ("access-control-max-age", is_preflight),
@@ -188,6 +193,56 @@ async fn the_plant_is_the_sum_of_its_inverters() {
         serde_json::json!({"pv_power": 412.6, "active_power": null, "today_production": 1_872,
             "today_since": null, "total_production": 912_344, "lifetime_sum": 912_344})
     );
+}
+
+#[tokio::test]
+async fn the_day_is_a_point_every_five_minutes() {
+    let power = Watts::from_tenths;
+    let curve = DayCurve::restore(noon(), [Some(power(10)), None], Some((noon(), power(25))));
+    let snapshot =
+        Snapshot::new(Contents { day_curve: Arc::new(curve), ..Contents::empty(noon()) });
+    let day = ask(&api_over(snapshot), "GET", "/api/plant/day").await.json();
+    let from = noon().as_second();
+    let peak = json!({"time": "2026-06-01T12:00:00+00:00", "value": 2.5});
+    let points = json!([[from, 1.0], [from + 300, null]]);
+    assert_eq!(day, json!({"from": from, "step": 300, "points": points, "peak": peak}));
+    let empty = ask(&api(), "GET", "/api/plant/day").await.json();
+    assert_eq!(empty, json!({"from": null, "step": 300, "points": [], "peak": null}));
+}
+
+#[tokio::test]
+async fn the_log_goes_on_behind_a_line() {
+    let api = api();
+    let subscriber = tracing_subscriber::registry().with(api.about.log.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::info!("one");
+        tracing::warn!("two");
+    });
+    let log = ask(&api, "GET", "/api/log?after=1").await.json();
+    assert_eq!((&log["next"], log["lines"].as_array().unwrap().len()), (&json!(2), 1));
+    assert_eq!(log["lines"][0]["message"], "two");
+    assert_eq!(log["lines"][0]["level"], "warn");
+    assert_eq!(ask(&api, "GET", "/api/log?after=2").await.json()["next"], 2);
+    assert_eq!(ask(&api, "GET", "/api/log?after=x").await.status, 400);
+}
+
+#[tokio::test]
+async fn a_report_has_no_names_and_addresses() {
+    let api = api();
+    api.targets.register("ws://10.0.0.2:8123/ws?token=secret", "Home Assistant").await.unwrap();
+    let request = Request::get("/api/diagnostics").header("host", "bridge");
+    let request = request.body(Full::<Bytes>::default()).unwrap();
+    let (head, body) = respond_bytes(&api, request).await;
+    assert_eq!(head.headers["content-type"], "application/zip");
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(body)).unwrap();
+    let mut all = String::new();
+    for place in 0..archive.len() {
+        archive.by_index(place).unwrap().read_to_string(&mut all).unwrap();
+    }
+    for hidden in ["Home Assistant", "10.0.0.2", "secret", "1161a0000001"] {
+        assert!(!all.contains(hidden), "{hidden}");
+    }
+    assert!(all.contains("target-1") && all.contains("1161-inverter-1"), "{all}");
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ use self::meters::Meters;
 use self::missing::MissingDeviceMonitor;
 use self::sums::{ListingWait, Sums};
 use super::night::NightDetector;
+use crate::plant::day_curve::DayCurve;
 use crate::plant::ledger::{PortKey, PortLedger};
 use crate::plant::reading::{DtuReading, Unread};
 use crate::plant::serial::{InverterSerial, MeterSerial};
@@ -51,6 +52,7 @@ pub struct PlantState {
     /// when their DTU gets another name.
     departed: BTreeMap<InverterSerial, Timestamp>,
     sums: Sums,
+    day_curve: Arc<DayCurve>,
     /// When all ledgers last looked at the clock.
     rolled_over_at: Option<Timestamp>,
 }
@@ -101,6 +103,7 @@ impl PlantState {
             ledgers: ledgers.into_iter().collect(),
             departed: BTreeMap::new(),
             sums: Sums::default(),
+            day_curve: Arc::default(),
             rolled_over_at: None,
         };
         plant.dtus = dtus.into_iter().map(|state| plant.new_dtu(state)).collect();
@@ -113,6 +116,26 @@ impl PlantState {
     pub fn with_meters(mut self, meters: impl IntoIterator<Item = MeterState>) -> Self {
         meters.into_iter().for_each(|state| self.meters.restore(state));
         self
+    }
+
+    /// With the course of the day, which was known before the bridge started.
+    #[must_use]
+    pub fn with_day_curve(mut self, day_curve: DayCurve) -> Self {
+        self.day_curve = Arc::new(day_curve);
+        self
+    }
+
+    /// The course of the present day.
+    pub const fn day_curve(&self) -> &Arc<DayCurve> {
+        &self.day_curve
+    }
+
+    /// Adds the plant's power to the course of the day.
+    pub fn note_power(&mut self, now: Timestamp) {
+        let powers = self.inverters.values().filter_map(|inverter| inverter.pv_power());
+        if let Some(power) = powers.reduce(Watts::saturating_add) {
+            Arc::make_mut(&mut self.day_curve).add(power, now, &self.zone);
+        }
     }
 
     /// With the time at which these inverters, which are not in the plant now, were first seen.

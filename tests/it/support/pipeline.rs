@@ -10,7 +10,7 @@ use hoymiles_bridge::dtu::Dtu;
 use hoymiles_bridge::dtu::dial::TcpDialer;
 use hoymiles_bridge::dtu::modbus::ModbusDtu;
 use hoymiles_bridge::dtu::protobuf::{ProtobufDtu, Settings};
-use hoymiles_bridge::http::{self, Sources};
+use hoymiles_bridge::http::{self, About, Sources};
 use hoymiles_bridge::poller::Poller;
 use hoymiles_bridge::poller::plant::PlantState;
 use hoymiles_bridge::poller::publish::SnapshotPublisher;
@@ -85,6 +85,7 @@ impl Pipeline {
             clock: clock.clone(),
             zone: zone.clone(),
             metrics: metrics.clone(),
+            about: About::new(clock.clone()),
         };
         let url = format!("http://{}", listener.local_addr().unwrap());
         let serving = http::serve(listener, sources, http, tasks.stop());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::HttpConfig;
 use hoymiles_bridge::dtu::{DtuError, PollError};
-use hoymiles_bridge::http::{self, Sources};
+use hoymiles_bridge::http::{self, About, Sources};
 use hoymiles_bridge::net::error::ConnectError;
 use hoymiles_bridge::plant::reading::{DtuReading, InverterReading};
 use hoymiles_bridge::plant::units::WattHours;
@@ -173,6 +173,7 @@ impl Scenario {
             clock,
             zone: zone(),
             metrics: Metrics::new(),
+            about: About::new(WallClock::system()),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}{path}", listener.local_addr().unwrap());
