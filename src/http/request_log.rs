@@ -15,6 +15,8 @@ use super::router::is_api;
 /// Requests logged per minute; the next ones are counted in the metrics only.
 pub(super) const MOST: u32 = 600;
 const WINDOW: Duration = Duration::from_secs(60);
+/// Logging these requests would make the log that they show grow.
+const SHOWN_LOG: &str = "/api/log";
 const LONGEST_PATH: usize = 200;
 
 /// How many requests were logged in the current minute. Requests that change something are counted
@@ -35,8 +37,8 @@ impl RequestLog {
     /// Logs a request; whether what else it causes is to be logged, too.
     pub(super) fn log(&self, request: &Parts, client: IpAddr) -> bool {
         let Parts { method, uri, .. } = request;
-        if !is_api(uri.path()) {
-            // Health checks and scrapes come every few seconds.
+        if !is_api(uri.path()) || uri.path() == SHOWN_LOG {
+            // Health checks, scrapes and a page that shows the log come every few seconds.
             debug!("{}", line(method, uri.path(), client));
             return true;
         }
