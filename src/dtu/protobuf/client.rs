@@ -134,6 +134,8 @@ impl<D: Dial> ProtobufDtu<D> {
                 connection = None;
                 self.pace.pause(pause).await;
             }
+            let had_answered = connection.is_some();
+            let needed_performance_mode = self.needs_performance_mode;
             let outcome = self.step(&mut connection, packets).await;
             self.pace.request_ended();
             if outcome.is_ok() {
@@ -144,6 +146,14 @@ impl<D: Dial> ProtobufDtu<D> {
                 Ok(Progress::Complete) => return Ok(()),
                 Ok(Progress::Packet) => failed = 0,
                 Ok(Progress::Other) => {}
+                // Some DTUs close after each answer: not a failure yet. A new connection that is
+                // closed before it has answered is one, so that this ends.
+                Err(error @ DtuError::Closed(_)) if had_answered => {
+                    connection = None;
+                    self.needs_performance_mode = needed_performance_mode;
+                    let name = &self.settings.name;
+                    tracing::debug!("DTU {name}: {error}; reconnecting");
+                }
                 Err(error) => {
                     connection = None;
                     self.session = None;

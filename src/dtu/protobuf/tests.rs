@@ -251,7 +251,7 @@ async fn failed_poll_has_a_cause_and_keeps_what_it_has_read() {
     assert_eq!(failed.partial, DtuReading::default());
     let failed = pair.poll_with(&[const { Fault::Close }; 9]).await.unwrap_err();
     assert!(matches!(failed.error, DtuError::Closed(_)), "{failed:?}");
-    assert_eq!(pair.commands(), ["A301", "A311", "A301", "A311"], "one retry");
+    assert_eq!(pair.commands(), ["A301", "A311", "A311", "A301", "A311", "A311"], "one retry");
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use hoymiles_bridge::sim::protobuf::ProtobufOptions;
 use serde_json::Value;
 
 use crate::support::bridge::{Home, output};
+use crate::support::plant::Plant;
 use crate::support::simulated::{PlantClock, SimulatedDtu, Speaks};
 use crate::support::target::Target;
 
@@ -147,6 +148,25 @@ fn without_times(value: Value) -> Value {
         }
         Value::Array(values) => values.into_iter().map(without_times).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
+}
+
+#[tokio::test]
+async fn reads_a_dtu_that_closes_the_connection_after_each_answer() {
+    for options in [&["--encrypted"][..], &["--blocks-per-packet", "2"]] {
+        let options = [&["--inverters", "2", "--fault", "close-after-answer"], options].concat();
+        let plant = Plant::start_protobuf(&options).await;
+        let home = Home::new(&format!(
+            "[[dtu]]\nname = \"DTU\"\nprotocol = \"protobuf\"\nhost = \"127.0.0.1\"\nport = {}\n\
+             timeout = \"1s\"\nretries = 0\nrequest_gap = \"1ms\"\n",
+            plant.address.port()
+        ));
+        let config = home.config();
+        let read = ["read", "--config", config.to_str().unwrap()];
+        let (status, table, errors) = output(&read, None).await;
+        assert_eq!((status, errors.as_str()), (0, ""), "{table}");
+        assert!(table.contains("8 ports of 2 inverters"), "{table}");
+        plant.stop().await;
     }
 }
 
