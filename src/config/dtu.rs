@@ -29,7 +29,8 @@ section! {
         /// Modbus unit identifier. A few installations need the DTU's RS-485 address (101 to 254).
         /// "modbus" only.
         unit_id: u8 as Number<u8, 0, 255> = 1,
-        /// Limit for one request, including connecting.
+        /// Limit for one request, including connecting. Users reported DTUs that take 4 seconds: they
+        /// need "8s".
         timeout: Duration as RequestTimeout = Duration::from_secs(3),
         /// Retries of one request before the poll counts as failed.
         retries: u32 as Number<u32, 0, 10> = 3,

@@ -16,6 +16,8 @@ use crate::net::tls;
 pub(super) fn read_files(config: &mut Config) -> Result<(), Fault> {
     let http = &mut config.http;
     read_secret("http.token_file", http.token_file.as_deref(), &mut http.token, check_token)?;
+    let registered = http.registration.ca_file.as_ref();
+    check_file("http.registration.ca_file", registered, certificates)?;
     for (index, target) in config.targets.iter_mut().enumerate() {
         let path = |key| format!("target[{index}].{key}");
         let (file, token) = (target.token_file.as_deref(), &mut target.token);

@@ -15,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 use super::section::Read;
 use super::types::nearest;
 use super::zone::ZoneOrigin;
-use super::{Config, Key, SupervisorBroker, addon, files, validate, warnings, zone};
+use super::{Config, Key, SupervisorBroker, addon, files, syntax, validate, warnings, zone};
 use crate::files::{FileError, read};
 
 /// Where the file is looked for unless it is named: in the container, then in the repository.
@@ -171,8 +171,9 @@ fn load_text(
         (options.completed, options.uses_supervisor)
     } else {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        DeTable::parse(text).map_err(|error| places.syntax_error(text, &error))?;
+        let table = DeTable::parse(text).map_err(|error| places.syntax_error(text, &error))?;
         places.toml = Some(text.to_owned());
+        syntax::check_forms(table.get_ref(), &keys).map_err(|fault| places.error(&fault))?;
         (File::from_str(text, FileFormat::Toml), false)
     };
     let builder = config::Config::builder().add_source(from_file);
@@ -203,6 +204,7 @@ fn load_text(
     let zone = TimeZone::get(&config.timezone).unwrap_or(TimeZone::UTC);
     let mut warnings = warnings::warnings(&config, &places);
     warnings.extend(warnings::unusable_zone(&zone_origin));
+    warnings.extend(warnings::unknown_variables(&keys, &environment));
     Ok(Loaded { config, file: places.file, zone, zone_origin, warnings, supervisor_broker })
 }
 
@@ -387,6 +389,9 @@ fn check_section(
                 format!("is a single section; expected [[{path}]] in double brackets")
             }
             (_, true) => format!("is a value; expected sections [[{path}]]"),
+            (ValueKind::Array(_), false) => {
+                format!("is a list; expected a section [{path}], in single brackets")
+            }
             (_, false) => format!("is a value; expected a section [{path}]"),
         };
         return Err(Fault::new(path, wrong));
@@ -456,6 +461,10 @@ impl Places {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         let message = error.message().trim_end().replace('\n', ", ");
+        let begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let wrong = text.get(begin..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let slip = syntax::slip(wrong, text.get(..begin).unwrap_or_default(), &message);
+        let message = slip.unwrap_or(message);
         let file = self.file.display();
         ConfigError(format!("{file}: is not TOML at line {line}, column {column}: {message}"))
     }

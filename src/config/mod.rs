@@ -9,6 +9,7 @@ pub mod load;
 pub mod log;
 pub mod mqtt;
 mod section;
+mod syntax;
 mod types;
 mod validate;
 mod warnings;
@@ -139,6 +140,8 @@ section! {
         allow: Vec<String> as List<AllowEntry> = vec!["private".to_owned()],
         /// Maximum number of registered targets.
         max_targets: usize as Number<usize, 1, 1_000> = 16,
+        /// An extra root certificate (PEM) for registered targets at `wss://`.
+        ca_file: Option<PathBuf> as Option<FilePath> = None,
     }
 }
 

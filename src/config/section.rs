@@ -27,6 +27,17 @@ pub struct Key {
     pub is_secret: bool,
     /// Whether its section can be there several times, in double brackets.
     pub is_in_list: bool,
+    /// How its value is written.
+    pub(crate) form: Form,
+}
+
+/// How a value is written in TOML.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    #[default]
+    Text,
+    Number,
+    Boolean,
 }
 
 /// What can be read as a key or a section.
@@ -58,6 +69,8 @@ pub(crate) trait Kind {
     const IS_REQUIRED: bool = false;
     /// Whether no message may show it.
     const IS_SECRET: bool = false;
+    /// How it is written.
+    const FORM: Form = Form::Text;
 
     /// What it must be, in words that follow "expected".
     fn expected() -> Cow<'static, str>;
@@ -121,7 +134,14 @@ impl<K: Kind> Setting for K {
     fn list(key: Key, keys: &mut Vec<Key>) {
         let (is_required, is_secret) = (K::IS_REQUIRED, K::IS_SECRET);
         let default = key.default.filter(|_| !is_required);
-        keys.push(Key { expected: K::expected(), default, is_required, is_secret, ..key });
+        keys.push(Key {
+            expected: K::expected(),
+            default,
+            is_required,
+            is_secret,
+            form: K::FORM,
+            ..key
+        });
     }
 
     fn show(value: &Self::Value) -> Option<String> {

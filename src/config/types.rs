@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::host::{self, HostError, Wrong, wrong_ipv4};
-use super::section::{Kind, quoted};
+use super::section::{Form, Kind, quoted};
 use super::{log, websocket_url, zone};
 use crate::sanitize::{is_unsafe, is_visible};
 
@@ -88,6 +88,7 @@ where
     T: TryFrom<i64> + Debug,
 {
     type Value = T;
+    const FORM: Form = Form::Number;
 
     fn expected() -> Cow<'static, str> {
         format!("a whole number from {LEAST} to {MOST}").into()
@@ -112,6 +113,7 @@ pub(crate) struct Bool;
 
 impl Kind for Bool {
     type Value = bool;
+    const FORM: Form = Form::Boolean;
 
     fn expected() -> Cow<'static, str> {
         "true or false".into()

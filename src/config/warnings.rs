@@ -10,7 +10,7 @@ use super::load::Places;
 use super::section::quoted;
 use super::types::nearest;
 use super::zone::{self, ZoneOrigin};
-use super::{Config, DtuConfig, Protocol};
+use super::{Config, DtuConfig, Key, MqttConfig, Protocol};
 
 /// Several DTUs lose responses or their network when single reads come faster than this.
 const GENTLE_INTERVAL: Duration = Duration::from_secs(30);
@@ -31,6 +31,7 @@ pub(super) fn warnings(config: &Config, places: &Places) -> Vec<String> {
         });
         warnings.extend(keys.chain(intervals).map(warning));
     }
+    warnings.extend(config.mqtt.as_ref().and_then(|mqtt| mqtt_port(mqtt, places)));
     warnings.extend(shared_dtus(&config.dtus, places));
     warnings.extend(mistaken_hosts(&config.http.registration.allow, places));
     warnings
@@ -92,6 +93,56 @@ fn dtu_keys(index: usize, dtu: &DtuConfig, places: &Places) -> Vec<(&'static str
         warnings.push(("host", text));
     }
     warnings
+}
+
+/// The port for TLS without it, or the other way round.
+fn mqtt_port(mqtt: &MqttConfig, places: &Places) -> Option<String> {
+    let text = match (mqtt.port?, mqtt.tls) {
+        (8883, false) => "8883 is the port for TLS, which is off; set tls = true, or port = 1883",
+        (1883, true) => {
+            "1883 is the port without TLS, which is on; remove `port`, or set tls = false"
+        }
+        _ => return None,
+    };
+    Some(places.warning("mqtt.port", text))
+}
+
+/// Variables that begin as the bridge's do but are not among them.
+pub(super) fn unknown_variables(
+    keys: &[Key],
+    environment: &BTreeMap<String, String>,
+) -> Vec<String> {
+    const PREFIX: &str = "HOYMILES_";
+    let mut known = vec!["CONFIG".to_owned()];
+    let names = keys.iter().filter(|key| !key.is_in_list);
+    known.extend(names.map(|key| format!("_{}", key.path.replace('.', "__").to_uppercase())));
+    let unknown = environment.iter().filter_map(|(name, value)| {
+        let rest = name.to_uppercase().strip_prefix(PREFIX)?.to_owned();
+        let is_ours = rest.starts_with('_') || OUR_VARIABLES.contains(&rest.as_str());
+        if is_ours || value.is_empty() || is_service(&rest) {
+            return None;
+        }
+        let remedy = match nearest(&rest, known.iter().map(String::as_str)) {
+            Some(meant) => format!("did you mean {PREFIX}{meant}?"),
+            None => {
+                "keys have two underscores, as in HOYMILES__LOG__LEVEL; remove it if it is for \
+                     another program"
+                    .to_owned()
+            }
+        };
+        Some(format!("environment: {name}: has no effect; {remedy}"))
+    });
+    unknown.collect()
+}
+
+/// Without the prefix: what the bridge, its packages and compose files use.
+const OUR_VARIABLES: [&str; 8] =
+    ["CONFIG", "SUPERVISOR", "UID", "GID", "VERSION", "COMMIT", "REPOSITORY", "BRIDGE"];
+
+/// Whether Kubernetes or Docker makes such a variable for a service or container of that name.
+fn is_service(rest: &str) -> bool {
+    let has_port = rest.ends_with("PORT") || rest.contains("PORT_");
+    has_port || rest.ends_with("SERVICE_HOST") || rest.ends_with("NAME") || rest.contains("_ENV_")
 }
 
 /// Two sections for the same device.

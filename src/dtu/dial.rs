@@ -8,8 +8,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::dtu::DtuError;
+use crate::dtu::error::NO_ANSWER;
 use crate::net::dial::Attempt;
-use crate::net::error::ConnectError;
+use crate::net::error::{ConnectError, Stage};
 
 /// Makes connections to one DTU.
 pub trait Dial: Send {
@@ -45,10 +46,11 @@ impl Dial for TcpDialer {
     async fn dial(&mut self, limit: Duration) -> Result<TcpStream, DtuError> {
         let connected = Attempt::new(self.host.as_str(), self.port, limit).tcp().await;
         connected.map_err(|error| {
-            let remedy = if matches!(error, ConnectError::Refused(_)) {
-                Cow::Borrowed(self.refused)
-            } else {
-                error.problem().remedy.unwrap_or_default()
+            let remedy = match error {
+                ConnectError::Refused(_) => Cow::Borrowed(self.refused),
+                ConnectError::TimedOut { stage: Stage::Tcp, .. } => Cow::Borrowed(NO_ANSWER),
+                ConnectError::NoRoute(address) if address.is_ipv4() => Cow::Borrowed(NO_ANSWER),
+                _ => error.problem().remedy.unwrap_or_default(),
             };
             DtuError::Unreachable { error, remedy }
         })

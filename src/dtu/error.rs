@@ -45,6 +45,12 @@ pub const UNKNOWN_KEY: &str = "wait if the DTU has just restarted; if this persi
                                and report its firmware version";
 
 const OTHER_PROGRAMS: &str = "stop other programs that use the DTU, and check `protocol`";
+const SILENT: &str = "stop other programs that use the DTU, and check `protocol`; if the DTU is slow, set \
+                      a longer `timeout`, as \"8s\"; if it is in another network, let the firewall \
+                      between the two pass its answers";
+/// The remedy for a DTU that cannot be reached at all.
+pub(super) const NO_ANSWER: &str = "check `host`, that the DTU is on, and that no firewall is between this machine and its \
+     network; a DTU inside an inverter (HMS-…W) has power only by day: wait for daylight";
 
 impl DtuError {
     /// An answer that is not the protocol.
@@ -61,7 +67,7 @@ impl DtuError {
             Self::Timeout(limit) => Problem::new(
                 "no_answer",
                 format!("the DTU accepted the connection but did not answer within {limit:?}"),
-                OTHER_PROGRAMS,
+                SILENT,
             ),
             Self::HalfAnswer { limit, received, announced } => Problem::new(
                 "half_answer",
@@ -227,6 +233,30 @@ mod tests {
         let labels: BTreeSet<_> = table.iter().map(|problem| problem.label).collect();
         assert_eq!(labels.len(), table.len(), "labels are unique");
         assert!(table.iter().all(|problem| problem.remedy.is_some()), "{table:?}");
+    }
+
+    /// Each text is pinned here, for the commonest causes.
+    #[test]
+    fn the_commonest_failures_name_their_commonest_causes() {
+        let limit = Duration::from_secs(3);
+        let silent = DtuError::Timeout(limit).problem().remedy.unwrap();
+        let refused = super::super::modbus::client::REFUSED;
+        for (remedy, parts) in [
+            (&*silent, &["other programs", "`protocol`", "longer `timeout`", "firewall"][..]),
+            (NO_ANSWER, &["`host`", "firewall", "has power only by day"]),
+            (
+                refused,
+                &[
+                    "for an HMS-…W inverter, DTU-WLite, DTU-Lite or DTU-W100, set protocol = \"protobuf\"",
+                    "Remote Control",
+                    "HiFlow",
+                    "HMS-…WB, Bluetooth only",
+                    "MS-A2",
+                ],
+            ),
+        ] {
+            assert!(parts.iter().all(|part| remedy.contains(part)), "{remedy}");
+        }
     }
 
     #[test]

@@ -344,7 +344,7 @@ const INVERTER: &[Entity] = &[
         "alarm_code",
         "Alarm code",
         Number::CODE,
-        "Code of the present alarm; 0 is none.",
+        "Code of the present alarm; 0 means no alarm.",
     )
     .metric("inverter_alarm_code")
     .given(Given::OverModbus)

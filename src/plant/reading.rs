@@ -96,7 +96,7 @@ pub struct InverterValues {
     pub link_status: Option<u16>,
     /// 3 while producing, 0 without data; the others are unknown.
     pub operating_status: Option<u16>,
-    /// The present alarm; 0 is none.
+    /// The present alarm; 0 means no alarm.
     pub alarm_code: Option<u32>,
     /// A running count of the inverter's events, alarms or not, past ones too.
     pub alarm_count: Option<u32>,

@@ -63,14 +63,17 @@ pub async fn reach(
     attempt: &Attempt,
     observer: &mut impl Observer,
 ) -> Result<Stream, Failure> {
-    let addresses = attempt.resolve(observer).await?;
+    let is_registered = settings.allow.is_some();
+    let failure = if is_registered { Failure::ConnectRegistered } else { Failure::Connect };
+    let addresses = attempt.resolve(observer).await.map_err(failure)?;
     if let Some(allow) = &settings.allow {
         let checked: Vec<_> = addresses.iter().map(SocketAddr::ip).collect();
         allow.check(&endpoint.host(), &checked).map_err(Failure::Forbidden)?;
     }
-    let stream = attempt.connect(&addresses, observer).await?;
+    let stream = attempt.connect(&addresses, observer).await.map_err(failure)?;
     let files = TlsFiles { ca_file: settings.ca_file.clone(), client: None };
-    Ok(attempt.secure(stream, endpoint.is_tls().then_some(&files), observer).await?)
+    let secured = attempt.secure(stream, endpoint.is_tls().then_some(&files), observer).await;
+    secured.map_err(failure)
 }
 
 /// Upgrades the stream to a WebSocket.

@@ -17,11 +17,16 @@ const OVERLOADED: Duration = Duration::from_secs(30);
 /// The longest `Retry-After` that is respected.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
+/// The key of a trust root for registered targets.
+const CA_FILE: &str = "`ca_file` under [http.registration]";
+
 /// Why an attempt or a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// No connection, or no TLS.
     Connect(ConnectError),
+    /// As `Connect`, at a registered target: its keys are in `[http.registration]`.
+    ConnectRegistered(ConnectError),
     /// A registered target may not be at the address to which its name points.
     Forbidden(Forbidden),
     /// No answer to the upgrade in time.
@@ -105,6 +110,12 @@ impl Failure {
     pub fn problem(&self) -> Problem {
         match self {
             Self::Connect(error) => error.problem(),
+            Self::ConnectRegistered(error) => {
+                let problem = error.problem();
+                let remedy =
+                    problem.remedy.map(|remedy| remedy.replace("`ca_file`", CA_FILE).into());
+                Problem { remedy, ..problem }
+            }
             Self::Forbidden(forbidden) => forbidden.problem(),
             Self::UpgradeTimedOut { limit, place } => Problem::new(
                 "upgrade_timeout",
@@ -379,6 +390,17 @@ mod tests {
                 !text.contains('\n') && !text.ends_with(". ") && !text.contains("  "),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_registered_target_has_its_trust_root_in_the_section_of_registration() {
+        for error in [ConnectError::UnknownIssuer, ConnectError::CaFile("missing".to_owned())] {
+            let label = error.problem().label;
+            let problem = Failure::ConnectRegistered(error).problem();
+            let remedy = problem.remedy.unwrap();
+            assert!(remedy.starts_with("set `ca_file` under [http.registration] to "), "{remedy}");
+            assert_eq!(problem.label, label);
         }
     }
 

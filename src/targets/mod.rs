@@ -300,7 +300,7 @@ fn merged(
                 free_name(&targets, &saved.name, &endpoint),
                 endpoint,
                 Origin::Registered { at: saved.registered_at },
-                Settings::of_registered(&rules.allow),
+                rules.settings.clone(),
                 saved.failing_since,
             )),
             Err(error) => {

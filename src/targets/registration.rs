@@ -6,7 +6,6 @@ use std::time::Duration;
 use thiserror::Error;
 use tracing::{info, warn};
 
-use super::allow::Allow;
 use super::endpoint::Endpoint;
 use super::target::{Origin, Retired, Settings, Target};
 use super::{Directory, Entry, free_name, registration};
@@ -24,14 +23,15 @@ const LOOK_UP_LIMIT: Duration = Duration::from_secs(3);
 pub(super) struct Rules {
     is_enabled: bool,
     max_targets: usize,
-    pub(super) allow: Arc<Allow>,
+    /// How to connect to those that register.
+    pub(super) settings: Settings,
 }
 
 impl Rules {
     pub(super) fn of(config: &RegistrationConfig) -> Self {
-        let RegistrationConfig { enabled, allow, max_targets } = config;
-        let allow = Arc::new(Allow::parse(allow));
-        Self { is_enabled: *enabled, max_targets: *max_targets, allow }
+        let RegistrationConfig { enabled, max_targets, .. } = config;
+        let settings = Settings::of_registered(config);
+        Self { is_enabled: *enabled, max_targets: *max_targets, settings }
     }
 }
 
@@ -99,7 +99,7 @@ impl Directory {
                 target.replace_endpoint(Some(Arc::new(endpoint)));
             }
             known => {
-                let settings = Settings::of_registered(&self.rules().allow);
+                let settings = self.rules().settings.clone();
                 let origin = Origin::Registered { at: now };
                 self.put(Target::new(name, endpoint, origin, settings, None), known.as_ref());
             }
@@ -146,7 +146,9 @@ impl Directory {
         let attempt = Attempt::new(endpoint.host(), endpoint.port(), LOOK_UP_LIMIT);
         let addresses = attempt.resolve(&mut ()).await.unwrap_or_default();
         let addresses: Vec<_> = addresses.iter().map(std::net::SocketAddr::ip).collect();
-        let checked = self.rules().allow.check(&endpoint.host(), &addresses);
+        let rules = self.rules();
+        let allow = rules.settings.allow.as_ref();
+        let checked = allow.map_or(Ok(()), |allow| allow.check(&endpoint.host(), &addresses));
         checked.map_err(|forbidden| {
             warn!("[WebSocket] Registration refused for {}: {forbidden}", endpoint.place());
             RegisterError::NotAllowed(format!("websocket_url: {forbidden}"))

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::allow::Allow;
 use super::endpoint::Endpoint;
-use crate::config::TargetConfig;
+use crate::config::{RegistrationConfig, TargetConfig};
 use crate::problem::Problem;
 
 /// One target, shared by the directory and the task that serves it. Cheap to clone.
@@ -81,15 +81,15 @@ impl Settings {
     }
 
     /// Of a registered target.
-    pub fn of_registered(allow: &Arc<Allow>) -> Self {
+    pub fn of_registered(registration: &RegistrationConfig) -> Self {
         let TargetConfig { connect_timeout, heartbeat, max_message_bytes, .. } =
             TargetConfig::default();
         Self {
             connect_timeout,
             heartbeat,
             max_message_bytes,
-            ca_file: None,
-            allow: Some(Arc::clone(allow)),
+            ca_file: registration.ca_file.clone(),
+            allow: Some(Arc::new(Allow::parse(&registration.allow))),
         }
     }
 }

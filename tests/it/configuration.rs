@@ -190,3 +190,39 @@ async fn the_variable_tz_counts_without_timezone_and_is_named() {
         assert_eq!(text.contains("timezone = \"Europe/Berlin\""), zone != "CET-1CEST", "{text}");
     }
 }
+
+#[tokio::test]
+async fn slips_of_syntax_are_named_with_what_to_write() {
+    for (toml, line, expected) in [
+        ("[[dtu]]\nhost = 192.168.1.5\n", 2, "write host = \"192.168.1.5\""),
+        ("// my plant\n", 1, "begin comments with #"),
+        ("[dtu]\nname = \"A\"\n[dtu]\nname = \"B\"\n", 3, "write [[dtu]], in double brackets"),
+        ("dtu:\n  - host: 192.168.1.5\n", 1, "as YAML does"),
+        ("[mqtt]\nhost = \"h\"\npassword = \"s3cret\\q\"\n", 3, "write the text in single quotes"),
+        ("[[dtu]]\nhost = “192.168.1.5”\n", 2, "typographic quotes; write straight ones"),
+        ("timezone = 2026-05-01\n", 1, "is a date without quotes"),
+        ("[[dtu]]\nport = \"502\"\n", 2, "expected a number"),
+        ("[[http]]\n", 1, "expected a section [http], in single brackets"),
+    ] {
+        check(toml, &[&format!("line {line}"), expected]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_effect_causes_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bridge.toml");
+    std::fs::write(&file, format!("{DTU}[mqtt]\nhost = \"127.0.0.1\"\nport = 8883\n")).unwrap();
+    let mut check = command(&["check", "--config", file.to_str().unwrap()]);
+    check.env("HOYMILES_HTTP__LISTEN", "127.0.0.1:1").env("HOYMILES_CONFG", "x");
+    let output = within_guard("end of check", check.output()).await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for expected in [
+        "# warning: mqtt.port: 8883 is the port for TLS",
+        "HOYMILES_HTTP__LISTEN: has no effect; did you mean HOYMILES__HTTP__LISTEN?",
+        "HOYMILES_CONFG: has no effect; did you mean HOYMILES_CONFIG?",
+    ] {
+        assert!(text.contains(expected), "no {expected} in {text}");
+    }
+}

@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -21,7 +20,6 @@ use crate::push::failure::Failure;
 use crate::push::session::Session;
 use crate::store::{StoredTarget, stored_targets};
 use crate::targets::TargetStatus;
-use crate::targets::allow::Allow;
 use crate::targets::endpoint::Endpoint;
 use crate::targets::target::Settings;
 
@@ -67,7 +65,7 @@ pub(super) fn collect(context: &Context) -> (Vec<TargetToTest>, Option<Step>) {
             Some(_) | None => None,
         };
     }
-    let allow = Arc::new(Allow::parse(&config.http.registration.allow));
+    let registered = Settings::of_registered(&config.http.registration);
     for report in reports.iter().filter(|report| report.source == "registered") {
         // Its path and token are hidden, but host and port suffice to reach it.
         let Ok(endpoint) = Endpoint::parse(&report.url) else { continue };
@@ -75,7 +73,7 @@ pub(super) fn collect(context: &Context) -> (Vec<TargetToTest>, Option<Step>) {
         targets.push(TargetToTest {
             name: report.name.clone(),
             endpoint,
-            settings: Settings::of_registered(&allow),
+            settings: registered.clone(),
             report: Some(report.clone()),
             skip: Some(skip),
         });
@@ -86,7 +84,7 @@ pub(super) fn collect(context: &Context) -> (Vec<TargetToTest>, Option<Step>) {
             continue;
         }
         if targets.iter().all(|target| target.endpoint.key() != endpoint.key()) {
-            let settings = Settings::of_registered(&allow);
+            let settings = registered.clone();
             targets.push(TargetToTest { name, endpoint, settings, report: None, skip: None });
         }
     }

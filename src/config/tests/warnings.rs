@@ -137,3 +137,50 @@ fn a_mistyped_word_of_allow_causes_a_warning() {
     );
     check_rest("", &[(variable, "any,private,homeassistant,ha.lan,10.0.0.0/8")], &[]);
 }
+
+#[test]
+fn a_port_of_mqtt_that_does_not_fit_tls_causes_a_warning() {
+    for (lines, expected) in [
+        ("port = 8883", Some("mqtt.port: 8883 is the port for TLS, which is off; set tls = true")),
+        ("port = 1883\ntls = true", Some("mqtt.port: 1883 is the port without TLS, which is on")),
+        ("port = 8883\ntls = true", None),
+        ("port = 1883", None),
+        ("tls = true", None),
+    ] {
+        let toml = format!("{DTU}[mqtt]\nhost = \"h\"\n{lines}\n");
+        let warnings = loaded(&toml, &[]).unwrap().warnings;
+        let found = warnings.iter().any(|it| expected.is_some_and(|text| it.starts_with(text)));
+        assert_eq!(
+            (found, warnings.len()),
+            (expected.is_some(), expected.iter().len()),
+            "{warnings:?}"
+        );
+    }
+}
+
+#[test]
+fn unknown_variables_cause_a_warning() {
+    for (name, value, expected) in [
+        ("HOYMILES_HTTP__LISTEN", "x", "did you mean HOYMILES__HTTP__LISTEN?"),
+        ("HOYMILES_HTTP_LISTEN", "x", "did you mean HOYMILES__HTTP__LISTEN?"),
+        ("HOYMILES_CONFG", "x", "did you mean HOYMILES_CONFIG?"),
+        ("HOYMILES_DTU_HOST", "x", "keys have two underscores, as in HOYMILES__LOG__LEVEL"),
+    ] {
+        let warnings = loaded(DTU, &[(name, value)]).unwrap().warnings;
+        let start = format!("environment: {name}: has no effect; {expected}");
+        assert!(warnings.len() == 1 && warnings[0].starts_with(&start), "{warnings:?}");
+    }
+    for (name, value) in [
+        ("HOYMILES_CONFIG", "x"),
+        ("HOYMILES__LOG__LEVEL", "debug"),
+        ("HOYMILES_SUPERVISOR", "http://127.0.0.1:1"),
+        ("HOYMILES_UID", "1000"),
+        ("HOYMILES_CONFG", ""),
+        // Kubernetes and Docker, for a service or container called hoymiles-bridge.
+        ("HOYMILES_BRIDGE_PORT", "tcp://10.0.0.1:8080"),
+        ("HOYMILES_BRIDGE_PORT_8080_TCP_ADDR", "10.0.0.1"),
+        ("HOYMILES_BRIDGE_SERVICE_HOST", "10.0.0.1"),
+    ] {
+        assert_eq!(loaded(DTU, &[(name, value)]).unwrap().warnings, [""; 0], "{name}");
+    }
+}

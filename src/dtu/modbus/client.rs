@@ -21,9 +21,9 @@ use crate::plant::serial::{DtuSerial, InverterSerial};
 /// After this many unanswered requests for its serial number or for the addressing check, a DTU is
 /// no longer sent them: each costs a time limit and the connection.
 const MAX_UNANSWERED: u32 = 3;
-pub(in crate::dtu) const REFUSED: &str = "use the Ethernet port of a DTU-Pro or DTU-Pro-S and set its RS-485 \
-                                          role to \"Remote Control\"; for another model, set \
-                                          protocol = \"protobuf\"";
+pub(in crate::dtu) const REFUSED: &str = "for an HMS-…W inverter, DTU-WLite, DTU-Lite or DTU-W100, set protocol = \"protobuf\"; for a \
+     DTU-Pro or DTU-Pro-S, use its Ethernet port and set its RS-485 role to \"Remote Control\"; HiFlow \
+     inverters (HMS-…WB, Bluetooth only) and storages (MS-A2) cannot be read";
 
 /// A DTU that is read over Modbus-TCP.
 pub struct ModbusDtu<D = TcpDialer> {

@@ -23,8 +23,9 @@ use crate::dtu::dial::{Dial, TcpDialer};
 use crate::dtu::{Dtu, DtuError, PollError, Replies};
 use crate::plant::reading::DtuReading;
 
-const REFUSED: &str = "check that `host` is the DTU's address; if the DTU has just started, wait two \
-                       minutes";
+const REFUSED: &str = "check that `host` is the DTU's address; if the DTU has just started, wait two minutes; for a \
+     DTU-Pro or DTU-Pro-S on its Ethernet port, set protocol = \"modbus\"; HiFlow inverters (HMS-…WB, \
+     Bluetooth only) and storages (MS-A2) cannot be read";
 
 /// A DTU that speaks its own protocol.
 #[derive(Debug)]

@@ -190,7 +190,9 @@ async fn each_failure_is_logged_once_whatever_the_bytes() {
     let lines: Vec<_> = outcome.log.iter().map(|line| line.split(" (").next().unwrap()).collect();
     let malformed = "WARN Roof: poll failed: the DTU sent a malformed answer: ";
     let timeout = "WARN Roof: poll failed: the DTU accepted the connection but did not answer \
-                   within 3s; stop other programs that use the DTU, and check `protocol`";
+                   within 3s; stop other programs that use the DTU, and check `protocol`; if the DTU is \
+                   slow, set a longer `timeout`, as \"8s\"; if it is in another network, let the \
+                   firewall between the two pass its answers";
     assert_eq!(
         lines,
         [

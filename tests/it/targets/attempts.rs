@@ -128,3 +128,31 @@ async fn a_trust_root_that_is_repaired_is_used_at_the_next_attempt() {
     bridge.stop().await;
     target.stop().await;
 }
+
+#[tokio::test]
+async fn registered_targets_have_a_trust_root_of_their_own() {
+    let authorities = Authorities::new();
+    let tls = authorities.server(Shows::Good);
+    let tls = Some((Arc::clone(&tls), tls));
+    let hangs_up: &[Step] = &[Step::Disconnect];
+    let target =
+        Faulty::start(Fault { tls, connections: 1, speaks_tls: true, ..Fault::plain(hangs_up) });
+    let home = Home::new("");
+    home.configure(DTU);
+    let bridge = home.run().await;
+    let body = json!({"websocket_url": format!("wss://{}/ws", target.address), "name": "Target"});
+    assert_eq!(bridge.post("/api/websocket/register", &body).await.0, 200);
+    bridge
+        .logged(
+            "Connection failed for Target: TLS: the certificate's issuer is not trusted; set \
+             `ca_file` under [http.registration] to the certificate of the authority",
+        )
+        .await;
+    let root = home.folder.path().join("root.pem");
+    std::fs::write(&root, &authorities.root_pem).unwrap();
+    home.configure(&format!("{DTU}[http.registration]\nca_file = {root:?}\n"));
+    bridge.signal("HUP").await;
+    bridge.logged("✓ Connected to: Target").await;
+    bridge.stop().await;
+    target.stop().await;
+}
