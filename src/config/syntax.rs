@@ -42,7 +42,7 @@ pub(super) fn slip(line: &str, before: &str, message: &str) -> Option<String> {
              {key} = '...'"
         ));
     }
-    if code.starts_with('{') || code.starts_with("\"") && code.contains("\":") {
+    if code.starts_with('{') || code.starts_with('"') && code.contains("\":") {
         return Some(format!("is JSON; expected TOML: {}", example("host")));
     }
     if let Some(key) = yaml_key(code) {

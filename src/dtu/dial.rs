@@ -46,11 +46,14 @@ impl Dial for TcpDialer {
     async fn dial(&mut self, limit: Duration) -> Result<TcpStream, DtuError> {
         let connected = Attempt::new(self.host.as_str(), self.port, limit).tcp().await;
         connected.map_err(|error| {
-            let remedy = match error {
-                ConnectError::Refused(_) => Cow::Borrowed(self.refused),
-                ConnectError::TimedOut { stage: Stage::Tcp, .. } => Cow::Borrowed(NO_ANSWER),
-                ConnectError::NoRoute(address) if address.is_ipv4() => Cow::Borrowed(NO_ANSWER),
-                _ => error.problem().remedy.unwrap_or_default(),
+            let is_silent = matches!(error, ConnectError::TimedOut { stage: Stage::Tcp, .. })
+                || matches!(error, ConnectError::NoRoute(address) if address.is_ipv4());
+            let remedy = if matches!(error, ConnectError::Refused(_)) {
+                Cow::Borrowed(self.refused)
+            } else if is_silent {
+                Cow::Borrowed(NO_ANSWER)
+            } else {
+                error.problem().remedy.unwrap_or_default()
             };
             DtuError::Unreachable { error, remedy }
         })
