@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -12,11 +14,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use crate::app::listen_address_file;
-use crate::config::load::Loaded;
+use crate::app::{Storage, listen_address_file};
+use crate::config::load::{ConfigError, Loaded, file_exists};
+use crate::net::error::ConnectError;
 use crate::net::http::{self, BodyError};
+use crate::plant::reading::Unread;
 use crate::problem::Problem;
 use crate::targets::TargetStatus;
+
+use super::{Global, run};
 
 /// One answer, its body included.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -39,9 +45,32 @@ pub(super) enum PortOwner {
 /// What the running bridge reports.
 #[derive(Debug)]
 pub(super) struct RunningBridge {
+    /// Where it listens.
     pub(super) address: SocketAddr,
     pub(super) health: Health,
     pub(super) targets: Result<Vec<TargetStatus>, QueryError>,
+    /// Where it keeps its state: `sqlite`, or `memory` if it could not be stored.
+    pub(super) database_type: Option<String>,
+    client: Client,
+    /// Where it was reached.
+    reached: SocketAddr,
+}
+
+impl RunningBridge {
+    /// The body of a successful answer, which is JSON.
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        token: Option<&SecretString>,
+    ) -> Result<String, QueryError> {
+        let body = fetch(&self.client, self.reached, path, token).await?;
+        String::from_utf8(body).map_err(|error| QueryError::Unreadable(error.to_string()))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Stats {
+    database_type: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,6 +99,16 @@ pub(super) struct DtuReport {
     pub(super) ports: Option<usize>,
     pub(super) unread_records: Vec<u16>,
     pub(super) problems: Vec<ReportedProblem>,
+}
+
+impl DtuReport {
+    /// What the running bridge could not read of the DTU's list.
+    pub(super) fn unread(&self) -> Option<Problem> {
+        let numbers: Vec<_> = self.unread_records.iter().map(ToString::to_string).collect();
+        let what = if numbers.len() == 1 { "record" } else { "records" };
+        let cause = format!("the last poll did not read {what} {}", numbers.join(", "));
+        Unread { records: self.unread_records.clone(), cause }.problem()
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -121,6 +160,40 @@ pub(super) fn client() -> reqwest::Result<Client> {
     http::client(LIMIT).build()
 }
 
+/// Why no bridge answered at `address`.
+pub(super) fn no_answer(address: SocketAddr, error: &reqwest::Error) -> Problem {
+    const REMEDY: &str = "start the bridge, or correct `http.listen`";
+    let mut source = error.source();
+    while let Some(inner) = source {
+        if let Some(error) = inner.downcast_ref::<io::Error>()
+            && error.raw_os_error().is_some()
+        {
+            if error.kind() == io::ErrorKind::ConnectionRefused {
+                return Problem::new("refused", format!("no bridge answers at {address}"), REMEDY);
+            }
+            return ConnectError::tcp(address, error).problem();
+        }
+        source = inner.source();
+    }
+    if error.is_timeout() {
+        return Problem::new(
+            "timeout",
+            format!("{address} did not answer within {LIMIT:?}"),
+            "restart the bridge; if another program listens there, correct `http.listen`",
+        );
+    }
+    not_a_bridge(address, "its answer is not HTTP")
+}
+
+/// Another program listens at `address`.
+pub(super) fn not_a_bridge(address: SocketAddr, why: &str) -> Problem {
+    Problem::new(
+        "not_a_bridge",
+        format!("the program that listens on {address} is not the bridge: {why}"),
+        "stop that program, or correct `http.listen`; then start the bridge",
+    )
+}
+
 pub(super) async fn body(response: Response) -> Result<Vec<u8>, QueryError> {
     http::read_body(response, LARGEST).await.map_err(|error| match error {
         BodyError::Broken(error) => error.into(),
@@ -157,7 +230,7 @@ pub(super) async fn running_bridge(loaded: &Loaded) -> PortOwner {
 }
 
 /// Who listens on `listen`, and what it reports if it is the bridge. Only a bridge gets the token.
-pub(super) async fn port_owner(listen: SocketAddr, token: Option<&SecretString>) -> PortOwner {
+async fn port_owner(listen: SocketAddr, token: Option<&SecretString>) -> PortOwner {
     if listen.port() == 0 {
         return PortOwner::Nobody;
     }
@@ -186,33 +259,60 @@ async fn owner_at(
     };
     let description = describe(&response);
     let Ok(health) = json(response).await else { return PortOwner::Other(description) };
-    let targets = targets(&client, address, token).await;
+    let targets =
+        fetch(&client, address, "/api/targets", token).await.and_then(|body| parse(&body));
     if targets.as_ref().is_err_and(|error| *error == QueryError::Status(404)) {
         // Its predecessor has the same /health, and no list of targets.
         return PortOwner::Other("an older bridge".to_owned());
     }
-    PortOwner::Bridge(Box::new(RunningBridge { address: listen, health, targets }))
+    let stats = fetch(&client, address, "/stats", None).await.and_then(|body| parse(&body));
+    let database_type = stats.ok().map(|stats: Stats| stats.database_type);
+    let reached = address;
+    let bridge = RunningBridge { address: listen, health, targets, database_type, client, reached };
+    PortOwner::Bridge(Box::new(bridge))
 }
 
-async fn targets(
+/// The configuration, and who listens at its port. Without a file, that is the demo's if that runs.
+pub(super) async fn find(global: &Global) -> Result<(Loaded, Storage, PortOwner), ConfigError> {
+    match run::loaded(global) {
+        Ok(loaded) => {
+            let owner = running_bridge(&loaded).await;
+            Ok((loaded, Storage::StateDir, owner))
+        }
+        Err(error) if global.config.is_none() && !file_exists() => {
+            let demo = run::loaded_demo()?;
+            match running_bridge(&demo).await {
+                owner @ PortOwner::Bridge(_) => Ok((demo, Storage::InMemory, owner)),
+                PortOwner::Nobody | PortOwner::Other(_) | PortOwner::Silent => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn fetch(
     client: &Client,
     address: SocketAddr,
+    path: &str,
     token: Option<&SecretString>,
-) -> Result<Vec<TargetStatus>, QueryError> {
-    let mut request = client.get(format!("http://{address}/api/targets"));
+) -> Result<Vec<u8>, QueryError> {
+    let mut request = client.get(format!("http://{address}{path}"));
     if let Some(token) = token {
         request = request.bearer_auth(token.expose_secret());
     }
     let response = request.send().await?;
     match response.status().as_u16() {
-        200 => json(response).await,
+        200 => body(response).await,
         status => Err(QueryError::Status(status)),
     }
 }
 
 async fn json<T: DeserializeOwned>(response: Response) -> Result<T, QueryError> {
-    let body = body(response).await?;
-    serde_json::from_slice(&body).map_err(|error| QueryError::Unreadable(error.to_string()))
+    parse(&body(response).await?)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, QueryError> {
+    serde_json::from_slice(body).map_err(|error| QueryError::Unreadable(error.to_string()))
 }
 
 fn describe(response: &Response) -> String {

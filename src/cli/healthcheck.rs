@@ -2,44 +2,54 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{anyhow, bail};
+use super::bridge_client::{body, client, no_answer, not_a_bridge, reachable};
+use crate::problem::Problem;
 
-use super::bridge_client::{body, client, reachable};
-
-/// Whether the bridge that listens on `listen` is ready.
-pub(super) async fn healthcheck(listen: SocketAddr) -> anyhow::Result<bool> {
+/// Whether the bridge that listens on `listen` is ready; the error says why none answers.
+pub(super) async fn healthcheck(listen: SocketAddr) -> Result<bool, Problem> {
     if listen.port() == 0 {
-        bail!(
+        return Err(Problem::new(
+            "not_running",
             "no bridge is running: http.listen has port 0, and state_dir has no address of a \
-             running bridge"
-        );
+             running bridge",
+            "start the bridge, or use the same configuration as the running one",
+        ));
     }
-    let client = client()?;
-    let mut refused = anyhow!("cannot reach the bridge on {listen}");
+    let client = client().map_err(|error| {
+        let cause = format!("the HTTP client cannot be set up: {error}");
+        Problem::new("http_client", cause, "report this with the output of `doctor`")
+    })?;
+    let mut failure = not_a_bridge(listen, "it does not answer");
     for address in reachable(listen) {
         match client.get(format!("http://{address}/ready")).send().await {
             Ok(answer) => {
                 return match answer.status().as_u16() {
                     200 => match body(answer).await {
                         Ok(body) if body == b"OK" => Ok(true),
-                        Ok(_) | Err(_) => {
-                            bail!("{address} did not answer OK: it is not the bridge")
-                        }
+                        Ok(_) | Err(_) => Err(not_a_bridge(address, "it did not answer OK")),
                     },
                     503 => Ok(false),
-                    other => bail!("{address} answered HTTP {other}: it is not the bridge"),
+                    other => Err(not_a_bridge(address, &format!("it answered HTTP {other}"))),
                 };
             }
             Err(error) => {
-                let is_elsewhere = error.is_connect();
-                refused = anyhow!(error).context(format!("cannot reach the bridge on {address}"));
-                if !is_elsewhere {
+                failure = no_answer(address, &error);
+                if !error.is_connect() {
                     break;
                 }
             }
         }
     }
-    Err(refused)
+    Err(failure)
+}
+
+/// What a bridge that is not ready reports.
+pub(super) fn not_ready() -> Problem {
+    Problem::new(
+        "not_ready",
+        "the bridge is running, but no DTU has answered within its threshold",
+        "run `hoymiles-bridge doctor`, which says what is wrong",
+    )
 }
 
 #[cfg(test)]
@@ -77,7 +87,7 @@ mod tests {
             said = &mut asking => said,
             () = server => asking.await,
         };
-        said.map_err(|error| format!("{error:#}"))
+        said.map_err(|problem| problem.to_string())
     }
 
     #[tokio::test]
@@ -93,7 +103,7 @@ mod tests {
         let other = check("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await.unwrap_err();
         assert!(other.contains("answered HTTP 404"), "{other}");
         let other = check("SSH-2.0-OpenSSH\r\n").await.unwrap_err();
-        assert!(other.contains("cannot reach the bridge"), "{other}");
+        assert!(other.contains("its answer is not HTTP"), "{other}");
     }
 
     #[tokio::test]
@@ -101,8 +111,9 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let error = format!("{:#}", healthcheck(address).await.unwrap_err());
-        assert!(error.contains(&address.to_string()), "{error}");
+        let problem = healthcheck(address).await.unwrap_err();
+        assert_eq!(problem.label, "refused");
+        assert_eq!(problem.cause, format!("no bridge answers at {address}"));
     }
 
     #[tokio::test]
@@ -116,6 +127,6 @@ mod tests {
     #[tokio::test]
     async fn does_not_dial_port_0() {
         let error = healthcheck(SocketAddr::from(([0, 0, 0, 0], 0))).await.unwrap_err();
-        assert!(error.to_string().contains("http.listen has port 0"), "{error}");
+        assert_eq!(error.label, "not_running");
     }
 }

@@ -46,8 +46,7 @@ pub(super) async fn demo(global: &Global) -> ExitCode {
 pub(super) fn check(global: &Global) -> ExitCode {
     match loaded(global) {
         Ok(loaded) => {
-            exit::print(&describe(&loaded));
-            ExitCode::SUCCESS
+            exit::print(&describe(&loaded)).map_or_else(|code| code, |()| ExitCode::SUCCESS)
         }
         Err(error) => exit::bad_configuration(&error),
     }
@@ -97,19 +96,23 @@ pub(super) async fn healthcheck(global: &Global) -> ExitCode {
     if let Some(running) = listen_address_file::read(&state_dir).filter(|left| *left != listen)
         && let Ok(ready) = healthcheck::healthcheck(running).await
     {
-        return exit::status(ready);
+        return health_status(ready);
     }
     match healthcheck::healthcheck(listen).await {
-        Ok(ready) => exit::status(ready),
-        Err(error) => {
+        Ok(ready) => health_status(ready),
+        Err(problem) => {
             // A faulty configuration may be the reason; its exit status 2 is not for a HEALTHCHECK.
             let may_be_demo = global.config.is_none() && !file_exists();
             if let (false, Err(fault)) = (may_be_demo, loaded(global)) {
                 exit::say(&fault.to_string());
             }
-            exit::failed(&error)
+            exit::failed_with(&problem)
         }
     }
+}
+
+fn health_status(ready: bool) -> ExitCode {
+    if ready { ExitCode::SUCCESS } else { exit::failed_with(&healthcheck::not_ready()) }
 }
 
 pub(super) fn loaded(global: &Global) -> Result<Loaded, ConfigError> {

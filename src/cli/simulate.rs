@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{anyhow, ensure};
 use clap::{ArgGroup, Args, value_parser};
 use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::WallClock;
 use crate::config::Protocol;
 use crate::config::host::parse_listen_address;
+use crate::net::error::listen_problem;
 use crate::sim::Simulation;
 use crate::sim::faults::{FAULTS, Fault, FaultHelp, PlannedFault};
 use crate::sim::modbus::{MAX_PORTS, Modbus};
@@ -194,7 +195,10 @@ struct Sockets {
 
 impl Sockets {
     async fn open(args: &SimulateArgs) -> anyhow::Result<Self> {
-        Ok(Self { modbus: listener(args.modbus).await?, protobuf: listener(args.protobuf).await? })
+        Ok(Self {
+            modbus: listener("--modbus", args.modbus).await?,
+            protobuf: listener("--protobuf", args.protobuf).await?,
+        })
     }
 
     async fn serve(
@@ -218,10 +222,13 @@ impl Sockets {
     }
 }
 
-async fn listener(address: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
+async fn listener(
+    option: &str,
+    address: Option<SocketAddr>,
+) -> anyhow::Result<Option<TcpListener>> {
     let Some(address) = address else { return Ok(None) };
     let bound = TcpListener::bind(address).await;
-    bound.map(Some).with_context(|| format!("cannot listen on {address}"))
+    bound.map(Some).map_err(|error| anyhow!("{}", listen_problem(address, option, &error)))
 }
 
 fn announce(protocol: &str, address: SocketAddr, simulation: &Simulation) {

@@ -97,7 +97,7 @@ impl DtuError {
             Self::NotMapped => Problem::new(
                 "not_mapped",
                 "the DTU has not mapped its inverters yet",
-                "wait: it needs several minutes after its start",
+                "let it run for several minutes after its start; if this persists, restart it",
             ),
             Self::NotADtu { address } => not_a_dtu(address),
             Self::WordAddressed => Problem::new(

@@ -24,6 +24,7 @@ use super::connections::{Connection, Connections};
 use super::service::Service;
 use super::{Api, Sources};
 use crate::config::HttpConfig;
+use crate::net::error::listen_problem;
 use crate::problem::Problem;
 
 /// How many clients may wait in the kernel. With the usual 128 a crowd fills it, and whoever comes
@@ -52,7 +53,8 @@ pub struct ListenError {
 
 /// Listens at `address`, also right after another process listened there.
 pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    bind(address).map_err(|error| ListenError { problem: problem(address, &error) })
+    bind(address)
+        .map_err(|error| ListenError { problem: listen_problem(address, "http.listen", &error) })
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -60,27 +62,6 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "the list is the standard library's, and open")]
-fn problem(address: SocketAddr, error: &io::Error) -> Problem {
-    let (label, remedy) = match error.kind() {
-        io::ErrorKind::AddrInUse => (
-            "address_in_use",
-            "stop the other program that uses this port, perhaps another bridge, or change \
-             http.listen",
-        ),
-        io::ErrorKind::AddrNotAvailable => (
-            "address_not_available",
-            "set http.listen to an address of this machine or container, or to 0.0.0.0",
-        ),
-        io::ErrorKind::PermissionDenied => {
-            ("permission_denied", "set http.listen to a port above 1023")
-        }
-        // Such as too many open files.
-        _ => ("listen_failed", "correct what the system reports, and start the bridge again"),
-    };
-    Problem::new(label, format!("cannot listen on {address} (http.listen): {error}"), remedy)
 }
 
 /// Serves the API over `sources` to the clients of `listener` until `stop`.

@@ -11,6 +11,30 @@ use thiserror::Error;
 
 use crate::problem::Problem;
 
+/// Why nobody can listen at `address`, which `setting` names.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the list is the standard library's, and open")]
+pub fn listen_problem(address: SocketAddr, setting: &str, error: &io::Error) -> Problem {
+    let (label, remedy) = match error.kind() {
+        io::ErrorKind::AddrInUse => (
+            "address_in_use",
+            format!(
+                "stop the other program that uses this port, perhaps another bridge, or change \
+                 {setting}"
+            ),
+        ),
+        io::ErrorKind::AddrNotAvailable => (
+            "address_not_available",
+            format!("set {setting} to an address of this machine or container, or to 0.0.0.0"),
+        ),
+        io::ErrorKind::PermissionDenied => {
+            ("permission_denied", format!("set {setting} to a port above 1023"))
+        }
+        // Such as too many open files.
+        _ => ("listen_failed", "correct what the system reports, and start it again".to_owned()),
+    };
+    Problem::new(label, format!("cannot listen on {address} ({setting}): {error}"), remedy)
+}
+
 /// How far an attempt came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {

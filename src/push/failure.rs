@@ -120,14 +120,14 @@ impl Failure {
             Self::UpgradeTimedOut { limit, place } => Problem::new(
                 "upgrade_timeout",
                 format!("{place} did not answer the WebSocket upgrade within {limit:?}"),
-                "check the port, and restart the target if it hangs; if it is starting, wait: the \
-                 bridge reconnects by itself",
+                "check the port, and restart the target if it hangs; if it is starting, the bridge \
+                 reconnects by itself",
             ),
             Self::UpgradeHungUp => Problem::new(
                 "upgrade_hung_up",
                 "the connection was closed during the WebSocket upgrade",
                 "use wss:// if the target expects TLS; if a proxy is in between, let it forward \
-                 WebSockets; if the target is starting, wait: the bridge reconnects by itself",
+                 WebSockets; if the target is starting, the bridge reconnects by itself",
             ),
             Self::Http { status, location, .. } => {
                 let (label, remedy) = http(*status);
@@ -185,7 +185,7 @@ impl Failure {
             Self::Broken(detail) => Problem::new(
                 "broken",
                 format!("the connection broke (1006): {detail}"),
-                "wait: the bridge reconnects by itself; if this repeats, check the target and the network",
+                "check the target and the network if this repeats; the bridge reconnects by itself",
             ),
             Self::Silent(limit) => Problem::new(
                 "silent",
@@ -270,10 +270,7 @@ const fn http(status: u16) -> (&'static str, &'static str) {
             ("http_other", "raise the limit of the proxy in between, or bypass the proxy")
         }
         426 => ("http_426", FORWARD_HEADERS),
-        429 => (
-            "http_429",
-            "wait: the bridge retries later; to avoid this, raise the target's request limit",
-        ),
+        429 => ("http_429", "raise the target's request limit; the bridge retries later"),
         500 => ("http_500", "see the target's log"),
         502 => ("http_502", "start the target, or correct its address in the proxy"),
         503 => (
@@ -292,8 +289,7 @@ const fn http(status: u16) -> (&'static str, &'static str) {
     }
 }
 
-const RECONNECTS: &str =
-    "wait: the bridge reconnects by itself; if this repeats, see the target's log";
+const RECONNECTS: &str = "see the target's log if this repeats; the bridge reconnects by itself";
 
 /// Label, meaning and remedy of a close code: RFC 6455 section 7.4.1 and the IANA's registry.
 const fn close(code: u16) -> (&'static str, &'static str, &'static str) {
@@ -321,7 +317,11 @@ const fn close(code: u16) -> (&'static str, &'static str, &'static str) {
         ),
         1011 => ("closed_1011", "internal error of the target", "see the target's log"),
         1012 => ("closed_1012", "the target is restarting", RECONNECTS),
-        1013 => ("closed_1013", "the target is overloaded", "wait: the bridge retries later"),
+        1013 => (
+            "closed_1013",
+            "the target is overloaded",
+            "reduce the target's load; the bridge retries later",
+        ),
         _ => ("closed_other", "defined by the target", "see the target's log"),
     }
 }

@@ -76,7 +76,12 @@ impl Database {
     /// close it. Where that fails, works in memory, and one warning says why.
     pub(super) fn open(directory: &Path, clock: WallClock, wait: Duration) -> Self {
         let path = directory.join(FILE);
-        let mut opened = open(&path, wait);
+        let mut opened = open(&path, Duration::ZERO);
+        if matches!(opened, Err(StoreError::InUse)) && !wait.is_zero() {
+            let problem = StoreError::InUse.problem(&path);
+            warn!("{}; waiting {wait:?} for that process to end", problem.cause);
+            opened = open(&path, wait);
+        }
         if let Err(damaged @ StoreError::Damaged(_)) = &opened {
             match set_aside(&path, "damaged", &clock) {
                 Ok(kept) => {

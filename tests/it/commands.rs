@@ -2,10 +2,11 @@
 
 use std::process::Stdio;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::bridge::{Bridge, Home, command, output};
 use crate::support::plant::Plant;
+use crate::support::within_guard;
 
 #[tokio::test]
 async fn demo_needs_no_configuration() {
@@ -33,14 +34,18 @@ async fn read_prints_a_table_or_json_and_names_the_dtu_that_failed() {
     assert!(table.contains("6 ports of 3 inverters"), "{table}");
     let (code, json, _) = output(&[&at_plant[..], &["--json"]].concat(), None).await;
     assert_eq!(code, 0);
-    let inverters: Value = serde_json::from_str(&json).unwrap();
-    for inverter in inverters.as_array().unwrap() {
+    let values: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(values["meters"], json!([]));
+    let mut sum = 0;
+    for inverter in values["inverters"].as_array().unwrap() {
+        sum += inverter["total_production"].as_u64().unwrap();
         let serial = inverter["serial_number"].as_str().unwrap();
         assert!(table.contains(serial), "{serial} in {table}");
         let total = inverter["ports"][0]["total_production"].as_u64().unwrap();
         let total = format!("{}.{:03}", total / 1000, total % 1000);
         assert!(table.contains(&total), "{total} kWh in {table}");
     }
+    assert_eq!(values["plant"]["total_production"], sum);
     plant.stop().await;
 
     let home = Home::new(&format!(
@@ -60,9 +65,130 @@ async fn read_of_an_empty_list_has_a_remedy() {
         output(&["read", "--host", "127.0.0.1", "--protocol", "modbus", "--port", &port], None)
             .await;
     assert_eq!(code, 0, "it did answer: {message}");
+    assert!(message.starts_with("warning: "), "{message}");
     assert!(table.contains("nothing was read"), "{table}");
     assert!(message.contains("lists no inverter; ") && message.contains("S-Miles"), "{message}");
     plant.stop().await;
+}
+
+#[tokio::test]
+async fn read_asks_the_running_bridge_unless_told_otherwise() {
+    // A second client is refused, and the first notices.
+    let plant = Plant::start(&["--inverters", "2", "--fault", "refuse-second-client"]).await;
+    let home = Home::new(&plant.dtu("DTU"));
+    let bridge = home.run().await;
+    bridge.inverters_when(|all| all.as_array().unwrap().len() == 2).await;
+    let config = home.config();
+    let config = config.to_str().unwrap();
+    let (code, json, message) = output(&["read", "--json", "--config", config], None).await;
+    assert_eq!(code, 0, "{message}");
+    let address = bridge.api.trim_start_matches("http://");
+    let note = format!("note: these are the values of the running bridge at {address}; --direct");
+    assert!(message.starts_with(&note), "{message}");
+    let read: Value = serde_json::from_str(&json).unwrap();
+    let serials = |list: &Value| {
+        let list = list.as_array().unwrap().iter();
+        list.map(|one| one["serial_number"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(serials(&read["inverters"]), serials(&bridge.get("/api/inverters").await.1));
+    assert!(read["plant"]["total_production"].is_u64(), "{read}");
+    let (code, table, _) = output(&["read", "--config", config], None).await;
+    assert_eq!(code, 0, "{table}");
+    assert!(table.contains("8 ports of 2 inverters, read "), "{table}");
+
+    let (code, _, message) = output(&["read", "--direct", "--config", config], None).await;
+    assert_eq!(code, 1, "the DTU has one client already: {message}");
+    assert!(!message.contains("running bridge"), "{message}");
+    let port = plant.address.port().to_string();
+    let host = ["read", "--config", config, "--host", "127.0.0.1", "--port", &port];
+    let (code, _, message) = output(&host, None).await;
+    assert_eq!(code, 1, "{message}");
+    let note = format!("note: the running bridge at {address} polls 127.0.0.1 too");
+    assert!(message.contains(&note), "{message}");
+
+    plant.stop().await;
+    bridge.logged("DTU: poll failed").await;
+    let (code, table, message) = output(&["read", "--config", config], None).await;
+    assert_eq!(code, 1, "{message}");
+    assert!(message.contains("error: DTU: connection refused"), "{message}");
+    assert!(table.contains("8 ports of 2 inverters"), "the last values: {table}");
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn read_fits_narrow_terminals() {
+    let plant = Plant::start_protobuf(&["--inverters", "2", "--meter", "--encrypted"]).await;
+    let port = plant.address.port().to_string();
+    for width in [1, 20, 40, 60, 100] {
+        let mut read = command(&["read", "--host", "127.0.0.1", "--protocol", "protobuf"]);
+        read.args(["--port", &port]).env("COLUMNS", width.to_string());
+        let output = within_guard("end of read", read.output()).await.unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let longest = text.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(longest <= width, "{longest} of {width}:\n{text}");
+        // The serial number and the power stay as long as there is room for them.
+        assert_eq!(text.contains("  Inverter"), width >= 20, "{text}");
+        assert_eq!(text.contains(" PV W "), width >= 40, "{text}");
+    }
+    plant.stop().await;
+}
+
+#[tokio::test]
+async fn output_that_cannot_be_written_is_an_error() {
+    let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
+    let config = home.config();
+    let config = config.to_str().unwrap();
+    for arguments in [
+        &["check", "--config", config][..],
+        &["read", "--config", config],
+        &["read", "--json", "--config", config],
+        &["doctor", "--config", config],
+        &["doctor", "--json", "--config", config],
+        &["--help"],
+        &["--version"],
+    ] {
+        let mut full = command(arguments);
+        full.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+        let running = full.stderr(Stdio::piped()).spawn().unwrap().wait_with_output();
+        let output = within_guard("end of the command", running).await.unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {message}");
+        assert!(message.contains("error: cannot write to standard output: "), "{message}");
+
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut unread = command(arguments);
+        let running = unread.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let running = running.wait_with_output();
+        let output = within_guard("end of the command", running).await.unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn mistyped_commands_and_options_get_a_suggestion() {
+    for (arguments, expected) in [
+        (&["docter"][..], "'doctor'"),
+        (&["check", "--loglevel", "info"], "'--log-level'"),
+        (&["read", "--protocl", "modbus"], "'--protocol'"),
+    ] {
+        let (code, _, message) = output(arguments, None).await;
+        assert_eq!(code, 2, "{message}");
+        assert!(message.contains("similar") && message.contains(expected), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named_with_a_remedy() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    for option in ["--modbus", "--protobuf"] {
+        let (code, _, message) = output(&["simulate", option, &address], None).await;
+        assert_eq!(code, 1, "{message}");
+        assert!(message.contains(&format!("cannot listen on {address} ({option})")), "{message}");
+        assert!(message.contains("; stop the other program"), "{message}");
+    }
 }
 
 #[tokio::test]
@@ -97,8 +223,14 @@ async fn healthcheck_follows_the_running_daemon() {
     );
     std::fs::write(&config, text).unwrap();
     let config = config.to_str().unwrap();
-    let (code, ..) = output(&["healthcheck", "--config", config], None).await;
+    let (code, _, message) = output(&["healthcheck", "--config", config], None).await;
     assert_eq!(code, 1, "the daemon is not running yet");
+    assert_eq!(
+        message,
+        format!(
+            "error: no bridge answers at {address}; start the bridge, or correct `http.listen`\n"
+        )
+    );
 
     let mut run = command(&["run", "--config", config]);
     run.stdout(Stdio::piped());

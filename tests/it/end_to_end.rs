@@ -75,7 +75,7 @@ async fn a_dtu_configured_with_both_protocols_is_read_over_the_first_with_a_warn
     let (_, json, _) =
         output(&["read", "--json", "--config", home.config().to_str().unwrap()], None).await;
     let read: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(read[0]["dtu_name"], "M", "the same as in the bridge");
+    assert_eq!(read["inverters"][0]["dtu_name"], "M", "the same as in the bridge");
     let bridge = home.run().await;
     bridge.logged("E: 2 ports of 1 inverter in ").await;
     bridge.logged("M: 2 ports of 1 inverter in ").await;

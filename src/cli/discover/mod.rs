@@ -75,21 +75,22 @@ pub(super) async fn discover(global: &Global, arguments: Arguments) -> ExitCode 
         Ok(networks) => networks,
         Err(error) => return exit::failed(&error),
     };
-    if !arguments.json {
-        announce_search(&networks);
+    if !arguments.json
+        && let Err(error) = announce_search(&networks)
+    {
+        return exit::failed(&error);
     }
     let discovery = search(networks, KnownDtus::of(global).await).await;
-    if arguments.json {
-        exit::print_json(&report::json(&discovery));
+    let printed = if arguments.json {
+        exit::print_json(&report::json(&discovery))
     } else {
-        exit::print(&report::text(&discovery));
-        exit::print(&report::sections(&discovery));
-    }
+        exit::print(&(report::text(&discovery) + &report::sections(&discovery)))
+    };
     let has_found = discovery.dtus().next().is_some();
     if !has_found {
         exit::say(&report::nothing_found(&discovery.networks));
     }
-    exit::status(has_found)
+    printed.map_or_else(|code| code, |()| exit::status(has_found))
 }
 
 /// The named network, or this machine's own ones.
@@ -106,8 +107,8 @@ pub(super) fn networks_to_search(named: Option<Ipv4Net>) -> anyhow::Result<Vec<I
     Ok(own)
 }
 
-pub(super) fn announce_search(networks: &[Ipv4Net]) {
-    exit::print(&report::announcement(networks));
+pub(super) fn announce_search(networks: &[Ipv4Net]) -> anyhow::Result<()> {
+    exit::try_print(&report::announcement(networks))
 }
 
 /// Probes every address of the networks where nothing is configured yet.

@@ -1,11 +1,13 @@
 //! The bridge itself: its configuration, its port, and whether it runs.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use super::report::{self, Kind, RUNNING, Step, Subject};
 use super::{Context, host};
 use crate::app::Storage;
 use crate::cli::bridge_client::{PortOwner, RunningBridge};
+use crate::cli::exit;
 use crate::config::load::Loaded;
 use crate::http;
 use crate::problem::Problem;
@@ -19,7 +21,12 @@ pub(super) fn test(context: &Context) -> Subject {
     let mut steps = vec![configuration(loaded), port(config.http.listen, owner)];
     steps.extend(context.bridge().map(running));
     steps.push(match context.storage {
-        Storage::StateDir => host::state_dir(&config.state_dir),
+        Storage::StateDir => match context.bridge() {
+            Some(bridge) if bridge.database_type.as_deref() == Some("memory") => {
+                in_memory(&config.state_dir)
+            }
+            Some(_) | None => host::state_dir(&config.state_dir),
+        },
         Storage::InMemory => Step::skipped(host::STATE_DIR, "the demo stores nothing"),
     });
     steps.push(host::time_zone(&config.timezone, &loaded.zone, clock.now()));
@@ -36,7 +43,7 @@ fn configuration(loaded: &Loaded) -> Step {
 }
 
 fn running(bridge: &RunningBridge) -> Step {
-    let uptime = report::seconds(bridge.health.uptime_seconds);
+    let uptime = exit::seconds(bridge.health.uptime_seconds);
     if bridge.health.healthy {
         return Step::passed(RUNNING, format!("for {uptime}, healthy"));
     }
@@ -46,6 +53,21 @@ fn running(bridge: &RunningBridge) -> Step {
         "follow the advice for the DTUs below",
     );
     Step::failed(RUNNING, problem)
+}
+
+/// The state directory may have been repaired since the bridge was started.
+fn in_memory(state_dir: &Path) -> Step {
+    let problem = Problem::new(
+        "state_in_memory",
+        "the running bridge keeps its state in memory only: energies and registrations are lost at \
+         the next restart",
+        format!(
+            "let the bridge write to {}, used by no other bridge and with space left, as its log \
+             says; then restart it",
+            state_dir.display()
+        ),
+    );
+    Step::failed(host::STATE_DIR, problem)
 }
 
 /// Who listens on the configured address, or whether it is free.

@@ -14,8 +14,8 @@ pub(super) async fn test(config: &MqttConfig, source: Source) -> Subject {
 }
 
 /// The same for a broker that Home Assistant's Supervisor provides.
-pub(super) async fn test_offered(offered: &SupervisorBroker) -> Subject {
-    match addon::ask(offered, addon::LIMIT).await {
+pub(super) async fn test_of_supervisor(broker: &SupervisorBroker) -> Subject {
+    match addon::ask(broker, addon::LIMIT).await {
         Ok(config) => {
             let detail = format!("the broker is {}", config.place());
             let mut all = vec![Step::passed("supervisor", detail)];

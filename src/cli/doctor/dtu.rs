@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::report::{BRIDGE, Kind, Step, Subject, count, seconds};
+use super::report::{BRIDGE, Kind, Step, Subject, count};
 use super::{CONNECTED, Context};
 use crate::app;
 use crate::cli::bridge_client::DtuReport;
+use crate::cli::exit::seconds;
 use crate::config::{DtuConfig, Protocol};
 use crate::dtu::dial::{Dial as _, OpenConnection, TcpDialer};
 use crate::dtu::modbus::ModbusDtu;
@@ -17,7 +18,7 @@ use crate::dtu::{Dtu as _, DtuError, PollError};
 use crate::net::dial::Attempt;
 use crate::net::error::ConnectError;
 use crate::plant::model;
-use crate::plant::reading::{DtuReading, Unread};
+use crate::plant::reading::DtuReading;
 use crate::problem::Problem;
 use crate::snapshot::health::silence_limit;
 use crate::snapshot::warning::Warning;
@@ -115,7 +116,7 @@ fn online(config: &DtuConfig, report: &DtuReport) -> Vec<Step> {
             format!("read {} ago", seconds(report.seconds_since_last_success.unwrap_or(0))),
         ),
     ];
-    steps.extend(unread(&report.unread_records).map(|problem| Step::failed("records", problem)));
+    steps.extend(report.unread().map(|problem| Step::failed("records", problem)));
     steps.extend(
         report
             .problems
@@ -124,14 +125,6 @@ fn online(config: &DtuConfig, report: &DtuReport) -> Vec<Step> {
             .map(|problem| Step::failed_as("values", problem.label, problem.cause, problem.remedy)),
     );
     steps
-}
-
-/// What the running bridge could not read of the DTU's list.
-fn unread(records: &[u16]) -> Option<Problem> {
-    let numbers: Vec<_> = records.iter().map(ToString::to_string).collect();
-    let what = if records.len() == 1 { "record" } else { "records" };
-    let cause = format!("the last poll did not read {what} {}", numbers.join(", "));
-    Unread { records: records.to_vec(), cause }.problem()
 }
 
 /// The protocol that is not configured, and its port.

@@ -18,12 +18,12 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 
 use self::report::{Kind, Step, Subject};
-use super::bridge_client::{PortOwner, RunningBridge, running_bridge};
-use super::{Global, exit, run};
+use super::bridge_client::{self, PortOwner, RunningBridge};
+use super::{Global, exit};
 use crate::app::Storage;
 use crate::clock::WallClock;
 use crate::config::LogFormat;
-use crate::config::load::{ConfigError, Loaded, file_exists};
+use crate::config::load::{ConfigError, Loaded};
 use crate::mqtt::Source;
 use crate::problem::Problem;
 use crate::tasks::Tasks;
@@ -57,21 +57,7 @@ struct Context {
 
 impl Context {
     async fn new(global: &Global, force: bool) -> Result<Self, ConfigError> {
-        let (loaded, storage) = match run::loaded(global) {
-            Ok(loaded) => (loaded, Storage::StateDir),
-            // Without a file, the demo may be running.
-            Err(error) if global.config.is_none() && !file_exists() => {
-                let demo = run::loaded_demo()?;
-                return match running_bridge(&demo).await {
-                    owner @ PortOwner::Bridge(_) => {
-                        Ok(Self::with(demo, Storage::InMemory, owner, force))
-                    }
-                    PortOwner::Nobody | PortOwner::Other(_) | PortOwner::Silent => Err(error),
-                };
-            }
-            Err(error) => return Err(error),
-        };
-        let owner = running_bridge(&loaded).await;
+        let (loaded, storage, owner) = bridge_client::find(global).await?;
         Ok(Self::with(loaded, storage, owner, force))
     }
 
@@ -101,16 +87,19 @@ pub(super) async fn doctor(global: &Global, arguments: Arguments) -> ExitCode {
     }
     let subjects = test_all(&context, arguments.json).await;
     context.tasks.shut_down(Duration::from_secs(1)).await;
-    if arguments.json {
-        print_json(&subjects);
-    } else {
-        exit::print(&report::summary(&subjects));
-    }
-    exit::status(subjects.iter().all(|one| one.steps.iter().all(|step| !step.has_failed())))
+    let printed = subjects.and_then(|subjects| {
+        if arguments.json {
+            print_json(&subjects)?;
+        } else {
+            exit::print(&report::summary(&subjects))?;
+        }
+        Ok(subjects.iter().all(|one| one.steps.iter().all(|step| !step.has_failed())))
+    });
+    printed.map_or_else(|code| code, exit::status)
 }
 
 /// All tests at the same time. Each subject is printed as soon as it and those before it are done.
-async fn test_all(context: &Context, is_json: bool) -> Vec<Subject> {
+async fn test_all(context: &Context, is_json: bool) -> Result<Vec<Subject>, ExitCode> {
     let config = &context.loaded.config;
     let (targets, about_targets) = target::collect(context);
     let mut tests: FuturesOrdered<BoxFuture<'_, Subject>> = FuturesOrdered::new();
@@ -127,17 +116,17 @@ async fn test_all(context: &Context, is_json: bool) -> Vec<Subject> {
     }
     if let Some(mqtt) = &config.mqtt {
         tests.push_back(Box::pin(broker::test(mqtt, Source::Owner)));
-    } else if let Some(offered) = &context.loaded.supervisor_broker {
-        tests.push_back(Box::pin(broker::test_offered(offered)));
+    } else if let Some(broker) = &context.loaded.supervisor_broker {
+        tests.push_back(Box::pin(broker::test_of_supervisor(broker)));
     }
     let mut subjects = Vec::new();
     while let Some(subject) = tests.next().await {
         if !is_json {
-            exit::print(&report::text(&subject));
+            exit::print(&report::text(&subject))?;
         }
         subjects.push(subject);
     }
-    subjects
+    Ok(subjects)
 }
 
 fn bad_configuration(error: &ConfigError, is_json: bool) -> ExitCode {
@@ -148,13 +137,16 @@ fn bad_configuration(error: &ConfigError, is_json: bool) -> ExitCode {
             "correct the file or the variable, then run `hoymiles-bridge check`",
         );
         let steps = vec![Step::failed("configuration", problem)];
-        print_json(&[Subject { subject: "bridge".to_owned(), kind: Kind::Bridge, steps }]);
+        let subject = Subject { subject: "bridge".to_owned(), kind: Kind::Bridge, steps };
+        if let Err(code) = print_json(&[subject]) {
+            return code;
+        }
     }
     exit::bad_configuration(error)
 }
 
-fn print_json(subjects: &[Subject]) {
+fn print_json(subjects: &[Subject]) -> Result<(), ExitCode> {
     // Strings, numbers and booleans cannot fail to become JSON.
     let json = serde_json::to_string_pretty(subjects).unwrap_or_default();
-    exit::print_json(&json);
+    exit::print_json(&json)
 }

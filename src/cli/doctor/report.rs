@@ -257,16 +257,6 @@ fn limited(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-/// A length of time for people.
-pub(super) fn seconds(seconds: i64) -> String {
-    match seconds {
-        ..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
 /// A number of things: `1 port`, `2 ports`.
 pub(super) fn count(number: usize, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -378,8 +368,6 @@ mod tests {
 
     #[test]
     fn numbers_have_fitting_units() {
-        let times = [0, 119, 120, 7_199, 7_200, 172_800].map(seconds);
-        assert_eq!(times, ["0 s", "119 s", "2 min", "119 min", "2 h", "2 days"]);
         assert_eq!([0, 1, 2].map(|n| count(n, "port")), ["0 ports", "1 port", "2 ports"]);
     }
 }

@@ -57,10 +57,7 @@ pub(super) async fn init(global: &Global, arguments: Arguments) -> ExitCode {
     }
     let file = file_to_write(global.config.as_deref());
     match set_up(&file, arguments).await {
-        Ok(next_steps) => {
-            exit::print(&next_steps);
-            ExitCode::SUCCESS
-        }
+        Ok(next_steps) => exit::print(&next_steps).map_or_else(|code| code, |()| ExitCode::SUCCESS),
         Err(error) => exit::failed(&error.context("no configuration was written")),
     }
 }
@@ -131,15 +128,15 @@ async fn dtus(
         (Ok(networks), _) => networks,
         (Err(error), None) => return Err(error),
         (Err(error), Some(_)) => {
-            exit::print(&format!("{error:#}\n"));
+            exit::try_print(&format!("{error:#}\n"))?;
             Vec::new()
         }
     };
     let mut dtus = Vec::new();
     if !networks.is_empty() {
-        announce_search(&networks);
+        announce_search(&networks)?;
         let discovery = search_new(networks.clone()).await;
-        exit::print(&text(&discovery));
+        exit::try_print(&text(&discovery))?;
         for dtu in discovery.new_dtus() {
             if let Some(questions) = &mut questions
                 && !questions.confirm(&format!("Use the DTU at {}?", dtu.host), true)?
@@ -158,7 +155,7 @@ async fn dtus(
         return Ok(dtus);
     };
     if dtus.is_empty() && !networks.is_empty() {
-        exit::print(&format!("{}\n\n", nothing_found(&networks)));
+        exit::try_print(&format!("{}\n\n", nothing_found(&networks)))?;
     }
     while dtus.is_empty() {
         let check = |text: &str| check_dtu_host(text).map_err(|error| error.to_string());
@@ -187,7 +184,7 @@ async fn at_host(
         // Writing to a string cannot fail.
         let _ = writeln!(reasons, "- port {} ({protocol}): {reason}", config.port());
     }
-    exit::print(&format!("No DTU answers at {host}:\n{reasons}"));
+    exit::try_print(&format!("No DTU answers at {host}:\n{reasons}"))?;
     let Some(questions) = questions else { return Ok(None) };
     if !questions
         .confirm("Use it all the same (a DTU inside an inverter is off at night)?", false)?
@@ -203,14 +200,14 @@ async fn at_host(
 
 /// Reads the DTU once and shows what it read; otherwise asks whether to use it all the same.
 async fn is_proven(dtu: &DtuConfig, questions: Option<&mut Questions>) -> anyhow::Result<bool> {
-    exit::print(&format!("Reading the DTU at {} ...\n", dtu.host));
+    exit::try_print(&format!("Reading the DTU at {} ...\n", dtu.host))?;
     match read::proof(dtu.clone(), &TimeZone::system()).await {
         Ok(table) => {
-            exit::print(&format!("{table}\n"));
+            exit::try_print(&format!("{table}\n"))?;
             Ok(true)
         }
-        Err(error) => {
-            exit::print(&format!("It could not be read: {}\n", error.problem()));
+        Err(problem) => {
+            exit::try_print(&format!("It could not be read: {problem}\n"))?;
             questions
                 .map_or(Ok(false), |questions| questions.confirm("Use it all the same?", false))
         }
@@ -243,10 +240,12 @@ async fn ask_for_broker(questions: &mut Questions) -> anyhow::Result<Option<Mqtt
             ..config.clone()
         };
         match mqtt::try_out(&test).await {
-            Ok(()) => exit::print(&format!("The broker {} accepts the bridge.\n", config.place())),
+            Ok(()) => {
+                exit::try_print(&format!("The broker {} accepts the bridge.\n", config.place()))?;
+            }
             Err(failure) => {
                 let problem = failure.problem(mqtt::Source::Owner);
-                exit::print(&format!("The test of the broker failed: {problem}\n"));
+                exit::try_print(&format!("The test of the broker failed: {problem}\n"))?;
                 if !questions.confirm("Keep these settings all the same?", false)? {
                     continue;
                 }

@@ -40,7 +40,7 @@ impl Questions {
             };
             match checked {
                 Ok(value) => return Ok(value),
-                Err(wrong) => exit::print(&format!("{wrong}\n")),
+                Err(wrong) => exit::try_print(&format!("{wrong}\n"))?,
             }
         }
     }
@@ -51,12 +51,12 @@ impl Questions {
             let hidden = HiddenInput::new();
             let line = self.line(&format!("{question}: "))?;
             if hidden.is_some() {
-                exit::print("\n");
+                exit::try_print("\n")?;
             }
             if !line.is_empty() {
                 return Ok(line);
             }
-            exit::print("an answer is needed\n");
+            exit::try_print("an answer is needed\n")?;
         }
     }
 
@@ -68,7 +68,7 @@ impl Questions {
                 "" => return Ok(default),
                 "y" | "yes" => return Ok(true),
                 "n" | "no" => return Ok(false),
-                _ => exit::print("answer y or n\n"),
+                _ => exit::try_print("answer y or n\n")?,
             }
         }
     }
@@ -76,21 +76,21 @@ impl Questions {
     /// The next line without its end.
     fn line(&mut self, prompt: &str) -> anyhow::Result<String> {
         loop {
-            exit::print(prompt);
+            exit::try_print(prompt)?;
             let mut bytes = Vec::new();
             let mut limited = self.input.lock().take(LONGEST);
             limited.read_until(b'\n', &mut bytes).context("cannot read the answer")?;
             if bytes.is_empty() {
-                exit::print("\n");
+                exit::try_print("\n")?;
                 bail!("the input has ended before all questions were answered");
             }
             if !self.input.is_terminal() {
-                exit::print("\n");
+                exit::try_print("\n")?;
             }
             let line = String::from_utf8(bytes).unwrap_or_else(|_| "\u{fffd}".to_owned());
             let line = line.trim_end_matches(['\n', '\r']);
             if line.contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
-                exit::print("the answer has characters that are not text; type it again\n");
+                exit::try_print("the answer has characters that are not text; type it again\n")?;
                 continue;
             }
             return Ok(line.to_owned());

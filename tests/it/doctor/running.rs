@@ -173,3 +173,24 @@ async fn works_without_trust_roots() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     bridge.stop().await;
 }
+
+#[tokio::test]
+async fn reports_a_bridge_that_keeps_its_state_in_memory() {
+    let home = Home::new("[[dtu]]\nname = \"DTU\"\nprotocol = \"simulated\"\n");
+    let first = home.run().await;
+    let second = home.run().await;
+    let log = second.log();
+    let waiting = log.iter().position(|line| line.contains("waiting 5s for that process to end"));
+    let gave_up = log.iter().position(|line| line.contains("state is kept in memory only"));
+    assert!(waiting.is_some() && waiting < gave_up, "{log:#?}");
+    for bridge in [&first, &second] {
+        bridge.inverters_when(|inverters| !inverters.as_array().unwrap().is_empty()).await;
+    }
+    let found = doctor(&home, &listen(&second), &[]).await;
+    assert_eq!(found.step("bridge", "state_dir")["label"], "state_in_memory");
+    assert_eq!(found.code, 1, "{:#?}", found.subjects);
+    let found = doctor(&home, &listen(&first), &[]).await;
+    assert!(found.marks("bridge").contains(&"state_dir+".to_owned()), "{:#?}", found.subjects);
+    second.stop().await;
+    first.stop().await;
+}

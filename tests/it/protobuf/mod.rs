@@ -133,8 +133,10 @@ async fn check_read(home: &Home, inverters: Value) {
     let (code, json, message) =
         output(&["read", "--json", "--config", config.to_str().unwrap()], None).await;
     assert_eq!(code, 0, "{message}");
-    let read = serde_json::from_str(&json).unwrap();
-    assert_eq!(without_times(read), without_times(inverters));
+    let read: Value = serde_json::from_str(&json).unwrap();
+    let list = |name: &str| read.get(name).cloned().unwrap();
+    assert_eq!(without_times(list("inverters")), without_times(inverters));
+    assert_eq!(list("meters").as_array().map(Vec::len), Some(1));
 }
 
 /// The same without times.

@@ -6,14 +6,16 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::cli::read::{Answer, plant};
+use crate::cli::read::{Answer, polled};
 use crate::clock::WallClock;
 use crate::config::{DtuConfig, Protocol};
 use crate::dtu::{DtuError, PollError};
 use crate::plant::meter::{MeterPhase, MeterReading};
 use crate::plant::reading::{AcReading, DtuReading, InverterReading, InverterValues, PortReading};
 use crate::plant::serial::{InverterSerial, MeterSerial};
-use crate::plant::units::{Amperes, Celsius, Hertz, MeterVolts, PowerFactor, Volts, Watts};
+use crate::plant::units::{
+    Amperes, Celsius, Hertz, MeterVolts, PowerFactor, Volts, WattHours, Watts,
+};
 
 fn port(number: u8, watts: i32, total: u64) -> PortReading {
     PortReading {
@@ -49,11 +51,16 @@ fn answer(name: &str, outcome: Result<DtuReading, PollError>) -> Answer {
     Answer { dtu, taken: Duration::from_millis(3_140), outcome }
 }
 
+fn rendered(answers: &[Answer], clock: &WallClock, max_width: usize) -> String {
+    let output = polled(answers, &TimeZone::UTC, clock);
+    render(&serde_json::from_str(&output.json).unwrap(), &output.headings, max_width)
+}
+
 #[track_caller]
 fn check(answers: &[Answer], expected: &[&str]) {
     let noon = Timestamp::from_second(1_750_500_000).unwrap();
     let clock = WallClock::from_fn(move || noon);
-    let text = render(answers, &plant(answers, &TimeZone::UTC, &clock), usize::MAX);
+    let text = rendered(answers, &clock, usize::MAX);
     assert_eq!(text.lines().collect::<Vec<_>>(), expected, "\n{text}");
 }
 
@@ -180,7 +187,7 @@ fn quoted_text_cannot_change_the_layout() {
         ..DtuReading::default()
     };
     let answers = [answer("DTU", Ok(reading))];
-    let text = render(&answers, &plant(&answers, &TimeZone::UTC, &WallClock::system()), usize::MAX);
+    let text = rendered(&answers, &WallClock::system(), usize::MAX);
     assert!(text.contains("(V1\\u{202e}\\n\\u{200b}2)"), "{text}");
 }
 
@@ -188,11 +195,10 @@ fn quoted_text_cannot_change_the_layout() {
 fn a_table_fits_the_terminal() {
     let inverters = vec![inverter(0x1121, vec![port(1, 20, 1_000)])];
     let answers = [answer("DTU", Ok(DtuReading { inverters, ..DtuReading::default() }))];
-    let plant = plant(&answers, &TimeZone::UTC, &WallClock::system());
     for (width, left_out) in
         [(116, None), (101, Some("Events, Hz")), (80, Some("Events, Hz, PV A, PV V, Grid V, °C"))]
     {
-        let text = render(&answers, &plant, width);
+        let text = rendered(&answers, &WallClock::system(), width);
         let table: Vec<_> = text.lines().filter(|line| line.starts_with(' ')).collect();
         assert!(table.iter().all(|line| line.chars().count() <= width), "{text}");
         let expected = left_out.map(|left_out| format!("  (not enough space for: {left_out})"));
