@@ -14,7 +14,7 @@ const GUARD: Duration = Duration::from_secs(5);
 const SERVICE: &str = r#"{"result": "ok", "data": {"addon": "core_mosquitto", "host": "core-mosquitto",
     "port": 1883, "ssl": false, "username": "addons", "password": "s3cret", "protocol": "3.1.1"}}"#;
 
-fn offered_at(url: &str) -> SupervisorBroker {
+fn broker_at(url: &str) -> SupervisorBroker {
     let supervisor = Supervisor { url: url.to_owned(), token: "t0ken".into() };
     SupervisorBroker { supervisor, rest: MqttConfig { qos: 2, ..MqttConfig::default() } }
 }
@@ -41,7 +41,7 @@ async fn supervisor(answers: Vec<Option<String>>) -> (SupervisorBroker, impl Fut
             }
         }
     };
-    (offered_at(&url), serving)
+    (broker_at(&url), serving)
 }
 
 fn http(status: u16, body: &str) -> String {
@@ -52,8 +52,8 @@ fn http(status: u16, body: &str) -> String {
 }
 
 async fn asked(answer: String) -> Result<MqttConfig, SupervisorError> {
-    let (offered, serving) = supervisor(vec![Some(answer)]).await;
-    let both = async { tokio::join!(ask(&offered, LIMIT), serving).0 };
+    let (broker, serving) = supervisor(vec![Some(answer)]).await;
+    let both = async { tokio::join!(ask(&broker, LIMIT), serving).0 };
     timeout(GUARD, both).await.unwrap()
 }
 
@@ -102,16 +102,16 @@ async fn an_unreachable_supervisor_is_named_with_its_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let error = timeout(GUARD, ask(&offered_at(&url), LIMIT)).await.unwrap().unwrap_err();
+    let error = timeout(GUARD, ask(&broker_at(&url), LIMIT)).await.unwrap().unwrap_err();
     let cause = error.problem().cause;
     assert!(cause.contains(&url) && cause.contains("refused"), "{cause}");
 }
 
 #[tokio::test]
 async fn a_silent_supervisor_times_out() {
-    let (offered, serving) = supervisor(vec![None]).await;
+    let (broker, serving) = supervisor(vec![None]).await;
     let limit = Duration::from_millis(50);
-    let both = async { tokio::join!(ask(&offered, limit), serving).0 };
+    let both = async { tokio::join!(ask(&broker, limit), serving).0 };
     let error = timeout(GUARD, both).await.unwrap().unwrap_err();
     assert_eq!(error, SupervisorError::TimedOut(limit));
 }
@@ -120,8 +120,8 @@ async fn a_silent_supervisor_times_out() {
 async fn a_broker_that_starts_after_the_bridge_is_found() {
     let answers =
         vec![Some(http(400, r#"{"message": "Service not enabled"}"#)), Some(http(200, SERVICE))];
-    let (offered, serving) = supervisor(answers).await;
-    let mut client = SupervisorClient::new(Box::new(offered));
+    let (broker, serving) = supervisor(answers).await;
+    let mut client = SupervisorClient::new(Box::new(broker));
     let both = async { tokio::join!(client.broker(), serving).0 };
     let config = timeout(GUARD, both).await.unwrap();
     assert_eq!(config.place(), "core-mosquitto:1883");
@@ -145,8 +145,8 @@ async fn only_another_address_or_login_is_a_change() {
 }
 
 async fn changed(known: &MqttConfig, answer: String) -> Option<MqttConfig> {
-    let (offered, serving) = supervisor(vec![Some(answer)]).await;
-    let mut client = SupervisorClient::new(Box::new(offered));
+    let (broker, serving) = supervisor(vec![Some(answer)]).await;
+    let mut client = SupervisorClient::new(Box::new(broker));
     let both = async { tokio::join!(client.changed(known), serving).0 };
     timeout(GUARD, both).await.unwrap()
 }

@@ -41,8 +41,7 @@ pub enum DtuError {
 }
 
 /// The remedy for answers that may be encrypted with an unknown key.
-pub const UNKNOWN_KEY: &str = "wait if the DTU has just restarted; if this persists, restart it \
-                               and report its firmware version";
+pub const UNKNOWN_KEY: &str = "restart the DTU; if this persists, report its firmware version";
 
 const OTHER_PROGRAMS: &str = "stop other programs that use the DTU, and check `protocol`";
 const SILENT: &str = "stop other programs that use the DTU, and check `protocol`; if the DTU is slow, set \

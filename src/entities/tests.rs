@@ -88,14 +88,14 @@ fn table() -> String {
 #[test]
 fn the_table_for_other_programs_is_current() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/entities/entities.json");
-    if std::env::var_os("RENEW").is_some() {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, table()).unwrap();
     }
     let parsed: Value = serde_json::from_str(&table()).unwrap();
     assert_eq!(parsed["entities"].as_array().unwrap().len(), all().count());
     assert!(
         read("src/entities/entities.json") == table(),
-        "entities.json is old: RENEW=1 cargo test --lib entities"
+        "entities.json is old: UPDATE_DOCS=1 cargo test --lib entities"
     );
 }
 

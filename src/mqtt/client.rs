@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_answer_that_is_no_login_has_a_failure_of_its_own() {
+    async fn each_refused_login_has_its_own_failure() {
         let http = b"HTTP/1.1 400 Bad Request\r\n\r\n";
         for (answer, tls, expected) in [
             (http.as_slice(), false, Failure::NotMqtt),

@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_topics_are_a_contract() {
+    fn topic_names_are_stable() {
         let names = names("hoymiles");
         let id = Names::device_id("114172606403");
         let topics = names.topics(&id, names.base("inverter", "114172606403"));
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn two_bridges_at_one_broker_share_only_devices_with_a_serial_number() {
+    fn two_bridges_have_different_bridge_and_dtu_ids() {
         let (one, two) = (names("home/roof"), names("home/barn"));
         assert_eq!(one.bridge_id(), "home_2froof_bridge");
         assert_ne!(one.bridge_id(), two.bridge_id());
@@ -414,7 +414,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn names_stay_different_and_within_what_is_allowed(one: String, other: String) {
+        fn escaped_names_are_unique_and_allowed(one: String, other: String) {
             let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             prop_assert!(plain(&one).chars().all(is_allowed));
             prop_assert_eq!(plain(&one) == plain(&other), one == other);

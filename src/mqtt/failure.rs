@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_remedy_for_a_broker_of_the_supervisor_names_no_option() {
+    fn remedies_for_the_supervisors_broker_name_no_option() {
         let timed_out = |stage| {
             Failure::Connect(ConnectError::TimedOut { stage, limit: LIMIT, place: String::new() })
         };

@@ -163,7 +163,7 @@ fn states_come_before_documents_and_the_bridge_is_online_last() {
 }
 
 #[test]
-fn the_document_of_an_inverter_is_a_contract() {
+fn the_document_of_an_inverter_keeps_its_form() {
     let document = json_at(&first_messages(&Plant::modbus(1)), INVERTER);
     assert_eq!(
         document["device"],
@@ -229,7 +229,7 @@ fn bridge_and_dtu_describe_themselves() {
 /// The rule of `_device` in the integration's `entity.py`: what begins with "dtu" in any case is
 /// called so already.
 #[test]
-fn a_dtu_is_called_as_the_integration_calls_it() {
+fn dtu_names_match_the_integration() {
     for (name, expected) in
         [("House", "DTU House"), ("DTU", "DTU"), ("dtu-roof", "dtu-roof"), ("Dtu2", "Dtu2")]
     {
@@ -241,7 +241,7 @@ fn a_dtu_is_called_as_the_integration_calls_it() {
 }
 
 #[test]
-fn no_document_has_what_home_assistant_refuses_or_ignores() {
+fn documents_have_no_keys_that_home_assistant_refuses() {
     for message in first_messages(&Plant::new(Protocol::Protobuf, 4)) {
         let text = std::str::from_utf8(&message.payload).unwrap();
         for word in ["object_id", "child_devices", "null", "expire_after"] {
@@ -252,7 +252,7 @@ fn no_document_has_what_home_assistant_refuses_or_ignores() {
 }
 
 #[test]
-fn ports_are_devices_of_their_own_only_if_configured() {
+fn ports_are_child_devices_only_if_configured() {
     let plant = Plant::modbus(2);
     let mut children = state("child_devices = true\n", &[], AnnouncedDevices::new());
     let messages = children.changes(&plant.snapshot());
@@ -279,7 +279,7 @@ fn ports_are_devices_of_their_own_only_if_configured() {
 }
 
 #[test]
-fn the_state_has_a_value_for_each_entity_and_null_for_what_is_unknown() {
+fn the_state_has_a_key_for_each_entity() {
     let mut plant = Plant::modbus(2);
     plant.inverters[0].ports.get_mut(&2).unwrap().reading.pv_power = Some(Watts::from_tenths(0));
     let messages = first_messages(&plant);
@@ -307,7 +307,7 @@ fn the_state_has_a_value_for_each_entity_and_null_for_what_is_unknown() {
 }
 
 #[test]
-fn only_entities_that_the_protocol_gives_are_announced() {
+fn announces_only_entities_of_the_protocol() {
     let components = |protocol| {
         let document = json_at(&first_messages(&Plant::new(protocol, 1)), INVERTER);
         document["components"].as_object().unwrap().clone()
@@ -319,7 +319,7 @@ fn only_entities_that_the_protocol_gives_are_announced() {
 }
 
 #[test]
-fn an_entity_that_appeared_with_its_first_value_stays() {
+fn announced_entities_stay_without_a_value() {
     let mut state = state("", &[], AnnouncedDevices::new());
     let plant = Plant::new(Protocol::Protobuf, 1);
     state.changes(&plant.snapshot());
@@ -331,7 +331,7 @@ fn an_entity_that_appeared_with_its_first_value_stays() {
 }
 
 #[test]
-fn only_what_changed_is_sent_and_a_new_port_is_announced() {
+fn sends_only_changes_and_announces_new_ports() {
     let mut state = state("", &[], AnnouncedDevices::new());
     let mut plant = Plant::modbus(1);
     state.changes(&plant.snapshot());
@@ -345,7 +345,7 @@ fn only_what_changed_is_sent_and_a_new_port_is_announced() {
 }
 
 #[test]
-fn a_device_is_offline_only_while_nothing_is_known_of_it() {
+fn devices_without_any_value_are_offline() {
     let availability = |plant: &Plant, topic: &str| text(&first_messages(plant), topic).to_owned();
     let mut plant = Plant::modbus(1);
     plant.inverters[0].values = InverterValues::default();
@@ -365,7 +365,7 @@ fn a_device_is_offline_only_while_nothing_is_known_of_it() {
 }
 
 #[test]
-fn the_document_of_a_large_inverter_fits_into_a_message() {
+fn large_documents_fit_into_one_message() {
     let messages = first_messages(&Plant::new(Protocol::Protobuf, 8));
     let longest = messages.iter().map(|message| message.payload.len()).max().unwrap();
     assert!(longest < 64 * 1024, "{longest} bytes");
@@ -413,7 +413,7 @@ impl Broker {
 }
 
 #[test]
-fn the_same_is_announced_after_a_restart_at_night() {
+fn a_restart_at_night_keeps_the_documents() {
     let mut broker = Broker::default();
     let mut day = Plant::new(Protocol::Protobuf, 2).with_phases(3);
     day.dtu.firmware = Some("V00.01.18".to_owned());
@@ -433,7 +433,7 @@ fn the_same_is_announced_after_a_restart_at_night() {
 }
 
 #[test]
-fn an_inverter_that_every_dtu_excludes_is_removed_at_once() {
+fn removes_excluded_inverters_at_once() {
     let mut broker = Broker::default();
     broker.run("", &[], &Plant::modbus(1));
     let before = broker.retained.len();
@@ -445,7 +445,7 @@ fn an_inverter_that_every_dtu_excludes_is_removed_at_once() {
 }
 
 #[test]
-fn an_inverter_of_a_removed_dtu_is_removed_when_no_other_dtu_lists_it() {
+fn removes_inverters_of_a_removed_dtu_after_three_polls() {
     let mut broker = Broker::default();
     broker.run("", &[], &Plant::modbus(1));
     let other = Plant::modbus(1).with_inverter("114172606404");
@@ -463,7 +463,7 @@ fn an_inverter_of_a_removed_dtu_is_removed_when_no_other_dtu_lists_it() {
 }
 
 #[test]
-fn a_renamed_dtu_is_another_one_with_the_same_inverters() {
+fn renaming_a_dtu_keeps_its_inverters() {
     let mut broker = Broker::default();
     broker.run("", &[], &Plant::modbus(1));
     let mut renamed = Plant::modbus(1).after_polls(0);
@@ -483,7 +483,7 @@ fn a_renamed_dtu_is_another_one_with_the_same_inverters() {
 }
 
 #[test]
-fn other_prefixes_leave_nothing_below_the_old_ones() {
+fn a_new_prefix_removes_the_old_topics() {
     let mut broker = Broker::default();
     let plant = Plant::modbus(1);
     for lines in [
@@ -502,7 +502,7 @@ fn other_prefixes_leave_nothing_below_the_old_ones() {
 }
 
 #[test]
-fn what_could_not_be_removed_is_removed_later() {
+fn an_interrupted_removal_is_repeated() {
     let mut broker = Broker::default();
     broker.run("", &[], &Plant::modbus(1));
     // The connection breaks before the broker acknowledges anything.
@@ -543,7 +543,7 @@ impl Publish for FakeBroker {
 }
 
 #[tokio::test(start_paused = true)]
-async fn everything_is_announced_again_some_time_after_home_assistant_has_started() {
+async fn announces_again_after_home_assistant_starts() {
     let (writer, reader) = channel(Plant::modbus(1).snapshot());
     let (broker, birth_messages) = (FakeBroker::new(), Notify::new());
     let (store, mut state) = (Store::in_memory(), state("", &[], AnnouncedDevices::new()));
@@ -574,7 +574,7 @@ async fn everything_is_announced_again_some_time_after_home_assistant_has_starte
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_an_outage_the_newest_values_are_sent_and_no_older_ones() {
+async fn sends_only_the_newest_values_after_an_outage() {
     let (writer, reader) = channel(Plant::modbus(1).snapshot());
     let (store, mut state) = (Store::in_memory(), state("", &[], AnnouncedDevices::new()));
     let birth_messages = Notify::new();

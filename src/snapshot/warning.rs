@@ -10,8 +10,8 @@ use crate::problem::Problem;
 const MOST_NAMED: usize = 5;
 
 /// What to do about a DTU that lists no inverter.
-pub const NONE_LISTED: &str = "wait some minutes after its start; then check in the S-Miles app \
-    whether the inverters belong to this DTU, and check `exclude`";
+pub const NONE_LISTED: &str = "let the DTU run for several minutes after its start; then check in \
+    the S-Miles app whether the inverters belong to this DTU, and check `exclude`";
 
 /// What is wrong with a DTU that answers.
 #[derive(Clone, Debug, PartialEq, Eq)]

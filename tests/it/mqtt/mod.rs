@@ -32,14 +32,16 @@ async fn every_inverter_and_port_is_announced_and_has_the_values_of_the_api() {
     let plant = Plant::start(&["--inverters", "19", "--ports", "37", "--seed", "1"]).await;
     let home = Home::new(&format!("{}{}", plant.dtu("DTU"), broker.section("")));
     let bridge = home.run().await;
-    let board = observer.sees("21 documents", |board| documents(board) == 21).await;
+    let payloads = observer.sees("21 documents", |payloads| documents(payloads) == 21).await;
     bridge.logged("[MQTT] ✓ Connected to: 127.0.0.1:").await;
     bridge.logged("[MQTT] ✓ Announced 21 devices to 127.0.0.1:").await;
     // Once the plant stands still, nothing changes between two looks.
     plant.stop().await;
     bridge.logged("DTU: poll failed").await;
     observer
-        .sees("failure", |board| json_at(board, "hoymiles/dtu/DTU/state")["status"] == "error")
+        .sees("failure", |payloads| {
+            json_at(payloads, "hoymiles/dtu/DTU/state")["status"] == "error"
+        })
         .await;
     let (_, inverters) = bridge.get("/api/inverters").await;
     let (_, whole) = bridge.get("/api/plant").await;
@@ -48,7 +50,8 @@ async fn every_inverter_and_port_is_announced_and_has_the_values_of_the_api() {
     for inverter in inverters.as_array().unwrap() {
         let serial = inverter["serial_number"].as_str().unwrap();
         let state = json_at(&now, &format!("hoymiles/inverter/{serial}/state"));
-        let document = json_at(&board, &format!("homeassistant/device/hoymiles_{serial}/config"));
+        let document =
+            json_at(&payloads, &format!("homeassistant/device/hoymiles_{serial}/config"));
         check(inverter, &state, "");
         for port in inverter["ports"].as_array().unwrap() {
             let prefix = format!("p{}_", port["port_number"]);
@@ -89,17 +92,17 @@ async fn an_excluded_inverter_is_removed() {
     let home = Home::new(&format!("{}{}", plant.dtu("DTU"), broker.section("")));
     let bridge = home.run().await;
     let observer = Observer::start(&broker).await;
-    observer.sees("4 documents", |board| documents(board) == 4).await;
+    observer.sees("4 documents", |payloads| documents(payloads) == 4).await;
     let (_, inverters) = bridge.get("/api/inverters").await;
     let serial = inverters[0]["serial_number"].as_str().unwrap().to_owned();
     bridge.stop().await;
     let exclude = format!("exclude = [{:?}]\n", serial.to_uppercase());
     home.configure(&format!("{}{exclude}{}", plant.dtu("DTU"), broker.section("")));
     let bridge = home.run().await;
-    let board = observer.sees("3 documents", |board| documents(board) == 3).await;
-    assert_eq!(board[&format!("homeassistant/device/hoymiles_{serial}/config")], "");
+    let payloads = observer.sees("3 documents", |payloads| documents(payloads) == 3).await;
+    assert_eq!(payloads[&format!("homeassistant/device/hoymiles_{serial}/config")], "");
     let bare = Observer::start(&broker).await;
-    bare.sees("3 documents", |board| documents(board) == 3).await;
+    bare.sees("3 documents", |payloads| documents(payloads) == 3).await;
     bridge.stop().await;
     plant.stop().await;
 }
@@ -114,16 +117,16 @@ async fn when_home_assistant_starts_everything_is_announced_again() {
     let home = Home::new(&format!("{}{}", plant.dtu("DTU"), broker.section("qos = 0\n")));
     let bridge = home.run().await;
     let observer = Observer::start(&broker).await;
-    observer.sees("4 documents", |board| documents(board) == 4).await;
+    observer.sees("4 documents", |payloads| documents(payloads) == 4).await;
     // As a broker without persistence would.
     for topic in ["homeassistant/device/hoymiles_bridge/config", ONLINE.0] {
-        observer.says(topic, "", true).await;
+        observer.publish(topic, "", true).await;
         observer.sees_at(topic, "").await;
     }
-    observer.says("homeassistant/status", "online", false).await;
+    observer.publish("homeassistant/status", "online", false).await;
     bridge.logged("[MQTT] Home Assistant has started; announcing everything again in ").await;
     observer.sees_at(ONLINE.0, ONLINE.1).await;
-    observer.sees("4 documents", |board| documents(board) == 4).await;
+    observer.sees("4 documents", |payloads| documents(payloads) == 4).await;
     bridge.stop().await;
     plant.stop().await;
 }

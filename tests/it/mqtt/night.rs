@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{OFFLINE, ONLINE};
 use crate::protobuf::night::evening_zone;
 use crate::support::bridge::Home;
-use crate::support::broker::{Board, Broker, Observer, documents, is_missing, json_at};
+use crate::support::broker::{Broker, Observer, Payloads, documents, is_missing, json_at};
 use crate::support::simulated::{PlantClock, SimulatedDtu, Speaks};
 
 fn plant(seed: u64) -> SimulatedPlant {
@@ -22,8 +22,8 @@ fn plant(seed: u64) -> SimulatedPlant {
 }
 
 /// Texts of all documents.
-fn all_documents(board: &Board) -> BTreeMap<&str, &str> {
-    let documents = board.iter().filter(|(topic, _)| topic.ends_with("/config"));
+fn all_documents(payloads: &Payloads) -> BTreeMap<&str, &str> {
+    let documents = payloads.iter().filter(|(topic, _)| topic.ends_with("/config"));
     documents.map(|(topic, text)| (topic.as_str(), text.as_str())).collect()
 }
 
@@ -34,7 +34,7 @@ fn state_of(dtu: &SimulatedDtu) -> String {
 
 /// Powers are 0, energies those of dusk, and the device is there.
 #[track_caller]
-fn check_night(night: &Board, dusk: &Board, topic: &str) {
+fn check_night(night: &Payloads, dusk: &Payloads, topic: &str) {
     let (state, before) = (json_at(night, topic), json_at(dusk, topic));
     assert_eq!(night[&topic.replace("/state", "/availability")], "online");
     for prefix in ["", "p1_", "p4_"] {
@@ -53,7 +53,7 @@ fn check_night(night: &Board, dusk: &Board, topic: &str) {
 
 /// What appears with its first value has.
 #[track_caller]
-fn check_appeared(dusk: &Board, topic: &str) {
+fn check_appeared(dusk: &Payloads, topic: &str) {
     let id = topic.split('/').nth(2).unwrap();
     for (device, key) in [(id, "phase_c_voltage"), ("bridge", "active_power")] {
         let document = json_at(dusk, &format!("homeassistant/device/hoymiles_{device}/config"));
@@ -62,16 +62,17 @@ fn check_appeared(dusk: &Board, topic: &str) {
 }
 
 /// A bridge that starts at night announces what it did at dusk.
-async fn check_restart(home: &Home, observer: &Observer, dusk: &Board, states: &[&str]) {
+async fn check_restart(home: &Home, observer: &Observer, dusk: &Payloads, states: &[&str]) {
     let bridge = home.run().await;
     let first = observer.sees_at(ONLINE.0, ONLINE.1).await;
     assert_eq!(all_documents(&first), all_documents(dusk));
     let night = observer
-        .sees("both asleep", |board| {
+        .sees("both asleep", |payloads| {
             let is_asleep = |name: &str| {
-                json_at(board, &format!("hoymiles/dtu/{name}/state"))["status"] == "asleep"
+                json_at(payloads, &format!("hoymiles/dtu/{name}/state"))["status"] == "asleep"
             };
-            let mut powers = states.iter().map(|topic| json_at(board, topic)["pv_power"].clone());
+            let mut powers =
+                states.iter().map(|topic| json_at(payloads, topic)["pv_power"].clone());
             is_asleep("Barn") && is_asleep("Roof") && powers.all(|power| power == 0.0)
         })
         .await;
@@ -107,15 +108,15 @@ async fn a_night_and_a_restart_in_it_leave_energies_and_documents_as_they_are() 
     let bridge = home.run().await;
     let (barns, roofs) = (state_of(&barn), state_of(&roof));
     let dusk = observer
-        .sees("both inverters and the meter", |board| {
-            let is_read = |topic: &str| json_at(board, topic)["p4_pv_power"].is_number();
-            documents(board) == 6 && is_read(&barns) && is_read(&roofs)
+        .sees("both inverters and the meter", |payloads| {
+            let is_read = |topic: &str| json_at(payloads, topic)["p4_pv_power"].is_number();
+            documents(payloads) == 6 && is_read(&barns) && is_read(&roofs)
         })
         .await;
     check_appeared(&dusk, &roofs);
 
     clock.set("2026-06-10T21:00:00Z");
-    let is_dark = |board: &Board| json_at(board, &barns)["pv_power"] == 0.0;
+    let is_dark = |payloads: &Payloads| json_at(payloads, &barns)["pv_power"] == 0.0;
     let night = observer.sees("night", is_dark).await;
     check_night(&night, &dusk, &barns);
     bridge.stop().await;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::bridge::Home;
-use crate::support::broker::{Board, Broker, Observer, documents, is_missing};
+use crate::support::broker::{Broker, Observer, Payloads, documents, is_missing};
 use crate::support::plant::Plant;
 
 /// One inverter with two ports.
@@ -12,8 +12,8 @@ async fn plant(seed: &str) -> Plant {
 }
 
 /// Retained topics and texts that have `part` in their topic, as somebody new sees them.
-fn with<'a>(board: &'a Board, part: &str) -> Vec<(&'a String, &'a String)> {
-    board.iter().filter(|(topic, text)| topic.contains(part) && !text.is_empty()).collect()
+fn with<'a>(payloads: &'a Payloads, part: &str) -> Vec<(&'a String, &'a String)> {
+    payloads.iter().filter(|(topic, text)| topic.contains(part) && !text.is_empty()).collect()
 }
 
 fn serial_of(inverters: &Value, dtu: &str) -> String {
@@ -37,7 +37,7 @@ async fn devices_that_left_the_configuration_are_removed() {
     let home =
         Home::new(&format!("{}{}{}", roof.dtu("Roof"), barn.dtu("Barn"), broker.section("")));
     let bridge = home.run().await;
-    observer.sees("7 documents", |board| documents(board) == 7).await;
+    observer.sees("7 documents", |payloads| documents(payloads) == 7).await;
     let are_read = |count| move |inverters: &Value| inverters.as_array().unwrap().len() == count;
     let inverters = bridge.inverters_when(are_read(2)).await;
     let (ours, lost) = (serial_of(&inverters, "Roof"), serial_of(&inverters, "Barn"));
@@ -71,7 +71,7 @@ async fn devices_that_left_the_configuration_are_removed() {
     observer.sees_at("hoymiles/dtu/Roof/availability", "").await;
     observer.sees_at("homeassistant/device/hoymiles_dtu_Roof/config", "").await;
     let now = Observer::start(&broker).await;
-    let now = now.sees("its own", |board| board.contains_key(&document(&ours))).await;
+    let now = now.sees("its own", |payloads| payloads.contains_key(&document(&ours))).await;
     assert!(with(&now, "hoymiles/dtu/Roof").is_empty(), "{now:#?}");
     assert!(with(&now, &format!("hoymiles/inverter/{ours}")).is_empty(), "{now:#?}");
     assert!(now[&document(&ours)].contains("\"roof/inverter/"), "{now:#?}");

@@ -4,15 +4,15 @@ use serde_json::Value;
 
 use super::{OFFLINE, ONLINE, small_plant};
 use crate::support::bridge::{Bridge, Home};
-use crate::support::broker::{Board, Broker, Observer, documents, is_missing, json_at};
+use crate::support::broker::{Broker, Observer, Payloads, documents, is_missing, json_at};
 
 /// All four devices are announced, have values, and the bridge is there.
-fn is_right(board: &Board) -> bool {
-    let states = board.iter().filter(|(topic, _)| topic.ends_with("/state"));
-    documents(board) == 4
-        && board.get(ONLINE.0).is_some_and(|text| text == ONLINE.1)
+fn is_right(payloads: &Payloads) -> bool {
+    let states = payloads.iter().filter(|(topic, _)| topic.ends_with("/state"));
+    documents(payloads) == 4
+        && payloads.get(ONLINE.0).is_some_and(|text| text == ONLINE.1)
         && states.count() == 4
-        && json_at(board, "hoymiles/bridge/state")
+        && json_at(payloads, "hoymiles/bridge/state")
             .pointer("/pv_power")
             .is_some_and(Value::is_number)
 }
@@ -90,7 +90,9 @@ async fn a_bridge_that_is_killed_is_offline_by_its_will_and_back_after_its_start
     plant.stop().await;
     let bridge = home.run().await;
     let after = observer.sees("all again", is_right).await;
-    let total = |board: &Board| json_at(board, "hoymiles/bridge/state")["total_production"].clone();
+    let total = |payloads: &Payloads| {
+        json_at(payloads, "hoymiles/bridge/state")["total_production"].clone()
+    };
     assert_eq!(total(&before), total(&after), "energies stand");
     bridge.stop().await;
 }
@@ -98,8 +100,8 @@ async fn a_bridge_that_is_killed_is_offline_by_its_will_and_back_after_its_start
 /// Home Assistant shows nothing as available: each device and each entity that has topics of its
 /// own for that needs one that says `offline`.
 #[track_caller]
-fn check_unavailable(board: &Board) {
-    let all = board.iter().filter(|(topic, _)| topic.ends_with("/config"));
+fn check_unavailable(payloads: &Payloads) {
+    let all = payloads.iter().filter(|(topic, _)| topic.ends_with("/config"));
     let all: Vec<Value> = all.map(|(_, text)| serde_json::from_str(text).unwrap()).collect();
     assert_eq!(all.len(), 4);
     for document in &all {
@@ -108,11 +110,10 @@ fn check_unavailable(board: &Board) {
         let components = document["components"].as_object().unwrap().values();
         let own = components.filter_map(|component| component.get("availability"));
         for topics in own.chain([&document["availability"]]) {
-            let mut said = topics
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|topic| board.get(topic["topic"].as_str().unwrap()).map(String::as_str));
+            let mut said =
+                topics.as_array().unwrap().iter().map(|topic| {
+                    payloads.get(topic["topic"].as_str().unwrap()).map(String::as_str)
+                });
             assert!(said.any(|said| said == no.as_str()), "{topics} in {}", document["device"]);
         }
     }

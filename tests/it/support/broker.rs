@@ -138,12 +138,12 @@ async fn run(folder: &Path, port: u16) -> Option<Child> {
 }
 
 /// The newest payload of each topic.
-pub(crate) type Board = BTreeMap<String, String>;
+pub(crate) type Payloads = BTreeMap<String, String>;
 
 /// A client that has subscribed to all topics.
 pub(crate) struct Observer {
     client: AsyncClient,
-    board: watch::Receiver<Board>,
+    payloads: watch::Receiver<Payloads>,
 }
 
 impl Observer {
@@ -156,7 +156,7 @@ impl Observer {
         options.set_max_packet_size(1 << 20, 1 << 20);
         let (client, mut events) = AsyncClient::builder(options).capacity(16).build();
         client.subscribe("#", QoS::AtLeastOnce).await.unwrap();
-        let (sender, board) = watch::channel(Board::new());
+        let (sender, payloads) = watch::channel(Payloads::new());
         let (subscribed, ready) = tokio::sync::oneshot::channel();
         let mut subscribed = Some(subscribed);
         #[expect(clippy::disallowed_methods, reason = "ends with the client")]
@@ -166,7 +166,7 @@ impl Observer {
                     Event::Incoming(Incoming::Publish(publish)) => {
                         let topic = String::from_utf8(publish.topic.to_vec()).unwrap();
                         let text = String::from_utf8(publish.payload.to_vec()).unwrap();
-                        sender.send_modify(|board| drop(board.insert(topic, text)));
+                        sender.send_modify(|payloads| drop(payloads.insert(topic, text)));
                     }
                     Event::Incoming(Incoming::SubAck(_)) => {
                         subscribed.take().map(|ready| ready.send(()));
@@ -176,40 +176,46 @@ impl Observer {
             }
         }));
         within_guard("subscription", ready).await.unwrap();
-        Self { client, board }
+        Self { client, payloads }
     }
 
     /// Waits until what was seen fulfils a condition.
-    pub(crate) async fn sees(&self, what: &str, mut is_it: impl FnMut(&Board) -> bool) -> Board {
-        let mut board = self.board.clone();
-        within_guard(what, async { board.wait_for(|board| is_it(board)).await.unwrap().clone() })
-            .await
+    pub(crate) async fn sees(
+        &self,
+        what: &str,
+        mut is_it: impl FnMut(&Payloads) -> bool,
+    ) -> Payloads {
+        let mut payloads = self.payloads.clone();
+        within_guard(what, async {
+            payloads.wait_for(|payloads| is_it(payloads)).await.unwrap().clone()
+        })
+        .await
     }
 
     /// Waits until a topic has this text.
-    pub(crate) async fn sees_at(&self, topic: &str, text: &str) -> Board {
-        self.sees(&format!("{text:?} at {topic}"), |board| {
-            board.get(topic).is_some_and(|there| there == text)
+    pub(crate) async fn sees_at(&self, topic: &str, text: &str) -> Payloads {
+        self.sees(&format!("{text:?} at {topic}"), |payloads| {
+            payloads.get(topic).is_some_and(|there| there == text)
         })
         .await
     }
 
     /// Publishes a text.
-    pub(crate) async fn says(&self, topic: &str, text: &str, retained: bool) {
+    pub(crate) async fn publish(&self, topic: &str, text: &str, retained: bool) {
         let options = PublishOptions::new(QoS::AtLeastOnce).retain(retained);
         self.client.publish(topic, text.to_owned(), options).await.unwrap();
     }
 }
 
 /// The JSON at a topic; null if there is none.
-pub(crate) fn json_at(board: &Board, topic: &str) -> Value {
-    board.get(topic).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+pub(crate) fn json_at(payloads: &Payloads, topic: &str) -> Value {
+    payloads.get(topic).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// How many devices of a kind have a document that was not removed.
-pub(crate) fn documents(board: &Board) -> usize {
+pub(crate) fn documents(payloads: &Payloads) -> usize {
     let is_document = |(topic, text): &(&String, &String)| {
         topic.starts_with("homeassistant/device/") && topic.ends_with("/config") && !text.is_empty()
     };
-    board.iter().filter(is_document).count()
+    payloads.iter().filter(is_document).count()
 }
