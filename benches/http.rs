@@ -20,6 +20,7 @@ use hoymiles_bridge::snapshot::state::{Energy, InverterState, PortState};
 use hoymiles_bridge::snapshot::{self, Contents, Snapshot};
 use hoymiles_bridge::store::Store;
 use hoymiles_bridge::targets::Directory;
+use hoymiles_bridge::targets::broker::BrokerStatus;
 use hoymiles_bridge::tasks::Tasks;
 use hoymiles_bridge::telemetry::metrics::Metrics;
 use http_body_util::Full;
@@ -121,6 +122,7 @@ async fn ours(tasks: &Tasks, first: Snapshot) -> io::Result<SocketAddr> {
         clock: WallClock::system(),
         zone: TimeZone::UTC,
         metrics: Metrics::new(),
+        broker: BrokerStatus::new(WallClock::system()),
         about: About::new(WallClock::system()),
     };
     tasks.spawn_short(serve(listener, sources, HttpConfig::default(), tasks.stop()));

@@ -76,6 +76,7 @@ export function apply({ type, seq, time, skipped, data = {} }) {
       if (data.dtus && state.health) {
         state.health = { ...state.health, dtus: { ...state.health.dtus, ...data.dtus } };
       }
+      if ("mqtt" in data && state.health) state.health = { ...state.health, mqtt: data.mqtt };
       state.targets = data.targets ?? state.targets;
       return true;
     default:

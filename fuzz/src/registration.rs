@@ -12,6 +12,7 @@ use hoymiles_bridge::poller::publish::SnapshotPublisher;
 use hoymiles_bridge::store::Store;
 use hoymiles_bridge::targets::Directory;
 use hoymiles_bridge::targets::allow::Allow;
+use hoymiles_bridge::targets::broker::BrokerStatus;
 use hoymiles_bridge::targets::endpoint::Endpoint;
 use hoymiles_bridge::tasks::Tasks;
 use hoymiles_bridge::telemetry::metrics::Metrics;
@@ -96,6 +97,7 @@ impl Server {
                 clock,
                 zone: TimeZone::UTC,
                 metrics: Metrics::new(),
+                broker: BrokerStatus::new(WallClock::system()),
                 about: About::new(WallClock::system()),
             };
             tasks.spawn_short(http::serve(listener, sources, config, tasks.stop()));

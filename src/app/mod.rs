@@ -34,6 +34,7 @@ use crate::push;
 use crate::sim;
 use crate::store::{Store, Stored};
 use crate::targets::Directory;
+use crate::targets::broker::BrokerStatus;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::recent::RecentLog;
@@ -97,11 +98,13 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
     let metrics = Metrics::new();
     let directory =
         Directory::new(&targets, registered, &http.registration, store.clone(), clock.clone())?;
+    let broker = BrokerStatus::new(clock.clone());
     let mqtt_publisher = MqttPublisher {
         dtus: dtus.clone(),
         announced,
         snapshots: snapshot.clone(),
         metrics: metrics.clone(),
+        status: broker.clone(),
         store: store.clone(),
     };
     let sources = Sources {
@@ -110,6 +113,7 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
         clock: clock.clone(),
         zone: zone.clone(),
         metrics: metrics.clone(),
+        broker,
         about,
     };
 
@@ -119,14 +123,12 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
     let _listen_address_file = announce_address(storage, &state_dir, &listener)?;
     start_mdns(storage, &mdns, &tasks, &listener, &store)?;
     tasks.spawn("http", http::serve(listener, sources, http, tasks.stop()));
-    let turn_days = poller::turn_days(publisher.clone(), clock.clone(), zone.clone(), tasks.stop());
-    tasks.spawn("midnight", turn_days);
+    let days = poller::turn_days(publisher.clone(), clock.clone(), zone.clone(), tasks.stop());
+    tasks.spawn("midnight", days);
     stop_with_store(&tasks, store.clone());
-    let mut pollers =
-        Pollers::new(tasks.clone(), Shared { publisher: publisher.clone(), metrics, clock, zone });
-    for dtu in dtus {
-        pollers.start(dtu, poll.interval).await?;
-    }
+    let shared = Shared { publisher: publisher.clone(), metrics, clock, zone };
+    let mut pollers = Pollers::new(tasks.clone(), shared);
+    pollers.start_all(dtus, poll.interval).await?;
 
     // Wait, and reload meanwhile.
     let reloader = Reloader { started_with, pollers, directory };

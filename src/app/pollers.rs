@@ -99,6 +99,18 @@ impl Pollers {
         publisher.reconfigure(states, |inverter| restore::is_wanted(inverter, dtus), clock.now());
     }
 
+    /// Starts the pollers of these DTUs.
+    pub(super) async fn start_all(
+        &mut self,
+        dtus: Vec<DtuConfig>,
+        interval: Duration,
+    ) -> anyhow::Result<()> {
+        for dtu in dtus {
+            self.start(dtu, interval).await?;
+        }
+        Ok(())
+    }
+
     /// Starts the poller of one DTU, and the DTU itself if it is simulated.
     pub(super) async fn start(
         &mut self,

@@ -40,6 +40,7 @@ pub(super) fn dtu_state(config: &DtuConfig, interval: Duration, stored: &StoredP
     let interval = config.interval_or(interval);
     let silence_limit = silence_limit(interval);
     DtuState {
+        interval: Some(interval),
         last_success: stored.dtus.get(&config.name).map(|dtu: &StoredDtu| dtu.last_success),
         ..DtuState::unknown(&config.name, config.protocol, silence_limit)
     }

@@ -44,6 +44,7 @@ use crate::clock::WallClock;
 use crate::config::HttpConfig;
 use crate::snapshot::SnapshotReader;
 use crate::targets::Directory;
+use crate::targets::broker::BrokerStatus;
 use crate::telemetry::metrics::Metrics;
 
 /// What the API shows.
@@ -56,6 +57,7 @@ pub struct Sources {
     /// Of all times in responses.
     pub zone: TimeZone,
     pub metrics: Metrics,
+    pub broker: BrokerStatus,
     pub about: About,
 }
 
@@ -70,6 +72,7 @@ struct Api {
     access: Access,
     cache: Cache,
     stream: Hub,
+    broker: BrokerStatus,
     about: About,
 }
 
@@ -77,8 +80,8 @@ impl Api {
     /// An API whose streams end at the stop.
     fn new(sources: Sources, config: &HttpConfig, stop: CancellationToken) -> Self {
         let stream = Hub::new(&sources, config.max_stream_clients, stop);
-        let Sources { snapshot, targets, clock, zone, metrics, about } = sources;
+        let Sources { snapshot, targets, clock, zone, metrics, broker, about } = sources;
         let (access, cache) = (Access::new(config), Cache::default());
-        Self { snapshot, targets, clock, zone, metrics, access, cache, stream, about }
+        Self { snapshot, targets, clock, zone, metrics, access, cache, stream, broker, about }
     }
 }

@@ -29,7 +29,9 @@ pub(super) fn health(context: &Context) -> Response {
     };
     // Not that of the snapshot: it may have come or gone since.
     let problem = api.targets.storage_problem();
-    respond::object(status, &Health::of(&snapshot, problem, now, &api.zone))
+    let health = Health::of(&snapshot, problem, now, &api.zone);
+    let health = health.with_mqtt(json!(api.broker.status(&api.zone)));
+    respond::object(status, &health)
 }
 
 pub(super) fn ready(context: &Context) -> Response {

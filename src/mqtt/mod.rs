@@ -22,6 +22,7 @@ use crate::config::{DtuConfig, MqttConfig};
 use crate::net::reconnect::keep_connected;
 use crate::snapshot::SnapshotReader;
 use crate::store::{AnnouncedDevices, Store};
+use crate::targets::broker::BrokerStatus;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
 
@@ -36,6 +37,8 @@ pub struct MqttPublisher {
     pub snapshots: SnapshotReader,
     /// Where connections and messages are counted.
     pub metrics: Metrics,
+    /// Where the connection's state is shown.
+    pub status: BrokerStatus,
     /// Where announced devices are stored.
     pub store: Store,
 }
@@ -44,12 +47,13 @@ impl MqttPublisher {
     /// Starts to publish to this broker until `tasks` end. If the Supervisor named the broker,
     /// `supervisor` is asked again after failures.
     pub fn start(self, tasks: &Tasks, config: MqttConfig, supervisor: Option<SupervisorClient>) {
-        let Self { dtus, announced, snapshots, metrics, store } = self;
+        let Self { dtus, announced, snapshots, metrics, status, store } = self;
         info!("[MQTT] Publishing to {} below {}/", config.place(), config.topic_prefix);
         let metrics = metrics.broker(config.place());
         let state = RetainedState::new(&config, &dtus, announced);
         let has_failed = false;
-        let peer = BrokerPeer { config, supervisor, has_failed, metrics, state, snapshots, store };
+        let peer =
+            BrokerPeer { config, supervisor, has_failed, metrics, status, state, snapshots, store };
         tasks.spawn("mqtt", keep_connected(peer, tasks.stop()));
     }
 }

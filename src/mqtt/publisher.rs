@@ -17,6 +17,7 @@ use crate::config::MqttConfig;
 use crate::net::reconnect::{ConnectionState, Peer, RetryDelay, SessionEnd};
 use crate::snapshot::{Snapshot, SnapshotReader};
 use crate::store::Store;
+use crate::targets::broker::BrokerStatus;
 use crate::telemetry::metrics::BrokerMetrics;
 
 /// After Home Assistant's birth message everything is announced again within this time: at a random
@@ -32,6 +33,7 @@ pub(super) struct BrokerPeer {
     /// Whether the last attempt failed.
     pub(super) has_failed: bool,
     pub(super) metrics: BrokerMetrics,
+    pub(super) status: BrokerStatus,
     pub(super) state: RetainedState,
     pub(super) snapshots: SnapshotReader,
     pub(super) store: Store,
@@ -66,17 +68,21 @@ impl Peer for BrokerPeer {
         let place = self.config.place();
         let how = if self.config.tls { " over TLS" } else { "" };
         info!("[MQTT] Connecting to {place}{how}");
+        self.status.connecting(place.clone());
         let outcome = client::open(&self.config, Some(self.state.availability())).await;
         self.has_failed = outcome.is_err();
         match outcome {
             Ok(session) => {
                 info!("[MQTT] ✓ Connected to: {place}");
                 self.metrics.connected();
+                self.status.connected();
                 Ok(session)
             }
             Err(failure) => {
                 self.log_failed_attempt(&failure, attempt);
-                self.metrics.failed(failure.problem(self.source()).label);
+                let problem = failure.problem(self.source());
+                self.metrics.failed(problem.label);
+                self.status.lost(problem);
                 Err(RetryDelay::Usual)
             }
         }
@@ -94,7 +100,11 @@ impl Peer for BrokerPeer {
         let (place, source) = (self.config.place(), self.source());
         let (birth_topic, birth_messages) = (self.config.birth_topic(), Notify::new());
         let snapshots = self.snapshots.clone();
-        let broker = Counting { sender: &sender, metrics: self.metrics.clone() };
+        let broker = Counting {
+            sender: &sender,
+            metrics: self.metrics.clone(),
+            status: self.status.clone(),
+        };
         let mut session = Session::new(&broker, &place, &mut self.state, &self.store);
         let publishing = async {
             if sender.subscribe(&birth_topic).await.is_ok() {
@@ -117,6 +127,7 @@ impl Peer for BrokerPeer {
         let problem = failure.problem(source);
         info!("[MQTT] Disconnected from {place}: {problem}");
         self.metrics.failed(problem.label);
+        self.status.lost(problem);
         if failure == Failure::Stopping {
             sender.disconnect_with(&mut receiver, self.state.farewell()).await;
         }
@@ -154,6 +165,7 @@ pub(super) trait Publish: Sync {
 struct Counting<'a> {
     sender: &'a Sender,
     metrics: BrokerMetrics,
+    status: BrokerStatus,
 }
 
 impl Publish for Counting<'_> {
@@ -161,6 +173,7 @@ impl Publish for Counting<'_> {
         let count = messages.len();
         self.sender.publish(messages).await?;
         self.metrics.published(count);
+        self.status.sent();
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Snapshot;
 use super::json::time;
@@ -43,6 +44,9 @@ pub struct Health {
     uptime_seconds: u64,
     start_time: String,
     dtus: BTreeMap<String, DtuHealth>,
+    /// The MQTT broker, in the form of a target; absent where it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mqtt: Option<Value>,
     /// Of the bridge itself; those of each DTU are in `dtus`.
     problems: Vec<ProblemJson>,
 }
@@ -55,6 +59,7 @@ struct DtuHealth {
     seconds_since_last_success: Option<i64>,
     last_reply: Option<String>,
     seconds_since_last_reply: Option<i64>,
+    interval_seconds: Option<u64>,
     query_count: u64,
     error_count: u64,
     last_error: Option<String>,
@@ -93,6 +98,12 @@ impl From<Problem> for ProblemJson {
 }
 
 impl Health {
+    /// With the state of the MQTT broker; null while MQTT is off.
+    #[must_use]
+    pub fn with_mqtt(self, broker: Value) -> Self {
+        Self { mqtt: Some(broker), ..self }
+    }
+
     /// The objects of the DTUs, by name.
     pub fn dtus(&self) -> &impl Serialize {
         &self.dtus
@@ -113,6 +124,7 @@ impl Health {
             uptime_seconds: start.uptime().as_secs(),
             start_time: time(start.time(now), zone),
             dtus: dtus.map(|dtu| (dtu.name.to_string(), dtu_health(dtu, now, zone))).collect(),
+            mqtt: None,
             problems: problem.into_iter().map(ProblemJson::from).collect(),
         }
     }
@@ -128,6 +140,7 @@ fn dtu_health(dtu: &DtuState, now: Timestamp, zone: &TimeZone) -> DtuHealth {
         seconds_since_last_success: dtu.last_success.map(|at| seconds_between(at, now)),
         last_reply: dtu.last_reply.map(|at| time(at, zone)),
         seconds_since_last_reply: dtu.last_reply.map(|at| seconds_between(at, now)),
+        interval_seconds: dtu.interval.map(|interval| interval.as_secs()),
         query_count: dtu.query_count,
         error_count: dtu.error_count,
         last_error: error.map(|error| error.cause.clone()),

@@ -166,6 +166,8 @@ pub struct DtuState {
     pub status: DtuStatus,
     /// Without an answer for longer than this, the DTU does not count as healthy.
     pub silence_limit: Duration,
+    /// From the start of one poll to the start of the next, as configured.
+    pub interval: Option<Duration>,
     /// The end of the last successful poll; kept over restarts.
     pub last_success: Option<Timestamp>,
     /// The last good reply to a request, also during a poll that takes long.
@@ -209,6 +211,7 @@ impl DtuState {
             firmware: None,
             status: DtuStatus::Unknown,
             silence_limit,
+            interval: None,
             last_success: None,
             last_reply: None,
             slow_poll: None,

@@ -1,6 +1,7 @@
 //! The targets that receive updates, from the configuration and by registration.
 
 pub mod allow;
+pub mod broker;
 pub mod endpoint;
 
 mod registration;

@@ -156,6 +156,11 @@ struct State {
     failing_since: Option<Timestamp>,
 }
 
+/// RFC 3339 with the offset of `zone`.
+pub(super) fn local_time(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
 impl Target {
     pub(super) fn new(
         name: String,
@@ -281,8 +286,7 @@ impl Target {
 
     /// How it fares, with times in `zone`.
     pub fn status(&self, zone: &TimeZone) -> TargetStatus {
-        let rfc3339 =
-            |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+        let rfc3339 = |at: Timestamp| local_time(at, zone);
         let url = self.endpoint().map(|endpoint| endpoint.shown()).unwrap_or_default();
         let state = self.state();
         let (problem, failed_at) = state.last_error.clone().unzip();

@@ -15,6 +15,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::json::{Json, push_list, time, to_bytes};
 use crate::snapshot::state::{DtuState, InverterState, MeterState};
 use crate::targets::TargetStatus;
+use crate::targets::broker::BrokerStatus;
 
 /// How much is kept for clients that lag or come back.
 const MOST_MESSAGES: usize = 64;
@@ -109,11 +110,12 @@ pub(super) struct Feed {
     messages: VecDeque<Arc<Message>>,
     bytes: usize,
     snapshot: Arc<Snapshot>,
+    broker: BrokerStatus,
 }
 
 impl Feed {
-    pub(super) fn new(seq: u64, snapshot: Arc<Snapshot>) -> Self {
-        Self { seq, floor: seq, messages: VecDeque::new(), bytes: 0, snapshot }
+    pub(super) fn new(seq: u64, snapshot: Arc<Snapshot>, broker: BrokerStatus) -> Self {
+        Self { seq, floor: seq, messages: VecDeque::new(), bytes: 0, snapshot, broker }
     }
 
     /// The number of the newest message.
@@ -188,7 +190,7 @@ impl Feed {
         json.extend_from_slice(br#"{"dtu":"#);
         json.extend_from_slice(&to_bytes(&&*dtu.name));
         json.push(b',');
-        push_health(&mut json, &snapshot, now, zone);
+        self.push_health(&mut json, now, zone);
         json.extend_from_slice(br#","inverters":"#);
         let list = push_list(&mut json, inverters.iter().map(|(_, json)| json));
         push_meters(&mut json, &snapshot, |meter| meter.dtu_name == dtu.name);
@@ -213,7 +215,11 @@ impl Feed {
         let seq = self.seq + 1;
         let health = self.snapshot.health(now, zone);
         let mut json = begin(Kind::Status, seq, now, zone);
-        json.extend_from_slice(&to_bytes(&json!({ "dtus": health.dtus(), "targets": targets })));
+        json.extend_from_slice(&to_bytes(&json!({
+            "dtus": health.dtus(),
+            "targets": targets,
+            "mqtt": self.broker.status(zone),
+        })));
         json.push(b'}');
         self.push(Message {
             seq,
@@ -236,6 +242,16 @@ impl Feed {
         }
     }
 
+    fn push_health(&self, json: &mut Vec<u8>, now: Timestamp, zone: &TimeZone) {
+        let health = self.snapshot.health(now, zone).with_mqtt(json!(self.broker.status(zone)));
+        json.extend_from_slice(br#""health":"#);
+        json.extend_from_slice(&to_bytes(&health));
+        json.extend_from_slice(br#","stats":"#);
+        json.extend_from_slice(&to_bytes(self.snapshot.stats()));
+        json.extend_from_slice(br#","plant":"#);
+        json.extend_from_slice(&to_bytes(&Json(&self.snapshot.totals(), zone)));
+    }
+
     /// The `snapshot` message of a selection.
     pub(super) fn snapshot_message(
         &self,
@@ -247,7 +263,7 @@ impl Feed {
         let snapshot = &self.snapshot;
         let mut json = begin(Kind::Snapshot, self.seq, now, zone);
         json.push(b'{');
-        push_health(&mut json, snapshot, now, zone);
+        self.push_health(&mut json, now, zone);
         json.extend_from_slice(br#","inverters":"#);
         let is_selected = |inverter: &InverterState| {
             selection.has_dtu(&inverter.dtu_name) && selection.has_inverter(inverter.serial)
@@ -292,15 +308,6 @@ pub(super) fn with_skipped(kind: Kind, json: &Bytes, skipped: u64) -> Bytes {
         .split_at_checked(br#"{"type":"","#.len() + kind.as_str().len() - 1)
         .unwrap_or_default();
     [begin, format!(r#","skipped":{skipped}"#).as_bytes(), end].concat().into()
-}
-
-fn push_health(json: &mut Vec<u8>, snapshot: &Snapshot, now: Timestamp, zone: &TimeZone) {
-    json.extend_from_slice(br#""health":"#);
-    json.extend_from_slice(&to_bytes(&snapshot.health(now, zone)));
-    json.extend_from_slice(br#","stats":"#);
-    json.extend_from_slice(&to_bytes(snapshot.stats()));
-    json.extend_from_slice(br#","plant":"#);
-    json.extend_from_slice(&to_bytes(&Json(&snapshot.totals(), zone)));
 }
 
 fn push_meters(json: &mut Vec<u8>, snapshot: &Snapshot, is_wanted: impl Fn(&MeterState) -> bool) {

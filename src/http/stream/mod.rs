@@ -31,6 +31,7 @@ use super::respond::{self, Response};
 use crate::clock::WallClock;
 use crate::snapshot::json::time;
 use crate::snapshot::{Snapshot, SnapshotReader};
+use crate::targets::broker::BrokerStatus;
 use crate::targets::{Directory, TargetStatus};
 use crate::telemetry::metrics::Metrics;
 
@@ -51,6 +52,7 @@ struct Shared {
     /// When the last client left.
     left: Mutex<Option<Instant>>,
     places: Arc<Semaphore>,
+    broker: BrokerStatus,
     clock: WallClock,
     zone: TimeZone,
     metrics: Metrics,
@@ -85,16 +87,18 @@ struct ClientJson {
 impl Hub {
     /// A stream that begins with the present snapshot, for at most `most_clients` at once.
     pub(super) fn new(sources: &Sources, most_clients: usize, stop: CancellationToken) -> Self {
-        let Sources { snapshot, clock, zone, metrics, .. } = sources;
+        let Sources { snapshot, clock, zone, metrics, broker, .. } = sources;
         // Above every number of an earlier process, which had no message per millisecond.
         let first = u64::try_from(clock.now().as_millisecond()).unwrap_or(0);
-        let feed = watch::Sender::new(Arc::new(Feed::new(first, snapshot.latest())));
+        let feed =
+            watch::Sender::new(Arc::new(Feed::new(first, snapshot.latest(), broker.clone())));
         Self(Arc::new(Shared {
             feed,
             clients: Mutex::default(),
             next_client: AtomicU64::new(0),
             left: Mutex::default(),
             places: Arc::new(Semaphore::new(most_clients)),
+            broker: broker.clone(),
             clock: clock.clone(),
             zone: zone.clone(),
             metrics: metrics.clone(),
@@ -116,7 +120,8 @@ impl Hub {
                 },
                 _ = ticks.tick() => if self.is_followed() {
                     let statuses = targets.statuses(&self.0.zone);
-                    let new = statuses.iter().map(state).collect();
+                    let broker = self.0.broker.status(&self.0.zone);
+                    let new = statuses.iter().chain(&broker).map(state).collect();
                     if states != new {
                         states = new;
                         self.publish_status(&statuses);

@@ -81,6 +81,7 @@ impl Subscriber {
             "version": env!("CARGO_PKG_VERSION"),
             "protocol": 1,
             "heartbeat": HEARTBEAT.as_secs(),
+            "timezone": hub.0.zone.iana_name(),
             "resumed": since.is_some(),
         });
         subscriber.answer(Kind::Hello, &hello);

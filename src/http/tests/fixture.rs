@@ -30,6 +30,7 @@ use crate::snapshot::state::{DtuState, DtuStatus, Energy, InverterState, PortSta
 use crate::snapshot::{self, Contents, Snapshot, SnapshotReader, SnapshotWriter};
 use crate::store::Store;
 use crate::targets::Directory;
+use crate::targets::broker::BrokerStatus;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
 
@@ -120,6 +121,7 @@ pub(in crate::http) fn sources(snapshot: SnapshotReader) -> Sources {
         clock: WallClock::from_fn(|| noon() + Duration::from_secs(60)),
         zone: TimeZone::UTC,
         metrics: Metrics::new(),
+        broker: BrokerStatus::new(WallClock::system()),
         about: About::new(WallClock::system()),
     }
 }

@@ -160,6 +160,7 @@ impl PlantState {
                     let mut dtu = old.swap_remove(place);
                     let state = dtu.state_mut();
                     state.silence_limit = new.silence_limit;
+                    state.interval = new.interval;
                     state.protocol = new.protocol;
                     state.shared = None;
                     state.slow_poll = None;

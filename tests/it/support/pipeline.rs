@@ -19,6 +19,7 @@ use hoymiles_bridge::snapshot::SnapshotReader;
 use hoymiles_bridge::snapshot::state::DtuState;
 use hoymiles_bridge::store::Store;
 use hoymiles_bridge::targets::Directory;
+use hoymiles_bridge::targets::broker::BrokerStatus;
 use hoymiles_bridge::tasks::Tasks;
 use hoymiles_bridge::telemetry::metrics::Metrics;
 use jiff::tz::TimeZone;
@@ -85,6 +86,7 @@ impl Pipeline {
             clock: clock.clone(),
             zone: zone.clone(),
             metrics: metrics.clone(),
+            broker: BrokerStatus::new(clock.clone()),
             about: About::new(clock.clone()),
         };
         let url = format!("http://{}", listener.local_addr().unwrap());

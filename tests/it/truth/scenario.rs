@@ -15,6 +15,7 @@ use hoymiles_bridge::poller::restore;
 use hoymiles_bridge::snapshot::SnapshotReader;
 use hoymiles_bridge::store::Store;
 use hoymiles_bridge::targets::Directory;
+use hoymiles_bridge::targets::broker::BrokerStatus;
 use hoymiles_bridge::tasks::Tasks;
 use hoymiles_bridge::telemetry::metrics::Metrics;
 use jiff::{Timestamp, ToSpan as _};
@@ -173,6 +174,7 @@ impl Scenario {
             clock,
             zone: zone(),
             metrics: Metrics::new(),
+            broker: BrokerStatus::new(WallClock::system()),
             about: About::new(WallClock::system()),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
