@@ -78,8 +78,7 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
     let started_with = loaded.config.clone();
     announce(&loaded);
     let Loaded { config, zone, supervisor_broker, .. } = loaded;
-    let Config { timezone: _, state_dir, poll, dtus, targets, mqtt, mut http, mdns, log: _ } =
-        config;
+    let Config { state_dir, poll, dtus, targets, mqtt, mut http, mdns, .. } = config;
     open_files::limit_clients(&mut http, &dtus, targets.len());
     // Bind first: a port in use must end the start before anything else happens.
     let listener = http::listen(http.listen)?;
