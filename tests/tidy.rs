@@ -23,6 +23,7 @@ const WITHIN_LAYER: [(&str, &str); 7] = [
     ("telemetry", "config"),
     ("net", "clock"),
     ("config", "net"),
+    ("config", "plant"),
     ("entities", "snapshot"),
     ("targets", "store"),
 ];

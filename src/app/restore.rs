@@ -15,7 +15,7 @@ use crate::poller::plant::PlantState;
 use crate::poller::restore;
 use crate::snapshot::health::silence_limit;
 use crate::snapshot::state::{DtuState, InverterState};
-use crate::store::{Store, StoredDtu, StoredPlant};
+use crate::store::{Store, StoredPlant};
 
 /// Opens the state; `None` if the bridge is stopped meanwhile.
 ///
@@ -39,9 +39,15 @@ pub(super) async fn store(
 pub(super) fn dtu_state(config: &DtuConfig, interval: Duration, stored: &StoredPlant) -> DtuState {
     let interval = config.interval_or(interval);
     let silence_limit = silence_limit(interval);
+    let known = stored.dtus.get(&config.name);
+    let configured_serial = config.dtu_serial();
+    let serial = known.and_then(|dtu| dtu.serial.as_ref()?.parse().ok());
     DtuState {
         interval: Some(interval),
-        last_success: stored.dtus.get(&config.name).map(|dtu: &StoredDtu| dtu.last_success),
+        last_success: known.map(|dtu| dtu.last_success),
+        // One that the configuration does not accept any more is forgotten.
+        serial: serial.filter(|_| configured_serial.is_none() || configured_serial == serial),
+        configured_serial,
         ..DtuState::unknown(&config.name, config.protocol, silence_limit)
     }
 }

@@ -4,7 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use super::section::{List, section};
-use super::types::{Bool, Host, Interval, Name, Number, Pause, Port, RequestTimeout, Serial, Word};
+use super::types::{
+    Bool, DtuSerialNumber, Host, Interval, Name, Number, Pause, Port, RequestTimeout, Serial, Word,
+};
+use crate::plant::serial::DtuSerial;
 
 /// The shortest interval at which a DTU on its own protocol was seen to give new values.
 pub const PROTOBUF_INTERVAL: Duration = Duration::from_secs(35);
@@ -53,6 +56,10 @@ section! {
         interval: Option<Duration> as Option<Interval> = None,
         /// Serial numbers of inverters to leave out.
         exclude: Vec<String> as List<Serial> = Vec::new(),
+        /// The DTU's own serial number. Another DTU at this address is refused. Without it, the bridge
+        /// remembers the serial number, and refuses another DTU unless that lists one of the same
+        /// inverters.
+        serial: Option<String> as Option<DtuSerialNumber> = None,
     }
 }
 
@@ -73,6 +80,11 @@ impl DtuConfig {
             Protocol::Protobuf => wanted.max(PROTOBUF_INTERVAL),
             Protocol::Modbus | Protocol::Simulated => wanted,
         }
+    }
+
+    /// The DTU's serial number, if it is given.
+    pub fn dtu_serial(&self) -> Option<DtuSerial> {
+        self.serial.as_ref().and_then(|serial| serial.parse().ok())
     }
 
     /// The port to connect to.

@@ -191,6 +191,10 @@ texts! {
         |text| unless(text, zone::wrong_zone(text));
     Serial: String, "12 digits 0-9, a-f as printed on the inverter",
         |text| unless(text, (!is_serial(text)).then_some("is not a serial number"));
+    DtuSerialNumber: String, "12 digits 0-9, A-F as printed on the DTU", |text: &str| {
+        let serial = text.to_ascii_uppercase();
+        if is_serial(text) { Ok(serial) } else { Err("is not a serial number") }
+    };
     AllowEntry: String,
         "\"private\", \"any\", a network like \"192.168.1.0/24\", an IP address or a host name",
         |text| unless(text, wrong_allow_entry(text));

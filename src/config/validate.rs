@@ -32,6 +32,7 @@ fn check_dtus(dtus: &[DtuConfig], is_addon: bool) -> Result<(), Fault> {
         return Err(Fault::new("dtu", format!("there is no DTU; expected {example}")));
     }
     unique_names("dtu", dtus.iter().map(|dtu| dtu.name.as_str()))?;
+    unique_serials(dtus)?;
     let without_host =
         dtus.iter().position(|dtu| dtu.protocol != Protocol::Simulated && dtu.host.is_empty());
     without_host.map_or(Ok(()), |index| {
@@ -49,6 +50,23 @@ fn unique_names<'a>(list: &str, names: impl Iterator<Item = &'a str>) -> Result<
                 quoted(name)
             );
             return Err(Fault::new(format!("{list}[{index}].name"), wrong));
+        }
+    }
+    Ok(())
+}
+
+/// One DTU in two sections would be polled twice, and its inverters shown once only.
+fn unique_serials(dtus: &[DtuConfig]) -> Result<(), Fault> {
+    let mut seen = BTreeMap::new();
+    for (index, dtu) in dtus.iter().enumerate() {
+        if let Some(serial) = &dtu.serial
+            && let Some(first) = seen.insert(serial, index)
+        {
+            let wrong = format!(
+                "{} is also the serial number of dtu[{first}]; expected each DTU in one section",
+                quoted(serial)
+            );
+            return Err(Fault::new(format!("dtu[{index}].serial"), wrong));
         }
     }
     Ok(())

@@ -8,6 +8,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::net::error::ConnectError;
+use crate::plant::identity::OtherDtu;
+use crate::plant::serial::DtuSerial;
 use crate::problem::Problem;
 
 /// Why reading a DTU failed.
@@ -38,6 +40,8 @@ pub enum DtuError {
     Malformed { cause: String, remedy: &'static str },
     /// The answer is encrypted with another key, or forged: the DTU's app info is read again.
     NotDecrypted,
+    /// Another DTU answered: nothing of it is used, and the next try dials again.
+    OtherDtu(OtherDtu),
 }
 
 /// The remedy for answers that may be encrypted with an unknown key.
@@ -115,6 +119,7 @@ impl DtuError {
                 "the DTU's answer could not be decrypted",
                 UNKNOWN_KEY,
             ),
+            Self::OtherDtu(other) => other.problem(),
         }
     }
 
@@ -132,7 +137,8 @@ impl DtuError {
             | Self::NotADtu { .. }
             | Self::WordAddressed
             | Self::Malformed { .. }
-            | Self::NotDecrypted => false,
+            | Self::NotDecrypted
+            | Self::OtherDtu(_) => false,
         }
     }
 
@@ -197,6 +203,12 @@ pub fn table() -> Vec<Problem> {
         DtuError::WordAddressed,
         super::modbus::frame::InvalidFrame::OtherProtocol(21573).into(),
         DtuError::NotDecrypted,
+        DtuError::OtherDtu(OtherDtu {
+            expected: DtuSerial::from_bytes([0x10, 0xf8, 0xa0, 0, 0, 1]),
+            found: DtuSerial::from_bytes([0x10, 0xf8, 0xa0, 0, 9, 0x99]),
+            is_configured: false,
+            belongs_to: None,
+        }),
     ]
     .iter()
     .map(DtuError::problem)

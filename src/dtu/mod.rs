@@ -32,6 +32,9 @@ pub trait Dtu: Send {
         Duration::ZERO
     }
 
+    /// Closes its connection and forgets what it said of itself: another DTU has answered.
+    fn forget(&mut self) {}
+
     /// Counts its replies, also while a poll runs.
     fn replies(&self) -> Replies {
         Replies::default()
@@ -62,6 +65,10 @@ impl<D: Dtu> Dtu for &mut D {
 
     fn pauses(&self) -> Duration {
         (**self).pauses()
+    }
+
+    fn forget(&mut self) {
+        (**self).forget();
     }
 
     fn replies(&self) -> Replies {
@@ -134,6 +141,13 @@ impl Dtu for AnyDtu {
         match self {
             Self::Modbus(dtu) => dtu.pauses(),
             Self::Protobuf(dtu) => dtu.pauses(),
+        }
+    }
+
+    fn forget(&mut self) {
+        match self {
+            Self::Modbus(dtu) => dtu.forget(),
+            Self::Protobuf(dtu) => dtu.forget(),
         }
     }
 

@@ -9,6 +9,7 @@ pub mod reading;
 
 pub mod codes;
 pub mod day_curve;
+pub mod identity;
 pub mod meter;
 
 pub mod ledger;

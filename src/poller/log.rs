@@ -8,6 +8,7 @@ use tracing::{debug, info, warn};
 
 use crate::dtu::{DtuError, PollError};
 use crate::plant::reading::DtuReading;
+use crate::plant::serial::DtuSerial;
 use crate::snapshot::state::{DtuState, DtuStatus};
 use crate::snapshot::warning::Warning;
 
@@ -90,6 +91,10 @@ impl PollLog {
             info!("{name}: the DTU reports all inverters again");
         }
         self.warnings = warnings;
+    }
+
+    pub(super) fn exchange(name: &str, before: DtuSerial, after: DtuSerial) {
+        info!("{name}: the DTU was exchanged: serial number {after} instead of {before}");
     }
 
     pub(super) fn silence(name: &str, failure: &PollError) {

@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 use self::log::PollLog;
 use self::publish::SnapshotPublisher;
 use crate::clock::WallClock;
-use crate::dtu::{Dtu, PollError};
+use crate::dtu::{Dtu, DtuError, PollError};
+use crate::plant::identity::Identity;
 use crate::plant::reading::DtuReading;
 use crate::snapshot::state::DtuStatus;
 use crate::telemetry::metrics::Metrics;
@@ -104,6 +105,7 @@ impl<D: Dtu> Poller<D> {
         loop {
             let started = Instant::now();
             let Some(outcome) = stop.run_until_cancelled(self.poll()).await else { return };
+            let outcome = self.identified(outcome);
             let wait = self.apply(outcome, started.elapsed(), &mut memory);
             if stop.run_until_cancelled(sleep(wait)).await.is_none() {
                 return;
@@ -124,6 +126,28 @@ impl<D: Dtu> Poller<D> {
             let before = std::mem::replace(&mut seen, replies.count());
             if seen != before {
                 publisher.replied(name, clock.now());
+            }
+        }
+    }
+
+    /// The outcome, unless another DTU has answered, of which nothing may be applied.
+    fn identified(
+        &mut self,
+        outcome: Result<DtuReading, PollError>,
+    ) -> Result<DtuReading, PollError> {
+        let reading = match &outcome {
+            Ok(reading) => reading,
+            Err(failure) => &failure.partial,
+        };
+        match self.publisher.identify(&self.name, reading) {
+            Identity::Known => outcome,
+            Identity::Exchanged { before, after } => {
+                PollLog::exchange(&self.name, before, after);
+                outcome
+            }
+            Identity::Other(other) => {
+                self.dtu.forget();
+                Err(DtuError::OtherDtu(other).into())
             }
         }
     }

@@ -10,6 +10,7 @@ use super::plant::{PlantState, RejectedReading};
 use super::restore;
 use crate::clock::Start;
 use crate::dtu::PollError;
+use crate::plant::identity::Identity;
 use crate::plant::reading::DtuReading;
 use crate::snapshot::state::{DtuState, DtuStatus, InverterState, Stats};
 use crate::snapshot::{Contents, Snapshot, SnapshotReader, SnapshotWriter, channel};
@@ -54,6 +55,11 @@ impl SnapshotPublisher {
         let (writer, reader) = channel(snapshot(&plant, &store, start, started_at));
         let state = Mutex::new(State { plant, start });
         (Self(Arc::new(Shared { store, writer, state })), reader)
+    }
+
+    /// Whether a reading, of which nothing was applied yet, is that DTU's.
+    pub fn identify(&self, dtu: &str, reading: &DtuReading) -> Identity {
+        self.lock().plant.identify(dtu, reading)
     }
 
     /// Applies a poll that reached its end; returns how many values were not believed.

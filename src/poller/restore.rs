@@ -59,7 +59,11 @@ pub(super) fn stored_dtu(plant: &PlantState, dtu: &DtuState) -> Option<(String, 
         });
         (inverter.serial.to_string(), ports.collect())
     });
-    let stored = StoredDtu { last_success: dtu.last_success?, energies: energies.collect() };
+    let stored = StoredDtu {
+        last_success: dtu.last_success?,
+        energies: energies.collect(),
+        serial: dtu.serial.map(|serial| serial.to_string()),
+    };
     Some((dtu.name.to_string(), stored))
 }
 

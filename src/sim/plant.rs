@@ -125,6 +125,13 @@ impl SimulatedPlant {
         self
     }
 
+    /// The same plant behind a DTU with another serial number.
+    #[must_use]
+    pub fn with_dtu_serial(mut self, serial: DtuSerial) -> Self {
+        self.dtu_serial = serial;
+        self
+    }
+
     /// The DTU's serial number.
     pub fn dtu_serial(&self) -> DtuSerial {
         self.dtu_serial

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::Protocol;
+use crate::plant::identity::OtherDtu;
 use crate::plant::meter::MeterReading;
 use crate::plant::reading::{InverterValues, PortReading, Unread};
 use crate::plant::serial::{DtuSerial, InverterSerial};
@@ -158,8 +159,12 @@ pub struct DtuState {
     pub name: Arc<str>,
     /// Which protocol it speaks; it decides what the DTU can report.
     pub protocol: Protocol,
-    /// Its serial number, once known.
+    /// Its serial number, once known; kept over restarts.
     pub serial: Option<DtuSerial>,
+    /// Its serial number by the configuration.
+    pub configured_serial: Option<DtuSerial>,
+    /// What answered last, if that was another DTU.
+    pub other: Option<OtherDtu>,
     /// Version of its firmware, once known.
     pub firmware: Option<String>,
     /// How it is.
@@ -208,6 +213,8 @@ impl DtuState {
             name: Arc::from(name),
             protocol,
             serial: None,
+            configured_serial: None,
+            other: None,
             firmware: None,
             status: DtuStatus::Unknown,
             silence_limit,

@@ -1,8 +1,9 @@
-//! What is wrong with a DTU although it answers: for log, `/health` and `doctor` alike.
+//! What is wrong with a DTU although something answers: for log, `/health` and `doctor` alike.
 
 use jiff::Timestamp;
 
 use super::state::{DtuState, SharedInverters, SlowPoll};
+use crate::plant::identity::OtherDtu;
 use crate::plant::serial::InverterSerial;
 use crate::problem::Problem;
 
@@ -13,9 +14,11 @@ const MOST_NAMED: usize = 5;
 pub const NONE_LISTED: &str = "let the DTU run for several minutes after its start; then check in \
     the S-Miles app whether the inverters belong to this DTU, and check `exclude`";
 
-/// What is wrong with a DTU that answers.
+/// What is wrong with a DTU at whose address something answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
+    /// Another DTU answers.
+    Other(OtherDtu),
     /// It repeats its values, for so long that they are not known any more.
     Repeats,
     /// It has listed no inverter for that long.
@@ -39,8 +42,9 @@ impl Warning {
         };
         let shares = dtu.shared.clone().map(Self::Shares);
         let slow = dtu.slow_poll.map(Self::SlowPolls);
+        let other = dtu.other.clone().map(Self::Other);
         let repeats = repeats.map(|_| Self::Repeats);
-        repeats.into_iter().chain(lacks).chain(shares).chain(slow).collect()
+        other.into_iter().chain(repeats).chain(lacks).chain(shares).chain(slow).collect()
     }
 
     /// Whether a log that has this one needs `other` no more.
@@ -59,6 +63,7 @@ impl Warning {
     /// As users see it.
     pub fn problem(&self) -> Problem {
         match self {
+            Self::Other(other) => other.problem(),
             Self::Repeats => Problem::new(
                 "values_repeated",
                 "the DTU answers, but repeats its previous values, so that its measurements are \

@@ -221,6 +221,11 @@ pub fn stored_targets(state_dir: &Path) -> Result<Vec<StoredTarget>, Problem> {
     database::read_only(state_dir).map(|database| targets(&database))
 }
 
+/// Energies and last readings of the bridge that stores its state in `state_dir`, likewise.
+pub fn stored_plant(state_dir: &Path) -> Result<StoredPlant, Problem> {
+    database::read_only(state_dir).map(|database| load(&database).plant)
+}
+
 /// Held for moments only, never while the disk works.
 fn lock(status: &Mutex<Status>) -> MutexGuard<'_, Status> {
     status.lock().unwrap_or_else(PoisonError::into_inner)

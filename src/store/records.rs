@@ -147,6 +147,8 @@ pub struct StoredDtu {
     /// What its ports had produced then, by the inverter's serial number: port, `total`, `today`.
     #[serde(default)]
     pub energies: BTreeMap<String, Vec<(u8, u64, u64)>>,
+    /// Its serial number.
+    pub serial: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! One DTU: what the running bridge reports of it, or one poll, step by step over one connection.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -7,7 +8,7 @@ use tokio::time::Instant;
 
 use super::report::{BRIDGE, Kind, Step, Subject, count};
 use super::{CONNECTED, Context};
-use crate::app;
+use crate::app::{self, Storage};
 use crate::cli::bridge_client::DtuReport;
 use crate::cli::exit::seconds;
 use crate::config::{DtuConfig, Protocol};
@@ -17,30 +18,68 @@ use crate::dtu::protobuf::{ProtobufDtu, Settings};
 use crate::dtu::{Dtu as _, DtuError, PollError};
 use crate::net::dial::Attempt;
 use crate::net::error::ConnectError;
+use crate::plant::identity::{Identity, KnownDtu, OTHER_DTU};
 use crate::plant::model;
 use crate::plant::reading::DtuReading;
+use crate::plant::serial::InverterSerial;
 use crate::problem::Problem;
 use crate::snapshot::health::silence_limit;
+use crate::snapshot::state::SharedInverters;
 use crate::snapshot::warning::Warning;
+use crate::store::{self, StoredPlant};
 
 /// A DTU that reads its inverters has values of the last minute or two, in seconds.
 const OLD: i64 = 300;
 /// A DTU's clock that is off by less does no harm, in seconds.
 const CLOCK_OFF: i64 = 120;
+/// The step about what the values lack.
+const VALUES: &str = "values";
 /// For the connection to the port of the other protocol.
 const GUESS_LIMIT: Duration = Duration::from_secs(1);
 
-/// Tests one DTU.
-pub(super) async fn test(config: &DtuConfig, context: &Context) -> Subject {
+/// Tests one DTU; returns also the inverters that it listed, if it was polled.
+pub(super) async fn test(config: &DtuConfig, context: &Context) -> (Subject, Vec<InverterSerial>) {
     let interval = config.interval_or(context.loaded.config.poll.interval);
     let (mut steps, is_working) = context.bridge().map_or_else(
         || (Vec::new(), false),
         |bridge| reported(config, bridge.health.dtus.get(&config.name), interval),
     );
+    let mut listed = Vec::new();
     if context.force || !is_working {
-        steps.extend(poll(OtherProtocol::than(config.protocol), config, context).await);
+        let other = OtherProtocol::than(config.protocol);
+        steps.extend(poll(other, config, context, &mut listed).await);
     }
-    Subject { subject: config.name.clone(), kind: Kind::Dtu, steps }
+    (Subject { subject: config.name.clone(), kind: Kind::Dtu, steps }, listed)
+}
+
+/// The step about inverters that other DTUs, named first in the configuration, list as well.
+pub(super) fn shared(shared: SharedInverters) -> Step {
+    Step::failed(VALUES, Warning::Shares(shared).problem())
+}
+
+/// What is known of the DTU and its inverters: to the running bridge, or from its last run.
+fn known(config: &DtuConfig, context: &Context) -> (KnownDtu, BTreeSet<InverterSerial>) {
+    let configured = config.dtu_serial();
+    let (serial, inverters) = match (context.bridge(), context.storage) {
+        (Some(bridge), _) => {
+            // It has judged by the inverters as well.
+            let report = bridge.health.dtus.get(&config.name);
+            let refused = report.filter(|report| {
+                report.status == "error" && report.last_error_cause.as_deref() == Some(OTHER_DTU)
+            });
+            (refused.and_then(|report| report.serial_number.clone()), BTreeSet::new())
+        }
+        (None, Storage::StateDir) => {
+            let stored = store::stored_plant(&context.loaded.config.state_dir).unwrap_or_default();
+            let StoredPlant { inverters, mut dtus, .. } = stored;
+            let mine = inverters.into_iter().filter(|(_, one)| one.dtu_name == config.name);
+            let serial = dtus.remove(&config.name).and_then(|dtu| dtu.serial);
+            (serial, mine.map(|(serial, _)| serial).collect())
+        }
+        (None, Storage::InMemory) => (None, BTreeSet::new()),
+    };
+    let remembered = serial.and_then(|serial| serial.parse().ok());
+    (KnownDtu { configured, remembered }, inverters)
 }
 
 /// What the running bridge reports, and whether nobody else should poll the DTU.
@@ -122,7 +161,7 @@ fn online(config: &DtuConfig, report: &DtuReport) -> Vec<Step> {
             .problems
             .iter()
             .cloned()
-            .map(|problem| Step::failed_as("values", problem.label, problem.cause, problem.remedy)),
+            .map(|problem| Step::failed_as(VALUES, problem.label, problem.cause, problem.remedy)),
     );
     steps
 }
@@ -175,7 +214,12 @@ impl OtherProtocol {
 }
 
 /// Polls the DTU once, up to the step that fails.
-async fn poll(other: Option<OtherProtocol>, config: &DtuConfig, context: &Context) -> Vec<Step> {
+async fn poll(
+    other: Option<OtherProtocol>,
+    config: &DtuConfig,
+    context: &Context,
+    listed: &mut Vec<InverterSerial>,
+) -> Vec<Step> {
     // A simulated one lives as long as this process.
     let config = match app::with_simulated_plant(&context.tasks, config.clone()).await {
         Ok(config) => config,
@@ -197,7 +241,7 @@ async fn poll(other: Option<OtherProtocol>, config: &DtuConfig, context: &Contex
     let has_connected = connected.has_passed();
     steps.push(connected);
     let error = match error {
-        Ok(stream) => speak(&config, stream, context, &mut steps).await,
+        Ok(stream) => speak(&config, stream, context, (&mut steps, listed)).await,
         Err(error) => Some(error),
     };
     if let (Some(error), Some(other)) = (error, other)
@@ -234,7 +278,7 @@ async fn speak(
     config: &DtuConfig,
     stream: TcpStream,
     context: &Context,
-    steps: &mut Vec<Step>,
+    (steps, listed): (&mut Vec<Step>, &mut Vec<InverterSerial>),
 ) -> Option<DtuError> {
     let dialer = OpenConnection::new(stream, dialer(config));
     let began = Instant::now();
@@ -258,7 +302,11 @@ async fn speak(
     match outcome {
         Ok(reading) => {
             steps.push(protocol_ok(config.protocol).took(took));
-            steps.extend(read(&reading, details));
+            let (known, inverters) = known(config, context);
+            listed.extend(reading.inverters.iter().map(|inverter| inverter.serial));
+            let is_known = listed.iter().any(|serial| inverters.contains(serial));
+            let identity = known.judge(reading.dtu_serial, is_known);
+            steps.extend(read(&reading, details, &identity));
             None
         }
         Err(PollError { error: DtuError::NotMapped, .. }) => {
@@ -289,23 +337,32 @@ struct ProtobufDetails {
 }
 
 /// The steps that follow from a reading.
-fn read(reading: &DtuReading, details: ProtobufDetails) -> Vec<Step> {
+fn read(reading: &DtuReading, details: ProtobufDetails, identity: &Identity) -> Vec<Step> {
     let dtu_serial = reading.dtu_serial;
     let inverters = reading.inverters.len();
     let live = reading.inverters.iter().filter(|inverter| inverter.is_live()).count();
-    let mut list = listed(inverters, reading.port_count());
+    let mut list = if inverters == 0 && reading.has_excluded {
+        Step::passed("inverters", "all that it lists are in `exclude`")
+    } else {
+        listed(inverters, reading.port_count())
+    };
     if live == 0 && list.has_passed() {
         list = list.note("the DTU reaches none of them now; if it is day, check the inverters and their distance to it");
     }
-    let mut steps = vec![
-        serial(
-            dtu_serial.map(|serial| serial.to_string()).as_deref(),
-            dtu_serial.and_then(model::dtu_name),
-            reading.dtu_firmware.as_deref(),
-        ),
-        list,
-        Step::passed("reach", format!("the DTU reaches {live} of {inverters}")),
-    ];
+    let serial = serial(
+        dtu_serial.map(|serial| serial.to_string()).as_deref(),
+        dtu_serial.and_then(model::dtu_name),
+        reading.dtu_firmware.as_deref(),
+    );
+    let serial = match identity {
+        Identity::Known => serial,
+        Identity::Exchanged { before, .. } => {
+            serial.note(format!("the DTU was exchanged: its serial number was {before}"))
+        }
+        Identity::Other(other) => Step::failed("serial", other.problem()),
+    };
+    let mut steps =
+        vec![serial, list, Step::passed("reach", format!("the DTU reaches {live} of {inverters}"))];
     steps.extend(reading.unread.problem().map(|problem| Step::failed("records", problem)));
     if let Some(encrypts) = details.encrypts {
         steps.push(Step::passed("encryption", if encrypts { "on" } else { "off" }));
@@ -379,7 +436,6 @@ mod tests {
     use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;
-    use crate::app::Storage;
     use crate::cli::bridge_client::PortOwner;
     use crate::config::load::load_builtin;
 
@@ -400,7 +456,7 @@ mod tests {
             let reading = DtuReading { dtu_time, ..DtuReading::default() };
             let details =
                 ProtobufDetails { encrypts: Some(true), clock_ahead: Some(ahead), polled_at: now };
-            let steps = read(&reading, details);
+            let steps = read(&reading, details, &Identity::Known);
             assert_eq!(find(&steps, "age").has_passed(), is_fresh, "{steps:?}");
             let clock = find(&steps, "clock");
             assert_eq!(*clock != Step::passed("clock", clock.detail()), has_note, "{clock:?}");
@@ -443,8 +499,9 @@ mod tests {
                 drop(stream.write_all(sends).await);
             }
         };
+        let mut listed = Vec::new();
         let steps = tokio::select! {
-            steps = poll(Some(other), &config, &context) => steps,
+            steps = poll(Some(other), &config, &context, &mut listed) => steps,
             () = serving => Vec::new(),
         };
         let last = serde_json::to_value(steps.last().unwrap()).unwrap();

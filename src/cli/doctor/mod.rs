@@ -10,7 +10,10 @@ mod host;
 mod report;
 mod target;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -25,7 +28,9 @@ use crate::clock::WallClock;
 use crate::config::LogFormat;
 use crate::config::load::{ConfigError, Loaded};
 use crate::mqtt::Source;
+use crate::plant::serial::InverterSerial;
 use crate::problem::Problem;
+use crate::snapshot::state::SharedInverters;
 use crate::tasks::Tasks;
 use crate::telemetry::logging;
 
@@ -102,25 +107,40 @@ pub(super) async fn doctor(global: &Global, arguments: Arguments) -> ExitCode {
 async fn test_all(context: &Context, is_json: bool) -> Result<Vec<Subject>, ExitCode> {
     let config = &context.loaded.config;
     let (targets, about_targets) = target::collect(context);
-    let mut tests: FuturesOrdered<BoxFuture<'_, Subject>> = FuturesOrdered::new();
+    // DTUs with the inverters that they list.
+    let mut tests: FuturesOrdered<BoxFuture<'_, (Subject, Vec<InverterSerial>)>> =
+        FuturesOrdered::new();
     tests.push_back(Box::pin(async {
         let mut bridge = bridge::test(context);
         bridge.steps.extend(about_targets);
-        bridge
+        (bridge, Vec::new())
     }));
     for dtu in &config.dtus {
         tests.push_back(Box::pin(dtu::test(dtu, context)));
     }
     for target in &targets {
-        tests.push_back(Box::pin(target::test(target)));
+        tests.push_back(Box::pin(async { (target::test(target).await, Vec::new()) }));
     }
     if let Some(mqtt) = &config.mqtt {
-        tests.push_back(Box::pin(broker::test(mqtt, Source::Owner)));
+        let test = broker::test(mqtt, Source::Owner);
+        tests.push_back(Box::pin(async { (test.await, Vec::new()) }));
     } else if let Some(broker) = &context.loaded.supervisor_broker {
-        tests.push_back(Box::pin(broker::test_of_supervisor(broker)));
+        let test = broker::test_of_supervisor(broker);
+        tests.push_back(Box::pin(async { (test.await, Vec::new()) }));
     }
     let mut subjects = Vec::new();
-    while let Some(subject) = tests.next().await {
+    let mut owners: BTreeMap<InverterSerial, Arc<str>> = BTreeMap::new();
+    while let Some((mut subject, listed)) = tests.next().await {
+        let mut shared = SharedInverters::default();
+        for serial in listed {
+            match owners.entry(serial) {
+                Entry::Occupied(owner) => shared.add(Arc::clone(owner.get()), serial),
+                Entry::Vacant(nobody) => drop(nobody.insert(Arc::from(subject.subject.as_str()))),
+            }
+        }
+        if !shared.is_empty() {
+            subject.steps.push(dtu::shared(shared));
+        }
         if !is_json {
             exit::print(&report::text(&subject))?;
         }

@@ -189,7 +189,8 @@ impl<D: Dial> ModbusDtu<D> {
             | DtuError::NotMapped
             | DtuError::NotADtu { .. }
             | DtuError::WordAddressed
-            | DtuError::NotDecrypted => false,
+            | DtuError::NotDecrypted
+            | DtuError::OtherDtu(_) => false,
         }
     }
 
@@ -228,9 +229,11 @@ impl<D: Dial> ModbusDtu<D> {
             return;
         }
         self.serial_connection = self.connection.count();
+        // What has answered at the end of another connection may be another DTU.
+        self.serial = None;
         match self.connection.read(ReadRequest::dtu_serial(), 0, |_| true).await {
             Ok(data) => {
-                self.serial = dtu_serial(&data).or(self.serial);
+                self.serial = dtu_serial(&data);
                 self.serial_unanswered = 0;
             }
             Err(DtuError::Exception(_)) => {}
@@ -248,13 +251,15 @@ impl<D: Dial> Dtu for ModbusDtu<D> {
         if outcome.is_ok() && (is_complete || has_emulation(&records)) {
             outcome = self.check_addressing(&mut records).await;
         }
-        if outcome.is_ok() && is_complete {
+        // Nothing of a list is used before it is known whose it is.
+        let is_any = outcome.is_ok() || !records.is_empty();
+        if is_any {
             self.read_serial().await;
         }
         let before = records.len();
         records.retain(|record| !self.exclude.contains(&record.serial));
         let reading = DtuReading {
-            dtu_serial: self.serial,
+            dtu_serial: self.serial.filter(|_| is_any),
             inverters: inverters(&records, &mut self.scales),
             has_excluded: records.len() < before,
             unread,
@@ -268,6 +273,11 @@ impl<D: Dial> Dtu for ModbusDtu<D> {
 
     fn pauses(&self) -> Duration {
         self.connection.paused()
+    }
+
+    fn forget(&mut self) {
+        self.connection.close();
+        self.serial = None;
     }
 
     fn replies(&self) -> Replies {

@@ -67,6 +67,11 @@ impl<D: Dial> Connection<D> {
         self.paused
     }
 
+    /// Closes the connection.
+    pub(super) fn close(&mut self) {
+        self.context = None;
+    }
+
     pub(super) const fn replies(&self) -> &Replies {
         &self.replies
     }

@@ -230,6 +230,7 @@ pub(super) fn config() -> DtuConfig {
         records_per_read: 1,
         interval: None,
         exclude: Vec::new(),
+        serial: None,
         performance_mode: false,
         avoid_cloud_upload: false,
     }

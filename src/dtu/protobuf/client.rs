@@ -22,6 +22,7 @@ use crate::config::DtuConfig;
 use crate::dtu::dial::{Dial, TcpDialer};
 use crate::dtu::{Dtu, DtuError, PollError, Replies};
 use crate::plant::reading::DtuReading;
+use crate::plant::serial::DtuSerial;
 
 const REFUSED: &str = "check that `host` is the DTU's address; if the DTU has just started, wait two minutes; for a \
      DTU-Pro or DTU-Pro-S on its Ethernet port, set protocol = \"modbus\"; HiFlow inverters (HMS-…WB, \
@@ -259,6 +260,11 @@ impl<D: Dial> ProtobufDtu<D> {
     }
 
     fn reading(&mut self, data: RealDataNewReq, is_complete: bool) -> DtuReading {
+        // App info is kept over polls, in which another DTU may have come to this address.
+        if let Some(serial) = app_info::dtu_serial(&data.dtu_serial) {
+            let first = |session: &mut Session| *session.serial.get_or_insert(serial);
+            self.session.take_if(|session| first(session) != serial);
+        }
         let no_info = AppInfo::default();
         let info = self.session.as_ref().map_or(&no_info, |session| &session.info);
         let stale = self.freshness.is_stale(&data, info.time);
@@ -288,6 +294,8 @@ const SESSION_LIFETIME: Duration = Duration::from_hours(6);
 struct Session {
     info: AppInfo,
     cipher: Option<Cipher>,
+    /// The serial number in the first values after app info.
+    serial: Option<DtuSerial>,
     learned_at: Instant,
 }
 
@@ -295,7 +303,7 @@ impl Session {
     fn new(info: AppInfo) -> Result<Self, DtuError> {
         let cipher = info.enc_rand.map(Cipher::new).transpose();
         let cipher = cipher.map_err(|_| DtuError::NotDecrypted)?;
-        Ok(Self { info, cipher, learned_at: Instant::now() })
+        Ok(Self { info, cipher, serial: None, learned_at: Instant::now() })
     }
 
     fn is_old(&self) -> bool {
@@ -318,6 +326,10 @@ impl<D: Dial> Dtu for ProtobufDtu<D> {
 
     fn pauses(&self) -> Duration {
         self.pace.paused()
+    }
+
+    fn forget(&mut self) {
+        self.session = None;
     }
 
     fn replies(&self) -> Replies {

@@ -25,6 +25,7 @@ use self::missing::MissingDeviceMonitor;
 use self::sums::{ListingWait, Sums};
 use super::night::NightDetector;
 use crate::plant::day_curve::DayCurve;
+use crate::plant::identity::{Identity, KnownDtu};
 use crate::plant::ledger::{PortKey, PortLedger};
 use crate::plant::reading::{DtuReading, Unread};
 use crate::plant::serial::{InverterSerial, MeterSerial};
@@ -164,6 +165,12 @@ impl PlantState {
                     state.protocol = new.protocol;
                     state.shared = None;
                     state.slow_poll = None;
+                    state.other = None;
+                    state.configured_serial = new.configured_serial;
+                    // One that the configuration does not accept any more is forgotten.
+                    let is_accepted =
+                        new.configured_serial.is_none_or(|it| Some(it) == state.serial);
+                    state.serial = state.serial.filter(|_| is_accepted);
                     dtu
                 }
                 None => self.new_dtu(new),
@@ -209,6 +216,46 @@ impl PlantState {
     /// The energy ledgers of all ports.
     pub const fn ledgers(&self) -> &BTreeMap<PortKey, PortLedger> {
         &self.ledgers
+    }
+
+    /// Whether `reading`, of which nothing was applied yet, is that DTU's. What another one says must
+    /// not be applied.
+    pub fn identify(&mut self, dtu: &str, reading: &DtuReading) -> Identity {
+        let is_known_by_devices = self.is_known_by_devices(dtu, reading);
+        let others: Vec<_> = self.dtus().filter(|one| &*one.name != dtu).map(Arc::clone).collect();
+        let Some(state) = self.dtu_mut(dtu).map(Dtu::state_mut) else { return Identity::Known };
+        let known = KnownDtu { configured: state.configured_serial, remembered: state.serial };
+        let is_empty = reading.inverters.is_empty() && reading.meters.is_empty();
+        // An answer without a serial number, after one of another DTU, is of that one as well.
+        let doubted = state.other.take().filter(|_| !is_empty && !is_known_by_devices);
+        let found = reading.dtu_serial.or(doubted.map(|other| other.found));
+        let mut identity = known.judge(found, is_known_by_devices);
+        if let Identity::Other(other) = &mut identity {
+            let owner = others.iter().find(|one| one.serial == Some(other.found));
+            other.belongs_to = owner.map(|one| Arc::clone(&one.name));
+            state.other = Some(other.clone());
+        }
+        identity
+    }
+
+    /// Whether `reading` has an inverter or meter that is known of that DTU, or none is known.
+    fn is_known_by_devices(&self, dtu: &str, reading: &DtuReading) -> bool {
+        let mut known = self.serials_of(dtu);
+        known.extend(
+            self.dtu(dtu)
+                .iter()
+                .filter_map(|dtu| dtu.shared.as_ref())
+                .flat_map(|shared| shared.inverters.iter().copied()),
+        );
+        let mut listed =
+            reading.inverters.iter().map(|one| one.serial).chain(reading.own.iter().copied());
+        let mut meters = self.meters().filter(|meter| &*meter.dtu_name == dtu).peekable();
+        if known.is_empty() && meters.peek().is_none() {
+            return true;
+        }
+        let is_listed = |known: MeterSerial| reading.meters.iter().any(|one| one.serial == known);
+        listed.any(|serial| known.contains(&serial))
+            || meters.any(|one| is_listed(one.reading.serial))
     }
 
     /// Applies a poll that reached its end; returns what was not believed.
@@ -307,6 +354,7 @@ impl PlantState {
         if !partial.inverters.is_empty() {
             state.last_reply = Some(now);
         }
+        state.serial = partial.dtu_serial.or(state.serial);
         let moment = Moment { now, hold: state.silence_limit, is_night: false };
         let rejected = self.apply(dtu, partial, moment);
         if partial.is_live() {

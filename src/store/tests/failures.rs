@@ -162,7 +162,7 @@ fn a_full_disk_is_reported_once_and_so_is_its_end() {
         let refused = save_target(&mut worker, target("a", &big)).unwrap_err();
         assert_eq!(refused.label, "disk_full");
         let mut plant = plant(1);
-        let dtu = StoredDtu { last_success: now(), energies: BTreeMap::new() };
+        let dtu = StoredDtu { last_success: now(), energies: BTreeMap::new(), serial: None };
         plant.dtus.insert(big.clone(), dtu);
         worker.handle(Request::SavePlant(plant));
     });

@@ -15,15 +15,15 @@ use crate::support::bridge::{Home, command};
 use crate::support::within_guard;
 
 /// The output of `doctor --json`.
-struct Findings {
-    code: i32,
+pub(crate) struct Findings {
+    pub(crate) code: i32,
     subjects: Vec<Value>,
 }
 
 impl Findings {
     /// The steps of a subject, each `name+` if it went well, `name-` if not, `name?` if not tested.
     #[track_caller]
-    fn marks(&self, subject: &str) -> Vec<String> {
+    pub(crate) fn marks(&self, subject: &str) -> Vec<String> {
         let mark = |step: &Value| match step["ok"].as_bool() {
             Some(true) => '+',
             Some(false) => '-',
@@ -51,7 +51,7 @@ impl Findings {
 
     /// The detail of a step, its remedy and its notes, as one text.
     #[track_caller]
-    fn text(&self, subject: &str, step: &str) -> String {
+    pub(crate) fn text(&self, subject: &str, step: &str) -> String {
         let step = self.step(subject, step);
         let notes = step["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap());
         let parts = [step["detail"].as_str(), step["remedy"].as_str()].into_iter().flatten();
@@ -60,7 +60,7 @@ impl Findings {
 }
 
 /// Runs `doctor` with the configuration of `home`, as if its HTTP address were `listen`.
-async fn doctor(home: &Home, listen: &str, options: &[&str]) -> Findings {
+pub(crate) async fn doctor(home: &Home, listen: &str, options: &[&str]) -> Findings {
     doctor_in(&[("HOYMILES__HTTP__LISTEN", listen)], home, options).await
 }
 
@@ -105,4 +105,4 @@ fn assert_keys(subjects: &Value) {
 }
 
 /// No bridge runs.
-const ALONE: &str = "127.0.0.1:0";
+pub(crate) const ALONE: &str = "127.0.0.1:0";

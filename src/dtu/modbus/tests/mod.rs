@@ -1,6 +1,7 @@
 //! Whole polls of a scripted DTU, in paused time.
 
 mod faults;
+mod identity;
 mod several;
 mod unread;
 mod vectors;

@@ -1,5 +1,6 @@
 //! The plant with readings of an evening, of a restart, and with missing inverters.
 
+mod identity;
 mod meters;
 mod missing;
 mod ownership;
