@@ -104,8 +104,8 @@ impl<D: Dtu> Poller<D> {
         let mut memory = Memory::default();
         loop {
             let started = Instant::now();
-            let Some(outcome) = stop.run_until_cancelled(self.poll()).await else { return };
-            let outcome = self.identified(outcome);
+            let Some(mut outcome) = stop.run_until_cancelled(self.poll()).await else { return };
+            self.refuse_other_dtu(&mut outcome);
             let wait = self.apply(outcome, started.elapsed(), &mut memory);
             if stop.run_until_cancelled(sleep(wait)).await.is_none() {
                 return;
@@ -130,24 +130,18 @@ impl<D: Dtu> Poller<D> {
         }
     }
 
-    /// The outcome, unless another DTU has answered, of which nothing may be applied.
-    fn identified(
-        &mut self,
-        outcome: Result<DtuReading, PollError>,
-    ) -> Result<DtuReading, PollError> {
-        let reading = match &outcome {
+    /// Replaces the outcome if another DTU has answered, of which nothing may be applied.
+    fn refuse_other_dtu(&mut self, outcome: &mut Result<DtuReading, PollError>) {
+        let reading = match outcome {
             Ok(reading) => reading,
             Err(failure) => &failure.partial,
         };
         match self.publisher.identify(&self.name, reading) {
-            Identity::Known => outcome,
-            Identity::Exchanged { before, after } => {
-                PollLog::exchange(&self.name, before, after);
-                outcome
-            }
+            Identity::Known => {}
+            Identity::Exchanged { before, after } => PollLog::exchange(&self.name, before, after),
             Identity::Other(other) => {
                 self.dtu.forget();
-                Err(DtuError::OtherDtu(other).into())
+                *outcome = Err(DtuError::OtherDtu(other).into());
             }
         }
     }
