@@ -131,8 +131,11 @@ fn plant(value: u8) -> StoredPlant {
         .into(),
         inverters: [(serial, inverter)].into(),
         meters: [("10c0a0000001".parse().unwrap(), meter)].into(),
-        dtus: [("Roof".to_owned(), StoredDtu { last_success: now(), energies: BTreeMap::new(), serial: None })]
-            .into(),
+        dtus: [(
+            "Roof".to_owned(),
+            StoredDtu { last_success: now(), energies: BTreeMap::new(), serial: None },
+        )]
+        .into(),
         departed: [(InverterSerial::from_u64(7), now())].into(),
     }
 }
