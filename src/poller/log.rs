@@ -1,5 +1,6 @@
 //! The log lines of one DTU's polls: a failure that lasts is logged once, not every minute.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,21 +16,35 @@ use crate::snapshot::warning::Warning;
 /// A failure that lasts is logged again after so many polls.
 const REMIND_AFTER: u64 = 60;
 
+/// What is logged when it begins, and not again while it lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Condition {
+    /// The DTU repeats its previous values.
+    Stale,
+    /// The DTU lists nothing.
+    Empty,
+    /// Some ports were not read.
+    Unread,
+    /// Polls take long; never logged again.
+    SlowPolls,
+}
+
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a condition of its own")]
 pub(super) struct PollLog {
     /// When the first of the failures in a row was logged.
     failing_since: Option<Instant>,
     last_error: Option<DtuError>,
-    is_stale: bool,
-    is_empty: bool,
-    is_partial: bool,
+    logged: BTreeSet<Condition>,
     warnings: Vec<Warning>,
-    /// How long polls take has been logged, which is never repeated.
-    has_logged_slow_polls: bool,
 }
 
 impl PollLog {
+    /// Notes whether `condition` holds; returns whether it was already logged.
+    fn was_logged(&mut self, condition: Condition, holds: bool) -> bool {
+        if holds { !self.logged.insert(condition) } else { self.logged.remove(&condition) }
+    }
+
     /// A poll reached its end; `before` is the DTU as it was before.
     pub(super) fn success(&mut self, before: &DtuState, reading: &DtuReading, taken: Duration) {
         let name = &before.name;
@@ -45,8 +60,8 @@ impl PollLog {
             info!("{name}: the DTU is awake again");
         }
         let is_empty = reading.inverters.is_empty() && reading.meters.is_empty();
-        let was_stale = std::mem::replace(&mut self.is_stale, reading.stale);
-        let was_empty = std::mem::replace(&mut self.is_empty, is_empty);
+        let was_stale = self.was_logged(Condition::Stale, reading.stale);
+        let was_empty = self.was_logged(Condition::Empty, is_empty);
         self.unread(name, reading);
         let (extent, taken) = (reading.extent(), taken.as_secs_f64());
         if reading.stale && !was_stale {
@@ -65,7 +80,7 @@ impl PollLog {
 
     /// What was not read: once when it begins, once when it is over.
     fn unread(&mut self, name: &str, reading: &DtuReading) {
-        let was_partial = std::mem::replace(&mut self.is_partial, !reading.unread.is_empty());
+        let was_partial = self.was_logged(Condition::Unread, !reading.unread.is_empty());
         match reading.unread.problem() {
             Some(problem) if was_partial => debug!("{name}: {problem}"),
             Some(problem) => warn!("{name}: {problem}"),
@@ -79,7 +94,7 @@ impl PollLog {
         let (name, mut warnings) = (&dtu.name, Warning::of(dtu, now));
         let is_slow = |one: &mut Warning| matches!(one, Warning::SlowPolls(_));
         for warning in warnings.extract_if(.., is_slow) {
-            if !std::mem::replace(&mut self.has_logged_slow_polls, true) {
+            if !self.was_logged(Condition::SlowPolls, true) {
                 warn!("{name}: {}", warning.problem());
             }
         }
