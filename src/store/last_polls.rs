@@ -86,6 +86,7 @@ mod tests {
         StoredDtu {
             last_success: jiff::Timestamp::from_second(second).unwrap(),
             energies: [("1161a0000001".to_owned(), ports)].into(),
+            serial: Some("10F8A0000001".to_owned()),
         }
     }
 

@@ -413,6 +413,7 @@ fn a_killed_process_loses_no_poll() {
     let later = StoredDtu {
         last_success: now() + Duration::from_secs(5),
         energies: [("1161a0000001".to_owned(), vec![(1, 9, 2)])].into(),
+        serial: None,
     };
     for name in ["Roof", "Barn"] {
         lock(&worker.status).polls.insert(name.to_owned(), later.clone());
