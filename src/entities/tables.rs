@@ -43,7 +43,8 @@ const BRIDGE: &[Entity] = &[
         Number::ENERGY,
         "Energy of the plant in its lifetime; never falls, and an inverter that is added adds no past.",
     )
-    .from("/plant/total_production"),
+    .from("/plant/total_production")
+    .metric("plant_energy_watt_hours_total"),
     number(
         Bridge(|it| it.totals().active_power.map(Into::into)),
         "active_power",
@@ -197,7 +198,8 @@ const INVERTER: &[Entity] = &[
         "Energy total",
         Number::ENERGY,
         "Energy of all panels in their lifetime; never falls, and a port that is added adds no past.",
-    ),
+    )
+    .metric("inverter_energy_watt_hours_total"),
     number(
         Inverter(|it| it.values.ac.active_power.map(Into::into)),
         "active_power",

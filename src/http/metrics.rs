@@ -52,7 +52,7 @@ const HEALTHY: [Metric<bool>; 1] = [gauge(
     |is_healthy| Some(flag(*is_healthy)),
 )];
 
-const DTU: [Metric<DtuState>; 6] = [
+const DTU: [Metric<DtuState>; 7] = [
     gauge(
         "dtu_up",
         "Whether the last poll of the DTU succeeded; absent before the first.",
@@ -86,6 +86,12 @@ const DTU: [Metric<DtuState>; 6] = [
         "dtu_missing_inverters",
         "Inverters that the DTU has not listed for long, although it is day.",
         |dtu| Some(size(dtu.missing.len())),
+    ),
+    counter(
+        "dtu_energy_watt_hours_total",
+        "Energy of the DTU's panels in their lifetime; never falls, and an inverter that is added \
+         adds no past.",
+        |dtu| dtu.energy.total.map(|total| number(total.get())),
     ),
 ];
 

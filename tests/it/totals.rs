@@ -162,6 +162,14 @@ async fn an_inverter_that_turns_up_later_adds_no_past() {
     assert_eq!(inverter["total_production"], 900_006, "{inverter}");
     let (_, health) = bridge.get("/health").await;
     assert_eq!(health["dtus"]["Roof"]["total_production"], 60_007, "{health}");
+    let (_, metrics) = bridge.get("/metrics").await;
+    for line in [
+        "hoymiles_plant_energy_watt_hours_total 60007",
+        "hoymiles_dtu_energy_watt_hours_total{dtu=\"Roof\"} 60007",
+        "hoymiles_inverter_energy_watt_hours_total{serial=\"1161a0000b42\"} 900006",
+    ] {
+        assert!(metrics.as_str().unwrap().lines().any(|one| one == line), "{line}: {metrics}");
+    }
     bridge.stop().await;
     dtu.stop().await;
 }

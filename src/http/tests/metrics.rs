@@ -41,6 +41,7 @@ async fn labels_inverters_and_ports_by_serial_number() {
             r#"hoymiles_port_today_energy_watt_hours{serial="1161a0000001",port="1"} 936"#,
             "# TYPE hoymiles_port_energy_watt_hours_total counter",
             r#"hoymiles_port_energy_watt_hours_total{serial="1161a0000001",port="1"} 456172"#,
+            "# TYPE hoymiles_plant_energy_watt_hours_total counter",
             r#"hoymiles_port_reading_timestamp_seconds{serial="1161a0000001",port="2"} 1780315200"#,
         ],
     );
