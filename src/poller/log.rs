@@ -30,7 +30,6 @@ enum Condition {
 }
 
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a condition of its own")]
 pub(super) struct PollLog {
     /// When the first of the failures in a row was logged.
     failing_since: Option<Instant>,
