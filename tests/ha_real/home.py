@@ -70,8 +70,8 @@ def wait_for(what: str, is_so: Callable[[], Any], seconds: float) -> Any:
 class Home:
     """One Home Assistant."""
 
-    def __init__(self, folder: Path) -> None:
-        """Create its folder; the integration is the one of this repository."""
+    def __init__(self, folder: Path, lines: str = "") -> None:
+        """Create its folder, with these lines in its configuration; the integration is ours."""
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -79,15 +79,21 @@ class Home:
         self._refresh: str | None = None
         self._access = ""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "configuration.yaml").write_text(CONFIGURATION.format(port=self.port))
-        (folder / "custom_components").symlink_to(ROOT / "custom_components")
+        (folder / "configuration.yaml").write_text(CONFIGURATION.format(port=self.port) + lines)
+        (folder / "custom_components").mkdir(exist_ok=True)
+        for components in (ROOT / "custom_components", Path(__file__).parent / "custom_components"):
+            for component in components.glob("*/"):
+                (folder / "custom_components" / component.name).symlink_to(component)
 
     def start(self) -> None:
         """Start, and wait until it can be used."""
         command = [PYTHON, "-m", "homeassistant", "--skip-pip", "-c", str(self.folder)]
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         with (self.folder / "output.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+            # Python finds custom components in the present folder first.
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment, cwd=self.folder
+            )
         wait_for("Home Assistant answers", self._is_up, 60)
         is_new = self._refresh is None
         if is_new:

@@ -25,6 +25,7 @@ name = "DTU"
 protocol = "modbus"
 host = "127.0.0.1"
 port = {dtu}
+{of_dtu}
 [http]
 listen = "127.0.0.1:{port}"
 {lines}"""
@@ -55,33 +56,49 @@ class Process:
         """What this process and earlier ones have logged."""
         return self._log.read_text()
 
+    def signal(self, which: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(which)
+
     def stop(self, how: signal.Signals) -> None:
         """Stop it."""
-        self._process.send_signal(how)
+        self.signal(how)
         self._process.wait(20)
 
 
 class Bridge:
     """The bridge and its DTU. The DTU continues to run when the bridge stops."""
 
-    def __init__(self, folder: Path, lines: str = "") -> None:
-        """Start the DTU, and create the bridge's folder, with these lines in its configuration."""
+    def __init__(self, folder: Path, lines: str = "", dtu: int | None = None) -> None:
+        """Create the bridge's folder, with these lines in its configuration.
+
+        Starts its DTU, unless it is to read the one at that port.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: Process | None = None
-        arguments = "--inverters 19 --ports 37 --always-day --timezone Europe/Berlin"
-        self._dtu = Process(
-            folder / "dtu.log", "simulate", "--modbus", "127.0.0.1:0", *arguments.split()
-        )
+        self._dtu: Process | None = None
+        if dtu is None:
+            arguments = "--inverters 19 --ports 37 --always-day --timezone Europe/Berlin"
+            self._dtu = Process(
+                folder / "dtu.log", "simulate", "--modbus", "127.0.0.1:0", *arguments.split()
+            )
+            dtu = self._dtu_port(self._dtu)
         self._file = folder / "bridge.toml"
-        self._places = {"state": folder / "state", "dtu": self._dtu_port(), "port": self.port}
+        self._places = {"state": folder / "state", "dtu": dtu, "port": self.port}
         self.configure(lines)
 
-    def configure(self, lines: str) -> None:
-        """Write its configuration with these lines, for the next start."""
-        self._file.write_text(CONFIGURATION.format(**self._places, lines=lines))
+    def configure(self, lines: str = "", of_dtu: str = "") -> None:
+        """Write its configuration with these lines, for the next start or reload."""
+        text = CONFIGURATION.format(**self._places, lines=lines, of_dtu=of_dtu)
+        self._file.write_text(text)
+
+    def reload(self) -> None:
+        """Let it read its configuration again."""
+        assert self._process
+        self._process.signal(signal.SIGHUP)
 
     def start(self, **environment: str) -> None:
         """Start, and wait for the first poll."""
@@ -117,7 +134,8 @@ class Bridge:
     def end(self) -> None:
         """Stop the bridge and its DTU."""
         self.stop()
-        self._dtu.stop(signal.SIGTERM)
+        if self._dtu:
+            self._dtu.stop(signal.SIGTERM)
 
     def get(self, path: str) -> Any:
         """Send a GET request to the bridge's API."""
@@ -130,10 +148,11 @@ class Bridge:
         """What the bridge has logged."""
         return (self.folder / "bridge.log").read_text()
 
-    def _dtu_port(self) -> int:
+    @staticmethod
+    def _dtu_port(dtu: Process) -> int:
         end = time.monotonic() + 20
         while time.monotonic() < end:
-            if found := re.search(r"127\.0\.0\.1:(\d+)", self._dtu.log):
+            if found := re.search(r"127\.0\.0\.1:(\d+)", dtu.log):
                 return int(found[1])
             time.sleep(0.05)
-        raise AssertionError(self._dtu.log)
+        raise AssertionError(dtu.log)
