@@ -124,6 +124,7 @@ async fn ours(tasks: &Tasks, first: Snapshot) -> io::Result<SocketAddr> {
         metrics: Metrics::new(),
         broker: BrokerStatus::new(WallClock::system()),
         about: About::new(WallClock::system()),
+        ingress_proxy: None,
     };
     tasks.spawn_short(serve(listener, sources, HttpConfig::default(), tasks.stop()));
     Ok(address)

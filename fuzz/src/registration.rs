@@ -99,6 +99,7 @@ impl Server {
                 metrics: Metrics::new(),
                 broker: BrokerStatus::new(WallClock::system()),
                 about: About::new(WallClock::system()),
+                ingress_proxy: None,
             };
             tasks.spawn_short(http::serve(listener, sources, config, tasks.stop()));
             address

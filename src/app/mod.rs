@@ -77,7 +77,7 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
     let about = about(&loaded, orders.log);
     let started_with = loaded.config.clone();
     announce(&loaded);
-    let Loaded { config, zone, supervisor_broker, .. } = loaded;
+    let Loaded { config, zone, supervisor_broker, ingress_proxy, .. } = loaded;
     let Config { state_dir, poll, dtus, targets, mqtt, mut http, mdns, .. } = config;
     open_files::limit_clients(&mut http, &dtus, targets.len());
     // Bind first: a port in use must end the start before anything else happens.
@@ -93,8 +93,7 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
     let Stored { targets: registered, plant, announced } = store.load();
     let plant_state = restore::plant(&dtus, poll.interval, plant, zone.clone());
     let (publisher, snapshot) = SnapshotPublisher::new(plant_state, store.clone(), clock.now());
-    let tasks = Tasks::new();
-    let metrics = Metrics::new();
+    let (tasks, metrics) = (Tasks::new(), Metrics::new());
     let directory =
         Directory::new(&targets, registered, &http.registration, store.clone(), clock.clone())?;
     let broker = BrokerStatus::new(clock.clone());
@@ -114,6 +113,7 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
         metrics: metrics.clone(),
         broker,
         about,
+        ingress_proxy,
     };
 
     // Spawn.

@@ -4,6 +4,7 @@
 //! one more: `mqtt.enabled`, since a form cannot leave out a section.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use config::{File, FileFormat, FileSourceString, Map, Value};
@@ -17,6 +18,9 @@ use super::{Config, Key, MqttConfig};
 
 /// Where an add-on finds its Supervisor, unless this variable names another (for tests).
 const SUPERVISOR: &str = "http://supervisor";
+/// From where the Supervisor passes on what users of Home Assistant ask the add-on's panel, after
+/// their login (Home Assistant's documentation for developers of add-ons, "Ingress").
+pub(super) const INGRESS_PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 30, 32, 2));
 const SUPERVISOR_VARIABLE: &str = "HOYMILES_SUPERVISOR";
 const TOKEN_VARIABLE: &str = "SUPERVISOR_TOKEN";
 

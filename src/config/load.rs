@@ -2,7 +2,7 @@
 //! reported with file, key path and what was expected.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use config::builder::DefaultState;
@@ -41,6 +41,8 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// Instead of `mqtt`: the broker whose address and login Home Assistant's Supervisor provides.
     pub supervisor_broker: Option<Box<SupervisorBroker>>,
+    /// In the add-on: the proxy that asks for Home Assistant's login.
+    pub ingress_proxy: Option<IpAddr>,
 }
 
 impl Loaded {
@@ -205,7 +207,9 @@ fn load_text(
     let mut warnings = warnings::warnings(&config, &places);
     warnings.extend(warnings::unusable_zone(&zone_origin));
     warnings.extend(warnings::unknown_variables(&keys, &environment));
-    Ok(Loaded { config, file: places.file, zone, zone_origin, warnings, supervisor_broker })
+    let ingress_proxy = is_addon.then_some(addon::INGRESS_PROXY);
+    let file = places.file;
+    Ok(Loaded { config, file, zone, zone_origin, warnings, supervisor_broker, ingress_proxy })
 }
 
 /// The file and the environment as one. Without `timezone`, the zone is that of the variable `TZ`.

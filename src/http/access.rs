@@ -38,6 +38,8 @@ pub(super) struct Access {
     allowed_origins: Vec<String>,
     hosts: Vec<String>,
     trusted_proxies: Vec<IpNet>,
+    /// The proxy of Home Assistant's add-ons, which has asked for a login.
+    ingress_proxy: Option<IpAddr>,
     /// This machine's name.
     machine: String,
     sessions: Sessions,
@@ -65,14 +67,18 @@ pub(super) enum SessionError {
 }
 
 impl Access {
-    /// The rules of this configuration.
-    pub(super) fn new(config: &HttpConfig) -> Self {
+    /// The rules of this configuration. Requests that arrive from `ingress_proxy` have passed the
+    /// login of Home Assistant.
+    pub(super) fn new(config: &HttpConfig, ingress_proxy: Option<IpAddr>) -> Self {
+        let mut trusted_proxies = config.trusted_proxies.clone();
+        trusted_proxies.extend(ingress_proxy.map(IpNet::from));
         let machine = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
         Self {
             token: config.token.clone(),
             allowed_origins: config.allowed_origins.clone(),
             hosts: config.hosts.clone(),
-            trusted_proxies: config.trusted_proxies.clone(),
+            trusted_proxies,
+            ingress_proxy,
             machine,
             sessions: Sessions::default(),
             wrong_tokens: WrongTokens::default(),
@@ -82,7 +88,8 @@ impl Access {
 
     /// The client of a request that arrived from `peer`.
     pub(super) fn client(&self, head: &Parts, peer: IpAddr) -> Client {
-        Client::of(head, peer, &self.trusted_proxies)
+        let is_logged_in = self.ingress_proxy == Some(peer.to_canonical());
+        Client { is_logged_in, ..Client::of(head, peer, &self.trusted_proxies) }
     }
 
     /// Whether the request may have what the token protects. Counts wrong tokens, so it is called
@@ -93,7 +100,7 @@ impl Access {
         client: &Client,
         may_be_in_query: bool,
     ) -> Authorization {
-        if self.token.is_none() {
+        if self.token.is_none() || client.is_logged_in {
             return Authorization::Granted(None);
         }
         let in_query = || token_in_query(head.uri.query().unwrap_or_default());
@@ -168,7 +175,8 @@ impl Access {
         }
         let is_browser =
             head.headers.contains_key(ORIGIN) || head.headers.contains_key(SEC_FETCH_SITE);
-        if self.token.is_some() || !is_browser || self.is_own_host(client.host.as_deref()) {
+        let needs_own_host = self.token.is_none() && !client.is_logged_in && is_browser;
+        if !needs_own_host || self.is_own_host(client.host.as_deref()) {
             return None;
         }
         let name = shown(client.host.as_deref());
@@ -369,7 +377,7 @@ mod tests {
     }
 
     fn access(config: &HttpConfig) -> Access {
-        Access { machine: "garage-pi.example".to_owned(), ..Access::new(config) }
+        Access { machine: "garage-pi.example".to_owned(), ..Access::new(config, None) }
     }
 
     fn with_token(token: &str) -> Access {
@@ -382,11 +390,51 @@ mod tests {
             host: Some(host.to_owned()),
             is_https: false,
             prefix: String::new(),
+            is_logged_in: false,
         }
     }
 
     fn status(response: Option<Response>) -> Option<u16> {
         response.map(|response| response.status().as_u16())
+    }
+
+    #[test]
+    fn requests_from_the_ingress_proxy_need_no_token() {
+        let config = HttpConfig { token: Some("secret".into()), ..HttpConfig::default() };
+        let proxy = IpAddr::from([172, 30, 32, 2]);
+        let head = head(
+            "/api/plant",
+            &[
+                ("host", "172.30.33.5:8080"),
+                ("origin", "https://home.example"),
+                ("x-forwarded-host", "home.example"),
+                ("x-forwarded-proto", "https"),
+                ("x-forwarded-for", "1.2.3.4"),
+                ("x-ingress-path", "/api/hassio_ingress/aB3"),
+            ],
+        );
+        let is_granted = |access: &Access, peer: IpAddr| {
+            let client = access.client(&head, peer);
+            matches!(access.authorize(&head, &client, false), Authorization::Granted(None))
+        };
+        let in_addon = Access::new(&config, Some(proxy));
+        assert!(is_granted(&in_addon, proxy));
+        assert!(is_granted(&in_addon, "::ffff:172.30.32.2".parse().unwrap()));
+        for other in [[172, 30, 32, 3], [172, 30, 33, 5], [127, 0, 0, 1]] {
+            assert!(!is_granted(&in_addon, IpAddr::from(other)), "{other:?}");
+        }
+        // Elsewhere the address has no meaning, not even as a trusted proxy.
+        let trusted_proxies = vec![IpNet::from(proxy)];
+        let elsewhere = Access::new(&HttpConfig { trusted_proxies, ..config.clone() }, None);
+        assert!(!is_granted(&elsewhere, proxy));
+
+        let client = in_addon.client(&head, proxy);
+        assert_eq!(client.address, IpAddr::from([1, 2, 3, 4]));
+        assert_eq!(client.prefix, "/api/hassio_ingress/aB3");
+        assert!(in_addon.refuse_upgrade(&head, &client).is_none());
+        // Without a token, too: the name is that of Home Assistant, not of a stranger.
+        let open = Access::new(&HttpConfig::default(), Some(proxy));
+        assert!(open.refuse(&head, &open.client(&head, proxy)).is_none());
     }
 
     #[track_caller]

@@ -25,6 +25,8 @@ pub(super) struct Client {
     pub(super) is_https: bool,
     /// The path below which a proxy serves the bridge, such as `/hoymiles`; empty without one.
     pub(super) prefix: String,
+    /// Whether it has passed the login of Home Assistant, whose add-on this is.
+    pub(super) is_logged_in: bool,
 }
 
 impl Client {
@@ -34,7 +36,13 @@ impl Client {
         let headers = &head.headers;
         let host = head.uri.authority().map(ToString::to_string).or_else(|| first(headers, &HOST));
         let peer = peer.to_canonical();
-        let direct = Self { address: peer, host, is_https: false, prefix: String::new() };
+        let direct = Self {
+            address: peer,
+            host,
+            is_https: false,
+            prefix: String::new(),
+            is_logged_in: false,
+        };
         if !is_trusted(peer, trusted) {
             return direct;
         }
@@ -45,6 +53,7 @@ impl Client {
             is_https: first(headers, &FORWARDED_PROTO)
                 .is_some_and(|proto| proto.eq_ignore_ascii_case("https")),
             prefix: prefix.and_then(|prefix| usable_prefix(&prefix)).unwrap_or_default(),
+            is_logged_in: false,
         }
     }
 }

@@ -32,6 +32,8 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
+
 use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +61,8 @@ pub struct Sources {
     pub metrics: Metrics,
     pub broker: BrokerStatus,
     pub about: About,
+    /// In Home Assistant's add-on: the proxy whose requests have passed its login.
+    pub ingress_proxy: Option<IpAddr>,
 }
 
 /// What handlers answer from.
@@ -80,8 +84,9 @@ impl Api {
     /// An API whose streams end at the stop.
     fn new(sources: Sources, config: &HttpConfig, stop: CancellationToken) -> Self {
         let stream = Hub::new(&sources, config.max_stream_clients, stop);
-        let Sources { snapshot, targets, clock, zone, metrics, broker, about } = sources;
-        let (access, cache) = (Access::new(config), Cache::default());
+        let Sources { snapshot, targets, clock, zone, metrics, broker, about, ingress_proxy } =
+            sources;
+        let (access, cache) = (Access::new(config, ingress_proxy), Cache::default());
         Self { snapshot, targets, clock, zone, metrics, access, cache, stream, broker, about }
     }
 }

@@ -115,6 +115,7 @@ fn options_equal_the_same_keys_in_the_file() {
     };
     assert_eq!(secrets(&options), secrets(&file));
     assert!(options.supervisor_broker.is_none());
+    assert_eq!(options.ingress_proxy, Some([172, 30, 32, 2].into()));
 }
 
 #[test]

@@ -123,6 +123,7 @@ pub(in crate::http) fn sources(snapshot: SnapshotReader) -> Sources {
         metrics: Metrics::new(),
         broker: BrokerStatus::new(WallClock::system()),
         about: About::new(WallClock::system()),
+        ingress_proxy: None,
     }
 }
 

@@ -88,6 +88,7 @@ impl Pipeline {
             metrics: metrics.clone(),
             broker: BrokerStatus::new(clock.clone()),
             about: About::new(clock.clone()),
+            ingress_proxy: None,
         };
         let url = format!("http://{}", listener.local_addr().unwrap());
         let serving = http::serve(listener, sources, http, tasks.stop());

@@ -176,6 +176,7 @@ impl Scenario {
             metrics: Metrics::new(),
             broker: BrokerStatus::new(WallClock::system()),
             about: About::new(WallClock::system()),
+            ingress_proxy: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}{path}", listener.local_addr().unwrap());
