@@ -1,59 +1,13 @@
 // The page in the real binary: `HOYMILES_BRIDGE` names it. Its `demo` has a simulated plant.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { after, before, test } from "node:test";
 import { closeBrowser, openBrowser, openPage, shown, waitForTransport, waitForValue } from "./browser.mjs";
-
-const binary = process.env.HOYMILES_BRIDGE;
+import { needsBinary, withDemo } from "./demo.mjs";
 
 before(openBrowser);
 after(closeBrowser);
 
-/** A port that was free a moment ago. */
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function withDemo(environment, run) {
-  const folder = mkdtempSync(`${tmpdir()}/dashboard-`);
-  const port = await freePort();
-  const env = { ...process.env, HOYMILES__HTTP__LISTEN: `127.0.0.1:${port}`, HOYMILES__STATE_DIR: folder, ...environment };
-  const url = `http://127.0.0.1:${port}/`;
-  let child = null;
-  const start = async () => {
-    child = spawn(binary, ["demo"], { env, cwd: folder, stdio: "ignore" });
-    for (let tries = 0; ; tries += 1) {
-      const answer = await fetch(`${url}ready`).catch(() => null);
-      if (answer?.ok) break;
-      assert.ok(tries < 200, "the bridge did not start");
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  };
-  const kill = async () => {
-    const ended = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGKILL");
-    await ended;
-  };
-  try {
-    await start();
-    await run(url, { start, kill });
-  } finally {
-    await kill();
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-const options = { skip: binary ? false : "HOYMILES_BRIDGE is not set" };
-assert.ok(binary || !process.env.CI, "in CI, HOYMILES_BRIDGE must name the binary");
-
-test("the binary's page shows what its API says", options, () => withDemo({}, (url) => openPage({ url }, async ({ page }) => {
+test("the binary's page shows what its API says", needsBinary, () => withDemo({}, (url) => openPage({ url }, async ({ page }) => {
   const html = await (await fetch(url, { headers: { accept: "text/html" } })).text();
   assert.ok(html.includes('"update":{'), "the page carries its first values");
   await waitForTransport(page, "websocket");
@@ -77,7 +31,7 @@ test("the binary's page shows what its API says", options, () => withDemo({}, (u
   assert.ok(sizes <= 60_000, `${sizes} bytes`);
 })));
 
-test("with a token, the binary's page asks for it first", options, () => withDemo({ HOYMILES__HTTP__TOKEN: "a-token-for-tests" }, (url) => openPage({ url }, async ({ page }) => {
+test("with a token, the binary's page asks for it first", needsBinary, () => withDemo({ HOYMILES__HTTP__TOKEN: "a-token-for-tests" }, (url) => openPage({ url }, async ({ page }) => {
   await page.waitForSelector("#token");
   const html = await (await fetch(url, { headers: { accept: "text/html" } })).text();
   assert.ok(html.includes('"is_locked":true') && !html.includes("serial_number"));
@@ -93,7 +47,7 @@ test("with a token, the binary's page asks for it first", options, () => withDem
   await page.waitForSelector("#token");
 })));
 
-test("the page is back within 3 s of the bridge's return", options, () => withDemo({}, (url, { start, kill }) => openPage({ url }, async ({ page }) => {
+test("the page is back within 3 s of the bridge's return", needsBinary, () => withDemo({}, (url, { start, kill }) => openPage({ url }, async ({ page }) => {
   await waitForTransport(page, "websocket");
   await kill();
   await waitForTransport(page, "none");
