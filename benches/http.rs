@@ -122,6 +122,7 @@ async fn ours(tasks: &Tasks, first: Snapshot) -> io::Result<SocketAddr> {
         clock: WallClock::system(),
         zone: TimeZone::UTC,
         metrics: Metrics::new(),
+        history: hoymiles_bridge::history::History::off(),
         broker: BrokerStatus::new(WallClock::system()),
         about: About::new(WallClock::system()),
         ingress_proxy: None,

@@ -18,6 +18,7 @@ pub mod telemetry;
 
 pub mod addon;
 pub mod dtu;
+pub mod history;
 pub mod snapshot;
 pub mod store;
 pub mod targets;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 6] = [
     &["files", "problem", "sanitize"],
     &["clock", "config", "net", "plant", "tasks", "telemetry"],
-    &["addon", "dtu", "entities", "snapshot", "store", "targets"],
+    &["addon", "dtu", "entities", "history", "snapshot", "store", "targets"],
     &["http", "mdns", "mqtt", "poller", "push", "sim"],
     &["app"],
     &["cli"],
@@ -25,6 +25,7 @@ const WITHIN_LAYER: [(&str, &str); 8] = [
     ("config", "net"),
     ("config", "plant"),
     ("entities", "snapshot"),
+    ("history", "store"),
     ("targets", "store"),
 ];
 

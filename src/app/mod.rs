@@ -11,6 +11,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -23,8 +24,10 @@ use crate::addon::SupervisorClient;
 use crate::clock::WallClock;
 use crate::config::load::{ConfigError, Loaded};
 use crate::config::{
-    Config, DtuConfig, MdnsConfig, MqttConfig, PrivateNames, Protocol, SupervisorBroker, describe,
+    Config, DtuConfig, HistoryConfig, MdnsConfig, MqttConfig, PrivateNames, Protocol,
+    SupervisorBroker, describe,
 };
+use crate::history::History;
 use crate::http::{self, About, Sources};
 use crate::mdns;
 use crate::mqtt::MqttPublisher;
@@ -78,7 +81,7 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
     let started_with = loaded.config.clone();
     announce(&loaded);
     let Loaded { config, zone, supervisor_broker, ingress_proxy, .. } = loaded;
-    let Config { state_dir, poll, dtus, targets, mqtt, mut http, mdns, .. } = config;
+    let Config { state_dir, poll, dtus, targets, mqtt, mut http, mdns, history, .. } = config;
     open_files::limit_clients(&mut http, &dtus, targets.len());
     // Bind first: a port in use must end the start before anything else happens.
     let listener = http::listen(http.listen)?;
@@ -93,6 +96,7 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
     let Stored { targets: registered, plant, announced } = store.load();
     let plant_state = restore::plant(&dtus, poll.interval, plant, zone.clone());
     let (publisher, snapshot) = SnapshotPublisher::new(plant_state, store.clone(), clock.now());
+    let history = record(&publisher, &history, (storage, &state_dir), &store, (&zone, &clock));
     let (tasks, metrics) = (Tasks::new(), Metrics::new());
     let directory =
         Directory::new(&targets, registered, &http.registration, store.clone(), clock.clone())?;
@@ -111,6 +115,7 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
         clock: clock.clone(),
         zone: zone.clone(),
         metrics: metrics.clone(),
+        history: history.clone(),
         broker,
         about,
         ingress_proxy,
@@ -124,7 +129,7 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
     tasks.spawn("http", http::serve(listener, sources, http, tasks.stop()));
     let days = poller::turn_days(publisher.clone(), clock.clone(), zone.clone(), tasks.stop());
     tasks.spawn("midnight", days);
-    stop_with_store(&tasks, store.clone());
+    stop_with_store(&tasks, store.clone(), history.clone());
     let shared = Shared { publisher: publisher.clone(), metrics, clock, zone };
     let mut pollers = Pollers::new(tasks.clone(), shared);
     pollers.start_all(dtus, poll.interval).await?;
@@ -138,7 +143,7 @@ pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Re
         never = reloader.run(orders.configurations) => match never {},
     };
 
-    shut_down(tasks, &publisher, &store).await;
+    shut_down(tasks, &publisher, &store, &history).await;
     Ok(was_stopped)
 }
 
@@ -148,13 +153,13 @@ fn about(loaded: &Loaded, log: RecentLog) -> About {
 }
 
 /// Stops all tasks and writes what they left to the disk.
-async fn shut_down(tasks: Tasks, publisher: &SnapshotPublisher, store: &Store) {
+async fn shut_down(tasks: Tasks, publisher: &SnapshotPublisher, store: &Store, history: &History) {
     info!("stopping");
     if !tasks.shut_down(GRACE).await {
         warn!("some tasks did not stop within {GRACE:?}");
     }
     publisher.save();
-    store.flush().await;
+    tokio::join!(store.flush(), history.flush());
     info!("stopped");
 }
 
@@ -212,11 +217,33 @@ fn start_mdns(
     Ok(())
 }
 
-/// Stops the daemon when the database's thread ends.
-fn stop_with_store(tasks: &Tasks, store: Store) {
+/// Opens the history and records every poll. Not if another bridge has the state: its history is in
+/// the same folder.
+fn record(
+    publisher: &SnapshotPublisher,
+    config: &HistoryConfig,
+    (storage, state_dir): (Storage, &Path),
+    store: &Store,
+    (zone, clock): (&TimeZone, &WallClock),
+) -> History {
+    if store.problem().is_some_and(|problem| problem.label == "database_in_use") {
+        return History::off();
+    }
+    let folder = (storage == Storage::StateDir).then_some(state_dir);
+    let history = History::open(config, folder, zone.clone(), clock.clone());
+    publisher.record_in(history.clone());
+    history
+}
+
+/// Stops the daemon when the thread of the database or of the history ends.
+fn stop_with_store(tasks: &Tasks, store: Store, history: History) {
     let stop = tasks.stop();
     tasks.spawn("store", async move {
         stop.run_until_cancelled(store.died()).await;
+    });
+    let stop = tasks.stop();
+    tasks.spawn("history", async move {
+        stop.run_until_cancelled(history.died()).await;
     });
 }
 

@@ -74,9 +74,19 @@ fn restart_only_changes(old: &Config, new: &Config) -> Vec<&'static str> {
 }
 
 /// Each of them with all its values as text; secrets do not show in the text of a section.
-fn restart_only_texts(config: &Config) -> [(&'static str, String); 6] {
-    let Config { timezone, state_dir, poll: _, dtus: _, targets: _, mqtt, http, mdns, log } =
-        config;
+fn restart_only_texts(config: &Config) -> [(&'static str, String); 7] {
+    let Config {
+        timezone,
+        state_dir,
+        poll: _,
+        dtus: _,
+        targets: _,
+        mqtt,
+        http,
+        mdns,
+        history,
+        log,
+    } = config;
     let mut http = http.clone();
     http.registration = RegistrationConfig::default();
     let exposed = |secret: Option<&SecretString>| {
@@ -89,6 +99,7 @@ fn restart_only_texts(config: &Config) -> [(&'static str, String); 6] {
         ("mqtt", format!("{mqtt:?} {password}")),
         ("http", format!("{http:?} {}", exposed(http.token.as_ref()))),
         ("mdns", format!("{mdns:?}")),
+        ("history", format!("{history:?}")),
         ("log", format!("{log:?}")),
     ]
 }

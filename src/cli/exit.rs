@@ -57,6 +57,11 @@ pub(super) fn print_json(json: &str) -> Result<(), ExitCode> {
     write(&(escaped_json(json) + "\n")).map_err(|error| failed(&error))
 }
 
+/// Prints a table as it is. The error has been reported.
+pub(super) fn print_raw(text: &str) -> Result<(), ExitCode> {
+    write(text).map_err(|error| failed(&error))
+}
+
 /// A reader that has gone away (`| head`) is not an error.
 fn write(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();

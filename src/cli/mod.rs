@@ -4,6 +4,7 @@ mod bridge_client;
 mod discover;
 mod doctor;
 mod exit;
+mod export;
 mod healthcheck;
 mod init;
 pub mod process;
@@ -64,6 +65,8 @@ enum Command {
     Init(init::Arguments),
     /// Simulate a DTU for testing
     Simulate(simulate::SimulateArgs),
+    /// Print the history as CSV or JSON
+    Export(export::Arguments),
     /// Check whether the running bridge is ready: for a container's HEALTHCHECK
     Healthcheck,
     /// Write shell completions and the manual pages into a folder: for packages
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
             Command::Discover(arguments) => discover::discover(&global, arguments).await,
             Command::Init(arguments) => init::init(&global, arguments).await,
             Command::Simulate(arguments) => run::simulate(&global, arguments).await,
+            Command::Export(arguments) => export::export(&global, &arguments),
             Command::Healthcheck => run::healthcheck(&global).await,
             Command::Manual { folder } => match write_manual(Arguments::command(), &folder) {
                 Ok(()) => ExitCode::SUCCESS,

@@ -26,8 +26,8 @@ const TOKEN_VARIABLE: &str = "SUPERVISOR_TOKEN";
 
 /// Keys and sections that are not options: image and Supervisor decide them, a secret needs no file
 /// of its own, and older Supervisors take no section within a section.
-const NOT_OFFERED: [&str; 5] =
-    ["state_dir", "target.token_file", "mqtt.password_file", "http.", "mdns."];
+const NOT_OFFERED: [&str; 6] =
+    ["state_dir", "target.token_file", "mqtt.password_file", "http.", "mdns.", "history."];
 /// The only option of its section.
 const OFFERED: &str = "http.token";
 

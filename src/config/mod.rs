@@ -31,8 +31,9 @@ pub use self::mqtt::MqttConfig;
 pub use self::section::Key;
 use self::section::{Kind as _, List, Setting, section};
 use self::types::{
-    Address, AllowEntry, Bool, BrokerHost, ClientTimeout, ConnectTimeout, FilePath, Heartbeat,
-    HostName, Interval, Login, Name, Network, Number, Port, Token, WebOrigin, WsUrl, ZoneName,
+    Address, Age, AllowEntry, Bool, BrokerHost, ClientTimeout, ConnectTimeout, FilePath, Heartbeat,
+    HostName, Interval, Login, Name, Network, Number, Port, Size, Token, WebOrigin, WsUrl,
+    ZoneName,
 };
 pub use self::types::{check_name, parse_duration};
 
@@ -57,6 +58,8 @@ section! {
         http: HttpConfig as HttpConfig = HttpConfig::default(),
         /// The announcement of the bridge in the local network.
         mdns: MdnsConfig as MdnsConfig = MdnsConfig::default(),
+        /// The history.
+        history: HistoryConfig as HistoryConfig = HistoryConfig::default(),
         /// The log.
         log: LogConfig as LogConfig = LogConfig::default(),
     }
@@ -151,6 +154,21 @@ section! {
         /// Whether to announce it. By default yes, except in a container with a network of its own,
         /// which announcements do not leave. Never if `http.listen` is a loopback address.
         enabled: Option<bool> as Option<Bool> = None,
+    }
+}
+
+section! {
+    /// The history: what every port did, in `history.db` in `state_dir`.
+    pub struct HistoryConfig {
+        /// Whether to record it.
+        enabled: bool as Bool = true,
+        /// How long every minute is kept.
+        minutes: Duration as Age = Duration::from_secs(90 * 86_400),
+        /// How long every five minutes are kept. Hours and days are kept for ever.
+        five_minutes: Duration as Age = Duration::from_secs(10 * 365 * 86_400),
+        /// How large the file may be with all that SQLite keeps beside it. When it is full, the oldest
+        /// minutes go first, then the oldest five minutes.
+        max_bytes: u64 as Size = 1 << 30,
     }
 }
 

@@ -80,6 +80,79 @@ pub(crate) fn duration_text(duration: Duration) -> String {
     }
 }
 
+/// How long something is kept: from two days to 100 years.
+pub(crate) struct Age;
+
+const YEAR: u64 = 365 * DAY;
+
+impl Kind for Age {
+    type Value = Duration;
+
+    fn expected() -> Cow<'static, str> {
+        "a time like \"90d\" or \"10y\" from 2d to 100y".into()
+    }
+
+    fn parse(text: &str) -> Result<Duration, String> {
+        let years = text.strip_suffix('y').and_then(|years| years.trim_end().parse::<u64>().ok());
+        let years = years.and_then(|years| years.checked_mul(YEAR)).map(Duration::from_millis);
+        match years.or_else(|| parse_duration(text)) {
+            Some(age) if (2 * DAY..=100 * YEAR).contains(&milliseconds(age)) => Ok(age),
+            Some(_) => Err(Self::not(&format!("{} is out of range", quoted(text)))),
+            None => Err(Self::not(&format!("{} is not a time", quoted(text)))),
+        }
+    }
+
+    fn show(value: &Duration) -> String {
+        let milliseconds = milliseconds(*value);
+        if milliseconds > 0 && milliseconds.is_multiple_of(YEAR) {
+            return format!("\"{}y\"", milliseconds / YEAR);
+        }
+        format!("{:?}", duration_text(*value))
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A number of bytes, 16 MiB at least.
+pub(crate) struct Size;
+
+const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+const LEAST_SIZE: u64 = 16 << 20;
+
+impl Kind for Size {
+    type Value = u64;
+
+    fn expected() -> Cow<'static, str> {
+        "a size like \"500MiB\" or \"1GiB\", 16MiB at least".into()
+    }
+
+    fn parse(text: &str) -> Result<u64, String> {
+        let unit = UNITS.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
+        let (number, bytes) = unit.unwrap_or((text, 1));
+        let size = number.trim_end().parse::<u64>().ok().and_then(|size| size.checked_mul(bytes));
+        match size {
+            Some(size) if size >= LEAST_SIZE => Ok(size),
+            Some(_) => Err(Self::not(&format!("{} is out of range", quoted(text)))),
+            None => Err(Self::not(&format!("{} is not a size", quoted(text)))),
+        }
+    }
+
+    fn parse_number(number: i64) -> Result<u64, String> {
+        let size = u64::try_from(number).ok().filter(|size| *size >= LEAST_SIZE);
+        size.ok_or_else(|| Self::not(&format!("{number} is out of range")))
+    }
+
+    fn show(value: &u64) -> String {
+        let unit = UNITS.iter().find(|(_, bytes)| value.is_multiple_of(*bytes));
+        unit.map_or_else(
+            || value.to_string(),
+            |(unit, bytes)| format!("\"{}{unit}\"", value / bytes),
+        )
+    }
+}
+
 /// A whole number from `LEAST` to `MOST`.
 pub(crate) struct Number<T, const LEAST: i64, const MOST: i64>(PhantomData<T>);
 

@@ -78,9 +78,7 @@ impl Cache {
 
 impl Cached {
     fn new(plain: Bytes) -> Self {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&plain);
-        let etag = format!("W/\"{:016x}\"", hasher.finish());
+        let etag = etag(&plain);
         Self { plain, gzip: OnceLock::new(), etag }
     }
 
@@ -102,7 +100,14 @@ impl Cached {
     }
 }
 
-fn if_none_match(headers: &HeaderMap, etag: &str) -> bool {
+/// A weak tag of this body.
+pub(super) fn etag(body: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(body);
+    format!("W/\"{:016x}\"", hasher.finish())
+}
+
+pub(super) fn if_none_match(headers: &HeaderMap, etag: &str) -> bool {
     let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     // Weak comparison (RFC 9110, 8.8.3.2).
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();

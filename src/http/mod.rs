@@ -15,6 +15,7 @@ mod cache;
 mod dashboard;
 mod diagnostics;
 
+mod history;
 mod metrics;
 mod plant;
 
@@ -44,6 +45,7 @@ pub use self::server::{ListenError, listen, serve};
 use self::stream::Hub;
 use crate::clock::WallClock;
 use crate::config::HttpConfig;
+use crate::history::History;
 use crate::snapshot::SnapshotReader;
 use crate::targets::Directory;
 use crate::targets::broker::BrokerStatus;
@@ -59,6 +61,7 @@ pub struct Sources {
     /// Of all times in responses.
     pub zone: TimeZone,
     pub metrics: Metrics,
+    pub history: History,
     pub broker: BrokerStatus,
     pub about: About,
     /// In Home Assistant's add-on: the proxy whose requests have passed its login.
@@ -76,6 +79,7 @@ struct Api {
     access: Access,
     cache: Cache,
     stream: Hub,
+    history: history::Readers,
     broker: BrokerStatus,
     about: About,
 }
@@ -84,9 +88,10 @@ impl Api {
     /// An API whose streams end at the stop.
     fn new(sources: Sources, config: &HttpConfig, stop: CancellationToken) -> Self {
         let stream = Hub::new(&sources, config.max_stream_clients, stop);
-        let Sources { snapshot, targets, clock, zone, metrics, broker, about, ingress_proxy } =
+        let Sources { snapshot, targets, clock, zone, metrics, history, broker, about, ingress_proxy } =
             sources;
         let (access, cache) = (Access::new(config, ingress_proxy), Cache::default());
-        Self { snapshot, targets, clock, zone, metrics, access, cache, stream, broker, about }
+        let history = history::Readers::new(history);
+        Self { snapshot, targets, clock, zone, metrics, access, cache, stream, history, broker, about }
     }
 }

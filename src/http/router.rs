@@ -12,7 +12,7 @@ use super::connections::Connection;
 use super::request::Context;
 use super::respond::{self, Response};
 use super::stream::{self, events, websocket};
-use super::{dashboard, diagnostics, metrics, plant, session, targets};
+use super::{dashboard, diagnostics, history, metrics, plant, session, targets};
 
 #[derive(Debug)]
 pub(super) struct Route {
@@ -45,7 +45,7 @@ pub(super) enum Handler {
 }
 
 /// In the order in which a person wants to read them.
-static ROUTES: [Route; 24] = [
+static ROUTES: [Route; 28] = [
     open("/", "this list; the dashboard for browsers", index),
     open("/assets/{name}", "the files of the dashboard", dashboard::asset),
     open(
@@ -68,6 +68,18 @@ static ROUTES: [Route; 24] = [
         "the production of each port, today and in total",
         plant::current_production,
     ),
+    waiting("/api/history", "the course of power and other values", |context| {
+        Box::pin(history::points(context))
+    }),
+    waiting("/api/history.csv", "the same as a table", |context| {
+        Box::pin(history::points_table(context))
+    }),
+    waiting("/api/energy", "what was produced by hour, day, month or year", |context| {
+        Box::pin(history::energy(context))
+    }),
+    waiting("/api/energy.csv", "the same as a table", |context| {
+        Box::pin(history::energy_table(context))
+    }),
     get("/api/targets", "the WebSocket targets and their state", targets::list),
     Route {
         method: Method::GET,
@@ -122,6 +134,15 @@ const fn get(
     handler: fn(&Context) -> Response,
 ) -> Route {
     let handler = Handler::Immediate(handler);
+    Route { method: Method::GET, path, purpose, guard: Guard::Token, handler }
+}
+
+const fn waiting(
+    path: &'static str,
+    purpose: &'static str,
+    handler: for<'a> fn(&'a Context) -> BoxFuture<'a, Response>,
+) -> Route {
+    let handler = Handler::Waiting(handler);
     Route { method: Method::GET, path, purpose, guard: Guard::Token, handler }
 }
 

@@ -1,6 +1,6 @@
 //! Applies the outcome of each poll to the plant, publishes the snapshot, and stores the plant.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,6 +10,7 @@ use super::plant::{PlantState, RejectedReading};
 use super::restore;
 use crate::clock::Start;
 use crate::dtu::PollError;
+use crate::history::{History, Poll, Values};
 use crate::plant::identity::Identity;
 use crate::plant::reading::DtuReading;
 use crate::snapshot::state::{DtuState, DtuStatus, InverterState, Stats};
@@ -23,6 +24,7 @@ pub struct SnapshotPublisher(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     store: Store,
+    history: OnceLock<History>,
     writer: SnapshotWriter,
     // A std mutex: held for pure computing only, never over an await.
     state: Mutex<State>,
@@ -54,7 +56,26 @@ impl SnapshotPublisher {
         let start = Start::at(started_at);
         let (writer, reader) = channel(snapshot(&plant, &store, start, started_at));
         let state = Mutex::new(State { plant, start });
-        (Self(Arc::new(Shared { store, writer, state })), reader)
+        (Self(Arc::new(Shared { store, history: OnceLock::new(), writer, state })), reader)
+    }
+
+    /// Records every poll from now on. The first history counts.
+    pub fn record_in(&self, history: History) {
+        drop(self.0.history.set(history));
+    }
+
+    /// Records what a poll that was applied has read.
+    fn record(&self, dtu: &str, now: Timestamp) {
+        let Some(history) = self.0.history.get().filter(|history| history.is_on()) else { return };
+        let poll = {
+            let state = self.lock();
+            let inverters = state.plant.inverters().filter(|state| &*state.dtu_name == dtu);
+            let values = inverters.flat_map(|inverter| fresh_values(inverter, now)).collect();
+            Poll { dtu: Arc::from(dtu), at: now, values }
+        };
+        if !poll.values.is_empty() {
+            history.record(poll);
+        }
     }
 
     /// Whether a reading, of which nothing was applied yet, is that DTU's.
@@ -70,6 +91,7 @@ impl SnapshotPublisher {
             (rejected, Wake::Everyone)
         });
         self.save_poll(dtu);
+        self.record(dtu, now);
         rejected
     }
 
@@ -113,6 +135,7 @@ impl SnapshotPublisher {
         if failure.partial.is_live() {
             self.save_poll(dtu);
         }
+        self.record(dtu, now);
         rejected
     }
 
@@ -207,6 +230,34 @@ impl SnapshotPublisher {
         // A poller that panicked while holding it stops the daemon anyway.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What was read `now` of an inverter: of its ports and, if it has any, of its mains side.
+fn fresh_values(inverter: &InverterState, now: Timestamp) -> Vec<Values> {
+    let serial = inverter.serial.to_string();
+    let ports = inverter.ports.values().filter(|port| port.timestamp == now);
+    let mut values: Vec<_> = ports
+        .map(|port| Values {
+            serial: serial.clone(),
+            port: port.reading.number,
+            power: port.reading.pv_power,
+            total: port.energy.total,
+            voltage: port.reading.pv_voltage,
+            current: port.reading.pv_current,
+            temperature: None,
+        })
+        .collect();
+    if !values.is_empty() && inverter.timestamp == now {
+        values.push(Values {
+            serial,
+            port: 0,
+            power: inverter.values.ac.active_power,
+            voltage: inverter.values.grid_voltage,
+            temperature: inverter.values.temperature,
+            ..Values::default()
+        });
+    }
+    values
 }
 
 fn has_status(plant: &PlantState, dtu: &str, status: DtuStatus) -> bool {

@@ -10,7 +10,8 @@ use crate::problem::Problem;
 
 /// Why the database cannot be used. The texts follow the name of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum StoreError {
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum StoreError {
     #[error("cannot be written: no space is left")]
     Full,
     #[error("cannot be written: the file system is read-only")]
@@ -30,7 +31,8 @@ pub(super) enum StoreError {
 }
 
 impl StoreError {
-    pub(super) fn problem(&self, file: &Path) -> Problem {
+    /// The failure of this file as users see it.
+    pub fn problem(&self, file: &Path) -> Problem {
         let (label, remedy) = match self {
             Self::Full => ("disk_full", "free some space on that disk"),
             Self::ReadOnly => (

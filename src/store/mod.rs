@@ -28,8 +28,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use self::database::Database;
-use self::error::StoreError;
-pub use self::error::table;
+pub use self::error::{StoreError, table};
 use self::last_polls::LastPolls;
 pub use self::records::{
     AnnouncedDevice, AnnouncedDevices, DeviceTopics, Stored, StoredDayCurve, StoredDtu,

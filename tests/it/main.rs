@@ -21,6 +21,7 @@ mod discover;
 mod doctor;
 mod end_to_end;
 mod faults;
+mod history;
 mod identity;
 mod init;
 mod mdns;

@@ -42,7 +42,8 @@ fn keys_without_a_value_have_no_default() {
 #[test]
 fn each_default_can_be_written_into_the_file() {
     let mut toml = String::new();
-    for section in ["", "poll", "dtu", "target", "mqtt", "http", "http.registration", "mdns", "log"]
+    for section in
+        ["", "poll", "dtu", "target", "mqtt", "http", "http.registration", "mdns", "history", "log"]
     {
         match section {
             "dtu" => toml += DTU,

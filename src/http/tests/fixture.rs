@@ -121,6 +121,7 @@ pub(in crate::http) fn sources(snapshot: SnapshotReader) -> Sources {
         clock: WallClock::from_fn(|| noon() + Duration::from_secs(60)),
         zone: TimeZone::UTC,
         metrics: Metrics::new(),
+        history: crate::history::History::off(),
         broker: BrokerStatus::new(WallClock::system()),
         about: About::new(WallClock::system()),
         ingress_proxy: None,

@@ -86,6 +86,7 @@ impl Pipeline {
             clock: clock.clone(),
             zone: zone.clone(),
             metrics: metrics.clone(),
+            history: hoymiles_bridge::history::History::off(),
             broker: BrokerStatus::new(clock.clone()),
             about: About::new(clock.clone()),
             ingress_proxy: None,

@@ -174,6 +174,7 @@ impl Scenario {
             clock,
             zone: zone(),
             metrics: Metrics::new(),
+            history: hoymiles_bridge::history::History::off(),
             broker: BrokerStatus::new(WallClock::system()),
             about: About::new(WallClock::system()),
             ingress_proxy: None,
