@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Imports allowed within a layer, from module to module.
-const WITHIN_LAYER: [(&str, &str); 8] = [
+const WITHIN_LAYER: [(&str, &str); 9] = [
     ("plant", "clock"),
     ("telemetry", "clock"),
     ("telemetry", "config"),

@@ -97,6 +97,7 @@ impl Server {
                 clock,
                 zone: TimeZone::UTC,
                 metrics: Metrics::new(),
+                history: hoymiles_bridge::history::History::off(),
                 broker: BrokerStatus::new(WallClock::system()),
                 about: About::new(WallClock::system()),
                 ingress_proxy: None,

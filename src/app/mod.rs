@@ -76,6 +76,7 @@ fn announce(loaded: &Loaded) {
 }
 
 /// Runs the daemon until it is stopped or one of its tasks dies; whether it was stopped.
+#[expect(clippy::too_many_lines, reason = "the whole start, in its order")]
 pub async fn run(loaded: Loaded, storage: Storage, orders: Orders) -> anyhow::Result<bool> {
     let about = about(&loaded, orders.log);
     let started_with = loaded.config.clone();

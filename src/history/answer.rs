@@ -119,7 +119,12 @@ pub fn points_csv(series: &[PointSeries], zone: &TimeZone) -> String {
     }
     csv.push_str("\r\n");
     for (time, cells) in rows {
-        csv.push_str(&format!("{},{time},{}\r\n", local(time, zone), cells.join(",")));
+        csv.push_str(
+            &[&local(time, zone), &time.to_string(), &cells.join(",")]
+                .map(String::as_str)
+                .join(","),
+        );
+        csv.push_str("\r\n");
     }
     csv
 }
@@ -165,12 +170,16 @@ pub fn energy_csv(series: &[EnergySeries], zone: &TimeZone) -> String {
         let key = quoted(key);
         for period in periods {
             let (start, end) = (local(period.start, zone), local(period.end, zone));
-            csv.push_str(&format!(
-                "{start},{},{end},{key},{},{}\r\n",
-                period.start,
-                period.energy,
-                period.quality.word()
-            ));
+            let cells = [
+                start,
+                period.start.to_string(),
+                end,
+                key.clone(),
+                period.energy.to_string(),
+                period.quality.word().to_owned(),
+            ];
+            csv.push_str(&cells.join(","));
+            csv.push_str("\r\n");
         }
     }
     csv

@@ -273,7 +273,7 @@ mod tests {
             let course = course(&readings);
             let (first, last) = course.span().unwrap();
             let begin = (first - 1).div_euclid(step) * step;
-            let bounds: Vec<i64> = (0..).map(|n| begin + n * step).take_while(|time| *time < last + step).collect();
+            let bounds: Vec<i64> = (0..=(last - begin) / step + 1).map(|n| begin + n * step).collect();
             let powers: Vec<Power> = readings.iter().map(|(second, _)| (*second, (1, 1))).collect();
             let mut stored = Course::default();
             for bucket in buckets(&course, &powers, &bounds) {

@@ -64,7 +64,7 @@ pub(super) enum Place {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source {
     pub(super) id: i64,
-    dtu: i64,
+    pub(super) dtu: i64,
     pub(super) closed: i64,
     pub(super) counter: Option<u64>,
 }
@@ -230,8 +230,9 @@ impl Database {
         }
         let second = minute.saturating_mul(60);
         let later: i64 = self.connection.query_row(
-            "SELECT count(*) FROM (SELECT start / 86400 FROM day WHERE start > ?1
-             UNION SELECT minute / 1440 FROM minute WHERE minute > ?2)",
+            "SELECT max(
+                (SELECT count(DISTINCT start) FROM day WHERE start > ?1 AND mean IS NOT NULL),
+                (SELECT count(DISTINCT minute / 1440) FROM minute WHERE minute > ?2))",
             [second, minute],
             |row| row.get(0),
         )?;

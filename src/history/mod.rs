@@ -7,6 +7,7 @@ pub mod answer;
 mod codec;
 mod course;
 mod database;
+mod points;
 mod read;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,5 @@
 //! Answers questions about the history, over connections of its own that delay no writing.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -8,16 +7,15 @@ use jiff::tz::TimeZone;
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
-use super::codec::{Sample, decode_buckets};
+use super::codec::{Minute, Sample, decode_buckets};
 use super::course::{Bucket, Course, GAP, Produced, Quality, mean};
 use super::database::{
     FILE, Place, Readings, Source, connect, counter_in, minutes, sources, version,
 };
+use super::points::{Grid, Values, automatic, reduce};
 use super::time::Resolution;
 use crate::store::StoreError;
 
-/// Most points of a series.
-const MOST_POINTS: usize = 2_000;
 /// Most periods that are looked at for one answer.
 const MOST_PERIODS: i64 = 600_000;
 
@@ -354,101 +352,6 @@ impl Field {
     }
 }
 
-/// The periods of an answer.
-struct Grid {
-    resolution: Resolution,
-    bounds: Vec<i64>,
-}
-
-/// Values in periods, by their place among the bounds.
-type Values = Vec<(usize, i32)>;
-
-impl Grid {
-    fn place(&self, time: i64) -> Option<usize> {
-        let place = self.bounds.partition_point(|bound| *bound <= time).checked_sub(1)?;
-        (place.saturating_add(1) < self.bounds.len()).then_some(place)
-    }
-
-    fn start(&self, place: usize) -> i64 {
-        self.bounds.get(place).copied().unwrap_or(i64::MAX)
-    }
-
-    /// The sum of these sources. A source that is read less often than others counts with its last
-    /// value, unless that is from before a gap.
-    fn points(&self, sources: &[&[(usize, i32)]], steps: f64, end: i64) -> Vec<(i64, Option<f64>)> {
-        let mut places: Vec<usize> =
-            sources.iter().flat_map(|source| source.iter().map(|(place, _)| *place)).collect();
-        places.sort_unstable();
-        places.dedup();
-        let hold = GAP.max(self.resolution.length());
-        let mut points = Vec::with_capacity(places.len());
-        let mut next = 0;
-        for place in places {
-            let start = self.start(place);
-            if place > next && start.saturating_sub(self.start(next)) >= GAP {
-                points.push((self.start(next), None));
-            }
-            next = place.saturating_add(1);
-            let mut sum = 0_i64;
-            for source in sources {
-                let before = source.partition_point(|(known, _)| *known <= place);
-                let Some((known, value)) = before.checked_sub(1).and_then(|last| source.get(last))
-                else {
-                    continue;
-                };
-                if *known == place
-                    || (sources.len() > 1 && start.saturating_sub(self.start(*known)) < hold)
-                {
-                    sum = sum.saturating_add(i64::from(*value));
-                }
-            }
-            let sum = i32::try_from(sum).unwrap_or(i32::MAX);
-            points.push((start, Some(f64::from(sum) / steps)));
-        }
-        let after = self.start(next);
-        if after < end && end.saturating_sub(after) >= GAP {
-            points.push((after, None));
-        }
-        points
-    }
-}
-
-/// At most [`MOST_POINTS`]: of each stretch its smallest and largest point, and one of its gaps.
-fn reduce(points: Vec<(i64, Option<f64>)>) -> Vec<(i64, Option<f64>)> {
-    if points.len() <= MOST_POINTS {
-        return points;
-    }
-    let stretch = points.len().div_ceil(MOST_POINTS / 3);
-    let mut reduced = Vec::with_capacity(MOST_POINTS);
-    for points in points.chunks(stretch) {
-        let values = || points.iter().filter(|point| point.1.is_some());
-        let least =
-            values().min_by(|one, other| one.1.partial_cmp(&other.1).unwrap_or(Ordering::Equal));
-        let most =
-            values().max_by(|one, other| one.1.partial_cmp(&other.1).unwrap_or(Ordering::Equal));
-        let gap = points.iter().find(|point| point.1.is_none());
-        let mut kept: Vec<_> = [least, most, gap].into_iter().flatten().copied().collect();
-        kept.sort_by_key(|point| point.0);
-        kept.dedup_by_key(|point| point.0);
-        reduced.extend(kept);
-    }
-    reduced
-}
-
-/// The finest resolution of which there are not too many points.
-fn automatic(range: Range, now: i64, oldest_minute: Option<i64>) -> Resolution {
-    let length = range.to.min(now).saturating_sub(range.from);
-    let most = i64::try_from(MOST_POINTS).unwrap_or(i64::MAX);
-    let fits = |resolution: &Resolution| {
-        let is_kept = *resolution != Resolution::Minute
-            || oldest_minute.is_none_or(|oldest| {
-                oldest.saturating_mul(60) <= range.from.saturating_add(86_400)
-            });
-        is_kept && length <= resolution.length().saturating_mul(most)
-    };
-    Resolution::ALL.into_iter().find(fits).unwrap_or(Resolution::Year)
-}
-
 fn wanted(known: &[Named], key: &str) -> Result<Wanted, ReadError> {
     let unknown = || ReadError::Unknown(key.to_owned());
     let (subject, name) = key.rsplit_once('.').ok_or_else(unknown)?;
@@ -478,82 +381,109 @@ fn wanted(known: &[Named], key: &str) -> Result<Wanted, ReadError> {
     Ok(Wanted { key: key.to_owned(), field, sources })
 }
 
+/// A source and the place of a field.
+type Column = (i64, u8);
+
+/// What is known in each period of the grid.
+#[derive(Default)]
+struct Cells {
+    columns: HashMap<Column, BTreeMap<usize, Vec<(i32, i32)>>>,
+    fields: HashMap<i64, Vec<Field>>,
+    /// Until when a source's power comes from its stored periods.
+    stored_until: HashMap<i64, i64>,
+}
+
+impl Cells {
+    fn add(&mut self, column: Column, place: usize, value: (i32, i32)) {
+        self.columns.entry(column).or_default().entry(place).or_default().push(value);
+    }
+
+    /// Adds a field of a source; of power what is stored of it in periods.
+    fn want(
+        &mut self,
+        connection: &Connection,
+        (source, field): (&Source, Field),
+        grid: &Grid,
+        (range, oldest): (Range, i64),
+    ) -> Result<(), ReadError> {
+        let fields = self.fields.entry(source.id).or_default();
+        if fields.contains(&field) {
+            return Ok(());
+        }
+        fields.push(field);
+        if field != Field::Power {
+            return Ok(());
+        }
+        let is_minute = grid.resolution == Resolution::Minute;
+        let until = if is_minute { oldest.min(source.closed) } else { source.closed };
+        self.stored_until.insert(source.id, until);
+        let range = Range { to: range.to.min(until), ..range };
+        for bucket in stored_power(connection, source.id, grid.resolution, range)? {
+            if let (Some(place), Some(power)) = (grid.place(bucket.start), bucket.power) {
+                self.add((source.id, field.index()), place, power);
+            }
+        }
+        Ok(())
+    }
+
+    /// The first instant of which minutes are needed; `None` if all comes from stored periods.
+    fn first_minute(&self, Range { from, to }: Range) -> Option<i64> {
+        let is_power = |fields: &Vec<Field>| *fields == [Field::Power];
+        let first = if self.fields.values().all(is_power) {
+            self.stored_until.values().min().copied().unwrap_or(to).max(from)
+        } else {
+            from
+        };
+        (first < to).then_some(first)
+    }
+
+    fn add_minute(&mut self, time: i64, place: usize, polls: &Minute) {
+        for sample in &polls.samples {
+            let fields = self.fields.get(&sample.source).map_or(&[][..], Vec::as_slice);
+            let is_stored =
+                self.stored_until.get(&sample.source).is_some_and(|until| time < *until);
+            for field in fields.iter().filter(|field| !(is_stored && **field == Field::Power)) {
+                if let Some(value) = field.of(sample) {
+                    let cells = self.columns.entry((sample.source, field.index())).or_default();
+                    cells.entry(place).or_default().push((value, value));
+                }
+            }
+        }
+    }
+}
+
 /// The values of all sources in the periods of the grid.
 fn read_values(
     connection: &Connection,
     wanted: &[Wanted],
     grid: &Grid,
-) -> Result<HashMap<(i64, u8), Values>, ReadError> {
+) -> Result<HashMap<Column, Values>, ReadError> {
     let (Some(&from), Some(&to)) = (grid.bounds.first(), grid.bounds.last()) else {
         return Ok(HashMap::new());
     };
-    let mut cells: HashMap<(i64, u8), BTreeMap<usize, Vec<(i32, i32)>>> = HashMap::new();
-    // Until when a source's power comes from its stored periods.
-    let mut stored_until: HashMap<i64, i64> = HashMap::new();
-    let mut fields: HashMap<i64, Vec<Field>> = HashMap::new();
+    let range = Range { from, to };
     let oldest = oldest_minute(connection)?.unwrap_or(i64::MAX).saturating_mul(60);
-    for (source, field) in
-        wanted.iter().flat_map(|one| one.sources.iter().map(|source| (source, one.field)))
-    {
-        let fields = fields.entry(source.id).or_default();
-        if fields.contains(&field) {
-            continue;
+    let mut cells = Cells::default();
+    for one in wanted {
+        for source in &one.sources {
+            cells.want(connection, (source, one.field), grid, (range, oldest))?;
         }
-        fields.push(field);
-        if field == Field::Power {
-            let until = if grid.resolution == Resolution::Minute {
-                oldest.min(source.closed)
-            } else {
-                source.closed
-            };
-            stored_until.insert(source.id, until);
-            let cells = cells.entry((source.id, field.index())).or_default();
-            for bucket in stored_power(
-                connection,
-                source.id,
-                grid.resolution,
-                Range { from, to: to.min(until) },
-            )? {
-                if let (Some(place), Some(power)) = (grid.place(bucket.start), bucket.power) {
-                    cells.entry(place).or_default().push(power);
-                }
+    }
+    if let Some(first) = cells.first_minute(range) {
+        let last = to.saturating_sub(1).div_euclid(60);
+        minutes(connection, first.div_euclid(60), last, |minute, _, polls| {
+            let time = minute.saturating_mul(60);
+            if let Some(place) = grid.place(time) {
+                cells.add_minute(time, place, polls);
             }
-        }
+        })?;
     }
-    let needs_minutes = fields.iter().any(|(id, fields)| {
-        fields.iter().any(|field| *field != Field::Power)
-            || stored_until.get(id).is_some_and(|until| *until < to)
-    });
-    if needs_minutes {
-        let all_power = fields.values().all(|fields| *fields == [Field::Power]);
-        let first = if all_power {
-            stored_until.values().min().copied().unwrap_or(from).max(from)
-        } else {
-            from
-        };
-        minutes(
-            connection,
-            first.div_euclid(60),
-            to.saturating_sub(1).div_euclid(60),
-            |minute, _, polls| {
-                let time = minute.saturating_mul(60);
-                let Some(place) = grid.place(time) else { return };
-                for sample in &polls.samples {
-                    for field in fields.get(&sample.source).into_iter().flatten() {
-                        let is_stored = *field == Field::Power
-                            && stored_until.get(&sample.source).is_some_and(|until| time < *until);
-                        if let Some(value) = field.of(sample).filter(|_| !is_stored) {
-                            let cells = cells.entry((sample.source, field.index())).or_default();
-                            cells.entry(place).or_default().push((value, value));
-                        }
-                    }
-                }
-            },
-        )?;
-    }
-    let means = cells.into_iter().map(|(key, cells)| {
+    let means = cells.columns.into_iter().map(|(column, cells)| {
         let values = cells.into_iter();
-        (key, values.filter_map(|(place, all)| Some((place, mean(all.into_iter())?.0))).collect())
+        (
+            column,
+            values.filter_map(|(place, all)| Some((place, mean(all.into_iter())?.0))).collect(),
+        )
     });
     Ok(means.collect())
 }

@@ -88,10 +88,31 @@ impl Api {
     /// An API whose streams end at the stop.
     fn new(sources: Sources, config: &HttpConfig, stop: CancellationToken) -> Self {
         let stream = Hub::new(&sources, config.max_stream_clients, stop);
-        let Sources { snapshot, targets, clock, zone, metrics, history, broker, about, ingress_proxy } =
-            sources;
+        let Sources {
+            snapshot,
+            targets,
+            clock,
+            zone,
+            metrics,
+            history,
+            broker,
+            about,
+            ingress_proxy,
+        } = sources;
         let (access, cache) = (Access::new(config, ingress_proxy), Cache::default());
         let history = history::Readers::new(history);
-        Self { snapshot, targets, clock, zone, metrics, access, cache, stream, history, broker, about }
+        Self {
+            snapshot,
+            targets,
+            clock,
+            zone,
+            metrics,
+            access,
+            cache,
+            stream,
+            history,
+            broker,
+            about,
+        }
     }
 }
