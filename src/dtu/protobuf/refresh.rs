@@ -19,9 +19,11 @@ pub(super) struct Freshness {
 }
 
 impl Freshness {
-    /// Whether the answer repeats an earlier one: it has the same time, an earlier time although the
-    /// clock is synchronised, or exactly the same values. The first answer is compared with `clock`,
-    /// the time in the DTU's app info: one that hangs repeats itself for an hour.
+    /// Whether the answer repeats an earlier one: it has exactly the same values, or an earlier time
+    /// although the clock is synchronised. At night, the same values are new if the time changes. A
+    /// clock that stands still proves nothing: values that differ are new. The first answer is
+    /// compared with `clock`, the time in the DTU's app info: one that hangs repeats itself for an
+    /// hour.
     pub(super) fn is_stale(&self, data: &RealDataNewReq, clock: i64) -> bool {
         let is_synchronised = data.timestamp >= PLAUSIBLE;
         let Some(last) = &self.last else {
@@ -30,7 +32,7 @@ impl Freshness {
         };
         let has_same_time = data.timestamp == last.timestamp && data.timestamp != 0;
         let is_older = data.timestamp < last.timestamp && is_synchronised;
-        has_same_time || is_older || (has_same_values(last, data) && !is_dark(data))
+        is_older || (has_same_values(last, data) && (has_same_time || !is_dark(data)))
     }
 
     pub(super) fn remember(&mut self, data: RealDataNewReq) {
@@ -144,7 +146,8 @@ mod tests {
         };
         let noon = 1_750_500_000;
         check("both move", (noon, 100), (noon + 60, 101), false);
-        check("the time stands", (noon, 100), (noon, 101), true);
+        check("the time stands", (noon, 100), (noon, 101), false);
+        check("both stand", (noon, 100), (noon, 100), true);
         check("the values stand", (noon, 100), (noon + 60, 100), true);
         check("an old answer comes late", (noon, 100), (noon - 60, 99), true);
         check("the clock starts over", (noon, 100), (12, 101), false);

@@ -67,7 +67,7 @@ impl Page {
     /// Alarms have long names, so they have their own lines.
     fn push_alarms(&mut self, inverters: &[&Inverter]) {
         for inverter in inverters {
-            if let Some(code) = inverter.alarm_code.filter(|&code| code != 0) {
+            if let Some(code) = present_alarm(inverter) {
                 let text = inverter.alarm_text.as_deref().unwrap_or_default();
                 self.push_line(&format!("  ALARM {code} of {}: {text}", inverter.serial_number));
             }
@@ -284,9 +284,15 @@ fn grid_volts(inverter: &Inverter) -> String {
     phases.iter().map(|phase| decimal(Some(*phase), 1)).collect::<Vec<_>>().join("/")
 }
 
+/// The alarm of an inverter; without a link, the DTU sends what it knew last, or anything.
+fn present_alarm(inverter: &Inverter) -> Option<u32> {
+    let is_reached = inverter.link_status != Some(0);
+    inverter.alarm_code.filter(|&code| code != 0 && is_reached)
+}
+
 fn status(inverter: &Inverter) -> String {
-    match (inverter.alarm_code, inverter.link_status) {
-        (Some(code), _) if code != 0 => format!("ALARM {code}"),
+    match (present_alarm(inverter), inverter.link_status) {
+        (Some(code), _) => format!("ALARM {code}"),
         (_, Some(0)) => known(inverter.link_status_text.as_deref()),
         _ => known(inverter.operating_status_text.as_deref()),
     }

@@ -70,6 +70,8 @@ fn inverters_have_a_line_each_with_ports_and_alarms_below() {
     shaded.values.alarm_code = Some(95);
     let mut dark = inverter(0x1121, vec![PortReading::unknown(1)]);
     dark.values.link_status = Some(0);
+    // Not of now.
+    dark.values.alarm_code = Some(9);
     dark.ports[0].total = Some(WattHours::new(1_234));
     dark.values.grid_voltage = None;
     dark.values.grid_frequency = None;

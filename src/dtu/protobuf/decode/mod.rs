@@ -33,8 +33,8 @@ pub fn reading(data: &RealDataNewReq, info: &AppInfo) -> DtuReading {
         let Some(serial) = inverter_serial(message.serial) else { continue };
         let Some(number) = port_number(message) else { continue };
         let inverter = inverters.get(serial);
-        let is_linked = inverter.values.link_status.is_some_and(|status| status != 0);
-        inverter.ports.push(port(number, message, is_linked));
+        let port = port(number, message, Link::of(inverter));
+        inverter.ports.push(port);
         merge_status(&mut inverter.values.operating_status, message.error_code);
     }
     DtuReading {
@@ -229,14 +229,40 @@ fn port_number(message: &PvMo) -> Option<u8> {
     u8::try_from(message.port).ok().filter(|&number| limits::is_port(number))
 }
 
+/// What an inverter's message says about those of its ports.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Link {
+    /// It is out of reach, or not in the list.
+    Without,
+    /// It is reached, but its mains have neither voltage nor frequency.
+    WithoutGrid,
+    /// It is reached, and has values of its mains.
+    WithGrid,
+}
+
+impl Link {
+    fn of(inverter: &InverterReading) -> Self {
+        let values = &inverter.values;
+        let has_grid = values.grid_voltage.is_some()
+            || values.grid_frequency.is_some()
+            || !values.ac.phase_voltages.is_empty();
+        match values.link_status {
+            None | Some(0) => Self::Without,
+            Some(_) if has_grid => Self::WithGrid,
+            Some(_) => Self::WithoutGrid,
+        }
+    }
+}
+
 /// One port.
 ///
 /// A code means that the values are fresh. Without it, values count only if the inverter is linked;
-/// what a DTU sends without either, after its own restart, may be hours old.
-fn port(number: u8, message: &PvMo, is_linked: bool) -> PortReading {
-    let is_fresh = message.error_code != 0;
+/// what a DTU sends without either, after its own restart, may be hours old. Zeros of an inverter
+/// whose mains are all zero, too, are no values at all.
+fn port(number: u8, message: &PvMo, link: Link) -> PortReading {
     let has_values = [message.voltage, message.current, message.power].iter().any(|&raw| raw != 0);
-    let is_live = is_fresh || (is_linked && has_values);
+    let is_fresh = message.error_code != 0 && (has_values || link != Link::WithoutGrid);
+    let is_live = is_fresh || (link != Link::Without && has_values);
     let total = energy(message.energy_total);
     PortReading {
         number,

@@ -227,6 +227,23 @@ fn a_linked_inverter_without_an_answer_has_no_grid_values() {
 }
 
 #[test]
+fn zeros_of_an_inverter_without_mains_are_no_values() {
+    let serial = 0x1121_A000_0001;
+    let zeros = PvMo { serial, port: 1, error_code: 0x0300_0000, ..PvMo::default() };
+    let read = |frequency, port| {
+        let single = SgsMo { serial, ver: 1, link_status: 1, frequency, ..SgsMo::default() };
+        let (single_phase, ports) = (vec![single], vec![port]);
+        let data = RealDataNewReq { single_phase, ports, ..RealDataNewReq::default() };
+        let port = reading(&data, &AppInfo::default()).inverters.remove(0).ports.remove(0);
+        (port.pv_power.map(Watts::as_f64), port.total.map(WattHours::get))
+    };
+    assert_eq!(read(0, zeros), (None, None), "a reading without values");
+    assert_eq!(read(5000, zeros), (Some(0.0), Some(0)), "in the morning");
+    let without_mains = PvMo { voltage: 400, energy_total: 7, ..zeros };
+    assert_eq!(read(0, without_mains), (Some(0.0), Some(7)), "the mains have failed");
+}
+
+#[test]
 fn an_impossible_port_number_is_ignored() {
     let number = |port| port_number(&PvMo { port, ..PvMo::default() });
     assert_eq!([1, 8, -1, 0, 77, 257].map(number), [Some(1), Some(8), None, None, None, None]);
