@@ -31,6 +31,7 @@ mod process;
 mod protobuf;
 mod registration;
 mod reload;
+mod reports;
 mod restart;
 mod seeds;
 mod shutdown;

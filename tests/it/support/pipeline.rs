@@ -28,7 +28,7 @@ use tokio::net::TcpListener;
 use tracing::subscriber::DefaultGuard;
 
 use super::log::Log;
-use super::simulated::{PlantClock, SimulatedDtu, Speaks};
+use super::simulated::{PlantClock, SimulatedDtu};
 use super::{client, within_guard};
 
 /// From the start of one poll to the start of the next.
@@ -57,8 +57,19 @@ struct Helpers {
 
 impl Pipeline {
     /// Polls these DTUs and serves these targets (names and URLs).
-    pub(crate) async fn start(
-        dtus: &[(&str, &SimulatedDtu)],
+    pub(crate) async fn start<'a>(
+        dtus: &[(&'a str, &SimulatedDtu)],
+        targets: &[(&str, String)],
+        clock: &PlantClock,
+    ) -> Self {
+        let dtu =
+            |&(name, dtu): &(&'a str, &SimulatedDtu)| (name, dtu.protocol(), dtu.address.port());
+        Self::polling(&dtus.iter().map(dtu).collect::<Vec<_>>(), targets, clock).await
+    }
+
+    /// Polls these DTUs, each with its name, protocol and port.
+    pub(crate) async fn polling(
+        dtus: &[(&str, Protocol, u16)],
         targets: &[(&str, String)],
         clock: &PlantClock,
     ) -> Self {
@@ -69,7 +80,7 @@ impl Pipeline {
         let (store, metrics, tasks) = (Store::in_memory(), Metrics::new(), Tasks::new());
         let states = dtus
             .iter()
-            .map(|(name, dtu)| DtuState::unknown(name, dtu.protocol(), Duration::from_secs(300)))
+            .map(|(name, protocol, _)| DtuState::unknown(name, *protocol, Duration::from_secs(300)))
             .collect();
         let plant = PlantState::new(zone.clone(), states, [], []);
         let (publisher, snapshot) = SnapshotPublisher::new(plant, store.clone(), clock.now());
@@ -96,11 +107,12 @@ impl Pipeline {
         tasks.spawn("http", serving);
         let pipeline = Self { snapshot, log, api: url, tasks, _listening: listening };
         let helpers = Helpers { publisher, metrics, clock };
-        for (name, dtu) in dtus {
-            let port = dtu.address.port();
-            match dtu.speaks {
-                Speaks::Modbus => pipeline.poll(name, modbus(name, port), helpers.clone()),
-                Speaks::Protobuf(_) => {
+        for &(name, protocol, port) in dtus {
+            match protocol {
+                Protocol::Modbus | Protocol::Simulated => {
+                    pipeline.poll(name, modbus(name, port), helpers.clone());
+                }
+                Protocol::Protobuf => {
                     let dialer = TcpDialer::new("127.0.0.1", port, "is it started?");
                     let clock = helpers.clock.clone();
                     let dtu = ProtobufDtu::with_dialer(dialer, settings(name), clock);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use hoymiles_bridge::clock::WallClock;
 use hoymiles_bridge::config::Protocol;
@@ -44,6 +45,11 @@ impl PlantClock {
     pub(crate) fn set(&self, time: &str) {
         let time: Timestamp = time.parse().unwrap();
         self.second.store(time.as_second(), Ordering::Relaxed);
+    }
+
+    /// From now on it is later by that.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.second.fetch_add(i64::try_from(by.as_secs()).unwrap(), Ordering::Relaxed);
     }
 
     pub(crate) fn now(&self) -> Timestamp {
