@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::PlantState;
+use super::confirm::Coverage;
 use super::merge::{self, Moment};
 use crate::plant::ledger::{Counters, PortKey, Verdict};
 use crate::plant::reading::{DtuReading, InverterReading, InverterValues};
@@ -67,8 +68,9 @@ impl PlantState {
         known.extend(listed().filter(|serial| self.inverters.contains_key(serial)));
         let known_meters = self.meters.count_of(dtu);
 
-        let new = self.unconfirmed_inverters(dtu, reading, known.len());
-        let new_ports = self.unconfirmed_ports(dtu, reading, &known);
+        let coverage = Coverage::of(reading, moment.is_complete);
+        let new = self.unconfirmed_inverters(dtu, reading, coverage, known.len());
+        let new_ports = self.unconfirmed_ports(dtu, reading, coverage, &known);
         let mut out = Vec::new();
         out.extend(new.clone().into_iter().map(rejected(Subject::Inverter)));
         let port = |(serial, port)| Subject::Port(serial, port);
@@ -104,7 +106,7 @@ impl PlantState {
             dtu.state_mut().shared = (!shared.is_empty()).then_some(shared);
         }
         let is_known = !known.is_empty() || known_meters > 0;
-        out.extend(self.apply_meters(dtu, reading, (is_known, known_meters), now));
+        out.extend(self.apply_meters(dtu, reading, (is_known, known_meters), moment));
         known.extend(listed());
         self.roll_over_some(known, now);
         out
@@ -136,16 +138,13 @@ impl PlantState {
         &mut self,
         dtu: &str,
         reading: &DtuReading,
+        coverage: Coverage,
         known: usize,
     ) -> BTreeMap<InverterSerial, String> {
         let serials = reading.inverters.iter().map(|inverter| inverter.serial);
         let new: BTreeSet<_> = serials.filter(|one| !self.inverters.contains_key(one)).collect();
         let Some(dtu) = self.dtu_mut(dtu) else { return BTreeMap::new() };
-        if reading.unread.is_empty() {
-            dtu.new_inverters.check(known > 0, known, new)
-        } else {
-            dtu.new_inverters.check_part(known > 0, known, new)
-        }
+        dtu.new_inverters.check(coverage, known > 0, known, &new)
     }
 
     /// Ports that known inverters did not have before, and why they are not believed yet. What a new
@@ -154,10 +153,11 @@ impl PlantState {
         &mut self,
         dtu: &str,
         reading: &DtuReading,
+        coverage: Coverage,
         known: &BTreeSet<InverterSerial>,
     ) -> BTreeMap<PortKey, String> {
-        // Repeated values, and those that did not come, neither confirm a port nor speak against it.
-        if reading.stale || reading.inverters.is_empty() {
+        // An empty list says nothing of ports.
+        if reading.inverters.is_empty() {
             return BTreeMap::new();
         }
         let states = known.iter().filter_map(|serial| self.inverters.get(serial));
@@ -172,13 +172,9 @@ impl PlantState {
             inverter.is_some_and(|state| !state.ports.contains_key(number))
                 && !self.ledgers.contains_key(key)
         };
-        let new = keys.filter(is_new).collect();
+        let new: BTreeSet<_> = keys.filter(is_new).collect();
         let Some(dtu) = self.dtu_mut(dtu) else { return BTreeMap::new() };
-        if reading.unread.is_empty() {
-            dtu.new_ports.check(true, count, new)
-        } else {
-            dtu.new_ports.check_part(true, count, new)
-        }
+        dtu.new_ports.check(coverage, true, count, &new)
     }
 
     /// Applies what the DTU says of its energy meters, of which so many are known.
@@ -187,18 +183,19 @@ impl PlantState {
         dtu: &str,
         reading: &DtuReading,
         (is_known, known): (bool, usize),
-        now: Timestamp,
+        moment: Moment,
     ) -> Vec<RejectedReading> {
+        let coverage = Coverage::of(reading, moment.is_complete);
         let serials = reading.meters.iter().map(|meter| meter.serial);
         let new: BTreeSet<_> = serials.filter(|serial| !self.meters.has(*serial)).collect();
         let Some(state) = self.dtu_mut(dtu) else { return Vec::new() };
-        let unconfirmed = state.new_meters.check(is_known, known, new);
+        let unconfirmed = state.new_meters.check(coverage, is_known, known, &new);
         let confirmed = reading
             .meters
             .iter()
             .filter(|meter| !reading.stale && !unconfirmed.contains_key(&meter.serial));
         let mut out: Vec<_> =
-            confirmed.flat_map(|meter| self.meters.apply(dtu, meter, now)).collect();
+            confirmed.flat_map(|meter| self.meters.apply(dtu, meter, moment.now)).collect();
         out.extend(unconfirmed.into_iter().map(rejected(Subject::Meter)));
         out
     }

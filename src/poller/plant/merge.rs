@@ -17,6 +17,8 @@ use crate::snapshot::state::{InverterState, PortState};
 pub(super) struct Moment {
     pub(super) now: Timestamp,
     pub(super) hold: Duration,
+    /// The poll has reached its end.
+    pub(super) is_complete: bool,
     /// The DTU reaches none of its inverters, and they had faded before.
     pub(super) is_night: bool,
 }
@@ -165,7 +167,7 @@ mod tests {
     fn after(readings: &[(i64, InverterReading)], is_night: bool) -> (Option<f64>, Option<f64>) {
         let mut state = InverterState::new(serial(), Arc::from("DTU"), at(0));
         for (second, reading) in readings {
-            let moment = Moment { now: at(*second), hold: HOLD, is_night };
+            let moment = Moment { now: at(*second), hold: HOLD, is_complete: true, is_night };
             expire(&mut state, moment);
             merge(&mut state, reading, moment);
         }

@@ -277,7 +277,7 @@ impl PlantState {
         state.failing = None;
         state.query_count += 1;
         state.unread.clone_from(&reading.unread);
-        let moment = Moment { now, hold: state.silence_limit, is_night };
+        let moment = Moment { now, hold: state.silence_limit, is_complete: true, is_night };
         let rejected = self.apply(dtu, reading, moment);
         // What was not read may deliver.
         if reading.unread.is_empty() || reading.is_live() {
@@ -355,7 +355,7 @@ impl PlantState {
             state.last_reply = Some(now);
         }
         state.serial = partial.dtu_serial.or(state.serial);
-        let moment = Moment { now, hold: state.silence_limit, is_night: false };
+        let moment = Moment { now, hold: state.silence_limit, is_complete: false, is_night: false };
         let rejected = self.apply(dtu, partial, moment);
         if partial.is_live() {
             self.observe_power(dtu, partial, now);
@@ -376,7 +376,8 @@ impl PlantState {
         let failing: Vec<_> = failing.map(Arc::clone).collect();
         let mut is_any = false;
         for dtu in failing {
-            let moment = Moment { now, hold: dtu.silence_limit, is_night: false };
+            let moment =
+                Moment { now, hold: dtu.silence_limit, is_complete: false, is_night: false };
             is_any |= self.inverters().any(|state| {
                 state.dtu_name == dtu.name
                     && state.pv_power().is_some()

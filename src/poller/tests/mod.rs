@@ -1,5 +1,6 @@
 //! The poller with a scripted DTU, in paused time.
 
+mod lossy;
 mod timing;
 mod warnings;
 

@@ -1,6 +1,7 @@
 //! When a new port is accepted, and when it is ignored as garbage.
 
 use super::*;
+use crate::plant::reading::Unread;
 
 /// The plant's total energy, and how many ports are known.
 fn known(plant: &PlantState) -> (u64, usize) {
@@ -67,6 +68,44 @@ fn a_stale_poll_neither_confirms_nor_rejects_a_port() {
     assert_eq!(known(&plant), (1000, 1));
     assert_eq!(plant.succeeded("Roof", &new, at(4)), []);
     assert_eq!(known(&plant), (2000, 2));
+}
+
+/// A poll that reached only these inverters of a list of twelve records.
+fn part(inverters: Vec<InverterReading>) -> DtuReading {
+    let unread = Unread { records: vec![12], cause: "record 12 is not answered".to_owned() };
+    DtuReading { unread, ..reading(inverters) }
+}
+
+#[test]
+fn polls_that_do_not_reach_a_new_device_do_not_speak_against_it() {
+    let nothing = DtuReading::default;
+    let (second_port, second) = (live(1, &[2], 100), live(2, &[1], 100));
+    let mut plant = new_plant();
+    plant.succeeded("Roof", &part(vec![live(1, &[1], 100)]), at(0));
+    plant.succeeded("Roof", &part(vec![second_port.clone(), second.clone()]), at(1));
+    assert_eq!(known(&plant), (1000, 1), "named once");
+    plant.failed("Roof", problem(), &nothing(), at(2));
+    plant.succeeded("Roof", &part(vec![live(1, &[1], 100)]), at(3));
+    plant.failed("Roof", problem(), &reading(vec![live(1, &[1], 100)]), at(4));
+    assert_eq!(known(&plant), (1000, 1), "polls without them confirm nothing");
+    assert_eq!(plant.succeeded("Roof", &part(vec![second]), at(5)), []);
+    assert_eq!(known(&plant), (2000, 2));
+    plant.failed("Roof", problem(), &nothing(), at(6));
+    assert_eq!(plant.failed("Roof", problem(), &reading(vec![second_port]), at(7)), []);
+    assert_eq!(known(&plant), (3000, 3));
+}
+
+#[test]
+fn a_whole_list_speaks_against_what_it_leaves_out() {
+    let garbage = || part(vec![live(1, &[7], 100), live(9, &[1], 100)]);
+    let mut plant = new_plant();
+    apply(&mut plant, &[1], 0);
+    for minute in [1, 5, 9] {
+        plant.succeeded("Roof", &garbage(), at(minute));
+        plant.failed("Roof", problem(), &DtuReading::default(), at(minute + 1));
+        apply(&mut plant, &[1], minute + 2);
+    }
+    assert_eq!(known(&plant), (1000, 1));
 }
 
 #[test]
