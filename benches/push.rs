@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use hoymiles_bridge::cli::process;
 use hoymiles_bridge::clock::WallClock;
-use hoymiles_bridge::config::{RegistrationConfig, TargetConfig};
+use hoymiles_bridge::config::{RecordsPerRead, RegistrationConfig, TargetConfig};
 use hoymiles_bridge::dtu::modbus::ModbusDtu;
 use hoymiles_bridge::dtu::{Dtu, PollError};
 use hoymiles_bridge::plant::reading::DtuReading;
@@ -170,7 +170,7 @@ impl Bridge {
         let mut turns = Vec::new();
         for mut config in dtus {
             // Shortens the run without making the last answer any easier.
-            config.records_per_read = 6;
+            config.records_per_read = RecordsPerRead::Number(6);
             let (turn, its_turns) = mpsc::channel(1);
             turns.push(turn);
             let poller = Poller {

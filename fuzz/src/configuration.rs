@@ -1,5 +1,6 @@
 //! A configuration file and the environment over it.
 
+use hoymiles_bridge::config::RecordsPerRead;
 use hoymiles_bridge::config::describe;
 use hoymiles_bridge::config::load::load_builtin;
 
@@ -17,7 +18,8 @@ pub fn run(data: &[u8]) {
             assert!(!loaded.config.dtus.is_empty() || describe(&loaded).contains("dtu"));
             for dtu in &loaded.config.dtus {
                 assert!(dtu.interval_or(loaded.config.poll.interval).as_secs() >= 5);
-                assert!((1..=6).contains(&dtu.records_per_read));
+                let records = dtu.records_per_read;
+                assert!(!matches!(records, RecordsPerRead::Number(0 | 7..)), "{records:?}");
             }
         }
         Err(error) => {

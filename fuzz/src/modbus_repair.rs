@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hoymiles_bridge::config::{DtuConfig, Protocol};
+use hoymiles_bridge::config::{DtuConfig, Protocol, RecordsPerRead};
 use hoymiles_bridge::dtu::Dtu;
 use hoymiles_bridge::dtu::modbus::ModbusDtu;
 
@@ -19,7 +19,10 @@ pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
     let config = DtuConfig {
         retries: u32::from(script.byte() % 3),
-        records_per_read: script.byte() % 6 + 1,
+        records_per_read: match script.byte() % 7 {
+            0 => RecordsPerRead::Auto,
+            records => RecordsPerRead::Number(records),
+        },
         ..DtuConfig::new("DTU", Protocol::Modbus, "unused")
     };
     without_waiting(async {

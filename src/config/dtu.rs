@@ -1,9 +1,10 @@
 //! `[[dtu]]`: one DTU to poll.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use super::section::{List, section};
+use super::section::{Kind, List, quoted, section};
 use super::types::{
     Bool, DtuSerialNumber, Host, Interval, Name, Number, Pause, Port, RequestTimeout, Serial, Word,
 };
@@ -43,8 +44,9 @@ section! {
         request_gap: Option<Duration> as Option<Pause> = None,
         /// Port records per request. 1 works with every DTU; 6 makes a poll up to six times
         /// shorter. The bridge compares the first response with a single read and returns to 1
-        /// when they differ. "modbus" only.
-        records_per_read: u8 as Number<u8, 1, 6> = 1,
+        /// when they differ. "auto" tries 6 and remembers, until the bridge stops, which DTU
+        /// supports it. "modbus" only.
+        records_per_read: RecordsPerRead as RecordsPerRead = RecordsPerRead::Number(1),
         /// Make the DTU read its inverters continuously instead of every 30 seconds. "protobuf"
         /// only.
         performance_mode: bool as Bool = false,
@@ -93,6 +95,44 @@ impl DtuConfig {
             Protocol::Modbus | Protocol::Simulated => 502,
             Protocol::Protobuf => 10081,
         })
+    }
+}
+
+/// How many records of ports one request reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordsPerRead {
+    /// So many, from 1 to 6; one if the DTU does not support more.
+    Number(u8),
+    /// Six from each DTU that supports it, one from others.
+    Auto,
+}
+
+impl Kind for RecordsPerRead {
+    type Value = Self;
+
+    fn expected() -> Cow<'static, str> {
+        format!("{} or \"auto\"", Number::<u8, 1, 6>::expected()).into()
+    }
+
+    /// The environment and the add-on's form know only text.
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            _ if text.eq_ignore_ascii_case("auto") => Ok(Self::Auto),
+            Ok(number) => Self::parse_number(number),
+            Err(_) => Err(Self::not(&format!("{} is neither", quoted(text)))),
+        }
+    }
+
+    fn parse_number(number: i64) -> Result<Self, String> {
+        let records = u8::try_from(number).ok().filter(|records| (1..=6).contains(records));
+        records.map(Self::Number).ok_or_else(|| Self::not(&format!("{number} is out of range")))
+    }
+
+    fn show(value: &Self) -> String {
+        match value {
+            Self::Number(records) => records.to_string(),
+            Self::Auto => "\"auto\"".to_owned(),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use secrecy::SecretString;
 
 pub use self::addon::{Supervisor, SupervisorBroker};
 pub use self::describe::{PrivateNames, describe};
-pub use self::dtu::{DtuConfig, Protocol};
+pub use self::dtu::{DtuConfig, Protocol, RecordsPerRead};
 pub use self::log::{LogConfig, LogFormat};
 pub use self::mqtt::MqttConfig;
 pub use self::section::Key;

@@ -10,7 +10,7 @@ use super::load::Places;
 use super::section::quoted;
 use super::types::nearest;
 use super::zone::{self, ZoneOrigin};
-use super::{Config, DtuConfig, Key, MqttConfig, Protocol};
+use super::{Config, DtuConfig, Key, MqttConfig, Protocol, RecordsPerRead};
 
 /// Several DTUs lose responses or their network when single reads come faster than this.
 const GENTLE_INTERVAL: Duration = Duration::from_secs(30);
@@ -41,10 +41,14 @@ pub(super) fn warnings(config: &Config, places: &Places) -> Vec<String> {
 fn interval(dtu: &DtuConfig, usual: Duration) -> Option<String> {
     let wanted = dtu.interval.unwrap_or(usual);
     match dtu.protocol {
-        Protocol::Modbus if wanted < GENTLE_INTERVAL && dtu.records_per_read == 1 => Some(format!(
-            "an interval below {GENTLE_INTERVAL:?} with records_per_read = 1 strains a DTU; if it \
-             fails, use a longer interval or try records_per_read = 6"
-        )),
+        Protocol::Modbus
+            if wanted < GENTLE_INTERVAL && dtu.records_per_read == RecordsPerRead::Number(1) =>
+        {
+            Some(format!(
+                "an interval below {GENTLE_INTERVAL:?} with records_per_read = 1 strains a DTU; if \
+                 it fails, use a longer interval or try records_per_read = \"auto\""
+            ))
+        }
         Protocol::Protobuf if wanted < PROTOBUF_INTERVAL => Some(format!(
             "is polled at most once every {PROTOBUF_INTERVAL:?}: over protobuf, more frequent \
              requests return old values and stop its uploads to the manufacturer's cloud; set \

@@ -121,7 +121,7 @@ impl AnyDtu {
     #[must_use]
     pub fn reconfigured(self, config: &DtuConfig, zone: TimeZone) -> Self {
         match self {
-            Self::Modbus(_) => Self::Modbus(Box::new(ModbusDtu::new(config))),
+            Self::Modbus(dtu) => Self::Modbus(Box::new(dtu.reconfigured(config))),
             Self::Protobuf(dtu) => {
                 Self::Protobuf(Box::new(dtu.with_settings(Settings::of(config, zone))))
             }

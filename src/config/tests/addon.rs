@@ -83,6 +83,7 @@ fn supervisors_type(key: &Key) -> String {
         text if text.starts_with("a duration") => DURATION.to_owned(),
         text if text.starts_with("a list") => return json!(["str?"]).to_string(),
         text => match text.strip_prefix("a whole number from ") {
+            Some(r#"1 to 6 or "auto""#) => "list(1|2|3|4|5|6|auto)".to_owned(),
             Some(range) => format!("int({})", range.replace(" to ", ",")),
             None => "str".to_owned(),
         },

@@ -118,6 +118,10 @@ fn faulty_dtus_are_refused() {
     check_dtu("host = \"h\"\nunit_id = 256", &["dtu[0].unit_id"]);
     check_dtu("host = \"h\"\nretries = 11", &["dtu[0].retries"]);
     check_dtu("host = \"h\"\nrecords_per_read = 7", &["dtu[0].records_per_read", "1 to 6"]);
+    for wrong in ["\"fast\"", "0", "true"] {
+        let toml = format!("host = \"h\"\nrecords_per_read = {wrong}");
+        check_dtu(&toml, &["dtu[0].records_per_read", "a whole number from 1 to 6 or \"auto\""]);
+    }
     check_dtu("host = \"h\"\ntimeout = \"0s\"", &["dtu[0].timeout: \"0s\" is out of range"]);
     check_dtu("host = \"h\"\ninterval = \"1s\"", &["dtu[0].interval", "5s"]);
     check_dtu(

@@ -67,7 +67,7 @@ fn requests_that_disturb_the_cloud_cause_a_warning() {
 #[test]
 fn a_short_interval_is_named_where_it_is_set() {
     let hasty = "DTU Roof: an interval below 30s with records_per_read = 1 strains a DTU; if \
-                 it fails, use a longer interval or try records_per_read = 6";
+                 it fails, use a longer interval or try records_per_read = \"auto\"";
     let floor = "DTU Roof: is polled at most once every 35s: over protobuf, more frequent requests return \
                  old values and stop its uploads to the manufacturer's cloud; set `interval` to \"35s\" or \
                  more";

@@ -1,12 +1,19 @@
 //! Several records in one answer, which no real DTU is known for certain to support: checked before
 //! they are used. And devices whose addresses count words. Pure.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 use super::decode::{
     DATA_TYPE_AS_PRINTED, MAX_RECORDS, MAX_RECORDS_PER_READ, PortRecord, RECORD_BYTES, Record,
     is_marked, port_record, record,
 };
+use crate::config::RecordsPerRead;
+use crate::plant::serial::DtuSerial;
+
+/// So many DTUs are remembered; no installation exchanges more.
+const MOST_KNOWN: usize = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Batch {
@@ -19,8 +26,8 @@ pub(super) enum Batch {
 }
 
 impl Batch {
-    pub(super) fn new(records_per_read: u8) -> Self {
-        match records_per_read.min(MAX_RECORDS_PER_READ) {
+    fn new(wanted: u8) -> Self {
+        match wanted.min(MAX_RECORDS_PER_READ) {
             0 | 1 => Self::Single,
             several => Self::Unproven(several.into()),
         }
@@ -32,6 +39,117 @@ impl Batch {
             Self::Unproven(several) | Self::Proven(several) => {
                 several.min(MAX_RECORDS.saturating_sub(index)).max(1)
             }
+        }
+    }
+}
+
+/// How many records are read at once now, and with "auto" from which DTU.
+#[derive(Debug)]
+pub(super) struct BatchSize {
+    current: Batch,
+    /// With "auto".
+    memory: Option<Memory>,
+}
+
+/// What DTUs have proved: another one may come to the address, or one that was there before.
+#[derive(Debug, Default)]
+struct Memory {
+    known: BTreeMap<DtuSerial, Batch>,
+    /// The DTU that was read last.
+    serial: Option<DtuSerial>,
+    /// The connection over which the current size was proved or its DTU was identified.
+    connection: u64,
+    /// At the start of this poll.
+    before: Option<Batch>,
+    was_compared: bool,
+}
+
+impl BatchSize {
+    pub(super) fn new(config: RecordsPerRead) -> Self {
+        match config {
+            RecordsPerRead::Number(wanted) => Self { current: Batch::new(wanted), memory: None },
+            RecordsPerRead::Auto => {
+                let current = Batch::new(MAX_RECORDS_PER_READ);
+                Self { current, memory: Some(Memory::default()) }
+            }
+        }
+    }
+
+    /// With what `old`, of the client before this one, has learned.
+    pub(super) fn with_memory_of(self, old: Self) -> Self {
+        match (self.memory, old.memory) {
+            (Some(_), Some(memory)) => {
+                // Connections are counted anew.
+                Self { current: old.current, memory: Some(Memory { connection: 0, ..memory }) }
+            }
+            (memory, _) => Self { memory, ..self },
+        }
+    }
+
+    pub(super) const fn is_auto(&self) -> bool {
+        self.memory.is_some()
+    }
+
+    pub(super) const fn current(&self) -> Batch {
+        self.current
+    }
+
+    pub(super) const fn begin_poll(&mut self) {
+        if let Some(memory) = &mut self.memory {
+            memory.before = Some(self.current);
+            memory.was_compared = false;
+        }
+    }
+
+    /// How many records an answer over `connection` has that must be compared before it is used.
+    pub(super) fn to_compare(&self, connection: u64) -> Option<u16> {
+        match (self.current, &self.memory) {
+            (Batch::Unproven(count), _) => Some(count),
+            // Another DTU may have come to the address.
+            (Batch::Proven(count), Some(memory)) => {
+                (memory.connection != connection && !memory.was_compared).then_some(count)
+            }
+            (Batch::Proven(_), None) | (Batch::Single, _) => None,
+        }
+    }
+
+    /// An answer over `connection` agreed with a single record.
+    pub(super) const fn proved(&mut self, count: u16, connection: u64) {
+        self.current = Batch::Proven(count);
+        if let Some(memory) = &mut self.memory {
+            memory.connection = connection;
+            memory.was_compared = true;
+        }
+    }
+
+    /// The DTU does not support it.
+    pub(super) const fn refuted(&mut self) {
+        self.current = Batch::Single;
+    }
+
+    /// The DTU with this serial number, if it is known, was read over `connection`.
+    pub(super) fn end_poll(&mut self, serial: Option<DtuSerial>, connection: u64) {
+        let Some(memory) = &mut self.memory else { return };
+        let Some(serial) = serial else {
+            if let Batch::Proven(count) = self.current
+                && memory.connection != connection
+                && !memory.was_compared
+            {
+                self.current = Batch::Unproven(count);
+            }
+            return;
+        };
+        let is_other = memory.serial.replace(serial).is_some_and(|before| before != serial);
+        memory.connection = connection;
+        if is_other && memory.before == Some(self.current) {
+            // What the DTU before it has proved.
+            let known = memory.known.get(&serial).copied();
+            self.current = known.unwrap_or_else(|| Batch::new(MAX_RECORDS_PER_READ));
+        } else if !matches!(self.current, Batch::Unproven(_)) {
+            if memory.known.len() >= MOST_KNOWN {
+                memory.known.clear();
+            }
+            memory.known.insert(serial, self.current);
         }
     }
 }

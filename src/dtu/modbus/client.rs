@@ -3,10 +3,10 @@
 use std::mem;
 use std::time::Duration;
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::batch::{
-    Batch, NotRecords, Page, has_emulation, is_skipped_record, looks_skipped, page,
+    Batch, BatchSize, NotRecords, Page, has_emulation, is_skipped_record, looks_skipped, page,
 };
 use super::connection::Connection;
 use super::decode::{Markers, PortRecord, RECORD_BYTES, ReadRequest, dtu_serial, inverters};
@@ -32,7 +32,7 @@ pub struct ModbusDtu<D = TcpDialer> {
     address: String,
     connection: Connection<D>,
     retries: u32,
-    batch: Batch,
+    batch: BatchSize,
     list: List,
     scales: Scales,
     exclude: Vec<InverterSerial>,
@@ -58,6 +58,12 @@ impl ModbusDtu {
         Self::with_dialer(config, Self::dialer(config))
     }
 
+    /// The same device with another configuration. What it has proved to support is kept.
+    #[must_use]
+    pub fn reconfigured(self, config: &DtuConfig) -> Self {
+        Self::new(config).with_memory_of(self)
+    }
+
     /// Dials the configured DTU.
     pub fn dialer(config: &DtuConfig) -> TcpDialer {
         TcpDialer::new(config.host.clone(), config.port(), REFUSED)
@@ -72,7 +78,7 @@ impl<D: Dial> ModbusDtu<D> {
             address: address(config),
             connection: Connection::new(dialer, config),
             retries: config.retries,
-            batch: Batch::new(config.records_per_read),
+            batch: BatchSize::new(config.records_per_read),
             list: List::default(),
             has_warned_of_markers: false,
             scales: Scales::default(),
@@ -84,6 +90,11 @@ impl<D: Dial> ModbusDtu<D> {
             checked_connection: 0,
             check_unanswered: 0,
         }
+    }
+
+    /// With what `old` has learned of the device.
+    pub(super) fn with_memory_of(self, old: Self) -> Self {
+        Self { batch: self.batch.with_memory_of(old.batch), ..self }
     }
 
     /// Asks what the device is, with one request: it fails if the first record is not a DTU's.
@@ -98,7 +109,7 @@ impl<D: Dial> ModbusDtu<D> {
         let mut list = mem::take(&mut self.list);
         let mut walk = list.walk();
         while let Some(index) = walk.next() {
-            let count = walk.run_length(index, self.batch.records_at(index));
+            let count = walk.run_length(index, self.batch.current().records_at(index));
             let retries = walk.retries(index, self.retries);
             match self.read_page(index, count, retries).await {
                 Ok(page) => walk.read(index, page.records, page.ends),
@@ -152,26 +163,33 @@ impl<D: Dial> ModbusDtu<D> {
             Err(error) => return Err(error),
         };
         let single = self.read_single(index, retries).await?;
-        warn!(
+        let text = format!(
             "{}: the DTU does not answer requests for {count} records properly ({why}); reading one \
              at a time from now on",
             self.name
         );
-        self.batch = Batch::Single;
+        // With "auto", that is no more than expected.
+        if self.batch.is_auto() {
+            info!("{text}");
+        } else {
+            warn!("{text}");
+        }
+        self.batch.refuted();
         Ok(single)
     }
 
-    /// Whether an answer of several records can be trusted. The first one is compared with a single
-    /// record; after that, the markers in the records are enough.
+    /// Whether an answer of several records can be trusted. The first one, with "auto" also that after
+    /// a reconnection, is compared with a single record; after that, the markers in the records are
+    /// enough.
     async fn is_proven(&mut self, page: &Page, index: u16) -> Result<bool, DtuError> {
-        let Batch::Unproven(count) = self.batch else { return Ok(true) };
+        let Some(count) = self.batch.to_compare(self.connection.count()) else { return Ok(true) };
         if page.records.is_empty() {
             return Ok(true);
         }
         let second = self.read_single(index.saturating_add(1), self.retries).await?;
         let agrees = page.agrees_with(&second);
         if agrees && !second.ends {
-            self.batch = Batch::Proven(count);
+            self.batch.proved(count, self.connection.count());
         }
         Ok(agrees)
     }
@@ -183,7 +201,7 @@ impl<D: Dial> ModbusDtu<D> {
             DtuError::Timeout(_)
             | DtuError::HalfAnswer { .. }
             | DtuError::Closed(_)
-            | DtuError::Malformed { .. } => matches!(self.batch, Batch::Unproven(_)),
+            | DtuError::Malformed { .. } => matches!(self.batch.current(), Batch::Unproven(_)),
             DtuError::Unreachable { .. }
             | DtuError::OtherAnswers { .. }
             | DtuError::NotMapped
@@ -245,6 +263,7 @@ impl<D: Dial> ModbusDtu<D> {
 impl<D: Dial> Dtu for ModbusDtu<D> {
     async fn poll(&mut self) -> Result<DtuReading, PollError> {
         self.connection.begin_poll();
+        self.batch.begin_poll();
         let Found { mut records, unread, error } = self.read_list().await;
         let mut outcome = error.map_or(Ok(()), Err);
         let is_complete = unread.is_empty();
@@ -256,6 +275,7 @@ impl<D: Dial> Dtu for ModbusDtu<D> {
         if is_any {
             self.read_serial().await;
         }
+        self.batch.end_poll(self.serial, self.connection.count());
         let before = records.len();
         records.retain(|record| !self.exclude.contains(&record.serial));
         let reading = DtuReading {

@@ -7,14 +7,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep};
 
 use super::decode::PortRecord;
-use crate::config::{DtuConfig, Protocol};
+use crate::config::{DtuConfig, Protocol, RecordsPerRead};
 use crate::dtu::DtuError;
 use crate::dtu::dial::Dial;
 use crate::plant::serial::InverterSerial;
 use crate::tasks::Tasks;
 
 /// A live record of that port of inverter 1161a00000xx.
-pub(super) fn record(inverter: u8, port: u8) -> PortRecord {
+pub(crate) fn record(inverter: u8, port: u8) -> PortRecord {
     PortRecord {
         data_type: 0x0c,
         serial: InverterSerial::from_bytes([0x11, 0x61, 0xa0, 0, 0, inverter]),
@@ -36,7 +36,7 @@ pub(super) fn record(inverter: u8, port: u8) -> PortRecord {
 }
 
 /// The record of a sleeping port.
-pub(super) fn asleep(inverter: u8, port: u8) -> PortRecord {
+pub(crate) fn asleep(inverter: u8, port: u8) -> PortRecord {
     PortRecord {
         pv_voltage: 0,
         pv_current: 0,
@@ -54,7 +54,7 @@ pub(super) fn asleep(inverter: u8, port: u8) -> PortRecord {
 }
 
 /// A record as a DTU sends it.
-pub(super) fn bytes(record: &PortRecord) -> Vec<u8> {
+pub(crate) fn bytes(record: &PortRecord) -> Vec<u8> {
     let mut bytes = vec![record.data_type];
     bytes.extend(record.serial.bytes());
     bytes.push(record.port);
@@ -78,7 +78,7 @@ pub(super) fn bytes(record: &PortRecord) -> Vec<u8> {
 }
 
 /// The end of the list as a DTU sends it.
-pub(super) fn null_record() -> Vec<u8> {
+pub(crate) fn null_record() -> Vec<u8> {
     let mut bytes = vec![0; 40];
     (bytes[0], bytes[33]) = (0x0c, 0x07);
     bytes
@@ -86,20 +86,20 @@ pub(super) fn null_record() -> Vec<u8> {
 
 /// A request that the scripted DTU received.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// Counted from 0 over all requests.
-    pub(super) number: usize,
+    pub(crate) number: usize,
     /// Counted from 1.
-    pub(super) connection: usize,
-    pub(super) transaction: u16,
-    pub(super) address: u16,
-    pub(super) count: u16,
-    pub(super) at: Instant,
+    pub(crate) connection: usize,
+    pub(crate) transaction: u16,
+    pub(crate) address: u16,
+    pub(crate) count: u16,
+    pub(crate) at: Instant,
 }
 
 impl Asked {
     /// The answer of a healthy DTU with these ports.
-    pub(super) fn data(self, ports: &[PortRecord]) -> Vec<u8> {
+    pub(crate) fn data(self, ports: &[PortRecord]) -> Vec<u8> {
         if self.address == 0x2000 {
             return vec![0x10, 0xf8, 0xa0, 0, 0, 1];
         }
@@ -110,7 +110,7 @@ impl Asked {
 }
 
 /// What the scripted DTU does with a request.
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Data(Vec<u8>),
     Exception(u8),
     /// These bytes, header and all.
@@ -126,7 +126,7 @@ type Script = Box<dyn FnMut(Asked) -> Answer + Send>;
 
 /// Dials the scripted DTU, and records its requests.
 #[derive(Clone)]
-pub(super) struct FakeDtu {
+pub(crate) struct FakeDtu {
     script: Arc<Mutex<Script>>,
     asked: Arc<Mutex<Vec<Asked>>>,
     connections: Arc<Mutex<usize>>,
@@ -135,7 +135,7 @@ pub(super) struct FakeDtu {
 
 impl FakeDtu {
     /// A DTU that answers as `script` says.
-    pub(super) fn new(script: impl FnMut(Asked) -> Answer + Send + 'static) -> Self {
+    pub(crate) fn new(script: impl FnMut(Asked) -> Answer + Send + 'static) -> Self {
         Self {
             script: Arc::new(Mutex::new(Box::new(script))),
             asked: Arc::default(),
@@ -145,12 +145,12 @@ impl FakeDtu {
     }
 
     /// All requests up to now.
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All requests up to now, by connection and address.
-    pub(super) fn addresses(&self) -> Vec<(usize, u16)> {
+    pub(crate) fn addresses(&self) -> Vec<(usize, u16)> {
         self.asked().iter().map(|asked| (asked.connection, asked.address)).collect()
     }
 
@@ -194,7 +194,7 @@ impl FakeDtu {
 }
 
 /// A complete answer to that transaction.
-pub(super) fn answer_to(transaction: u16, data: &[u8]) -> Vec<u8> {
+pub(crate) fn answer_to(transaction: u16, data: &[u8]) -> Vec<u8> {
     let transaction = transaction.to_be_bytes();
     let length = u16::try_from(data.len() + 3).unwrap().to_be_bytes();
     let count = u8::try_from(data.len()).unwrap();
@@ -217,7 +217,7 @@ impl Dial for FakeDtu {
 }
 
 /// The configuration of a DTU with everything at its default.
-pub(super) fn config() -> DtuConfig {
+pub(crate) fn config() -> DtuConfig {
     DtuConfig {
         name: "House".to_owned(),
         protocol: Protocol::Modbus,
@@ -227,7 +227,7 @@ pub(super) fn config() -> DtuConfig {
         timeout: Duration::from_secs(3),
         retries: 3,
         request_gap: None,
-        records_per_read: 1,
+        records_per_read: RecordsPerRead::Number(1),
         interval: None,
         exclude: Vec::new(),
         serial: None,

@@ -9,7 +9,7 @@ mod list;
 pub mod scale;
 
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 

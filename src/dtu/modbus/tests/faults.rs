@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{ALL, dtu, plant, poll, ports};
-use crate::config::DtuConfig;
+use crate::config::{DtuConfig, RecordsPerRead};
 use crate::dtu::modbus::ModbusDtu;
 use crate::dtu::modbus::fake::{Answer, Asked, FakeDtu, answer_to, bytes, config, record};
 use crate::dtu::{Dtu, PollError};
@@ -95,7 +95,10 @@ async fn empty_first_answer_is_not_an_empty_plant() {
     ];
     for answer in answers {
         for records_per_read in [1, 6] {
-            let config = DtuConfig { records_per_read, ..config() };
+            let config = DtuConfig {
+                records_per_read: RecordsPerRead::Number(records_per_read),
+                ..config()
+            };
             let dtu = dtu(plant(), move |asked| (asked.address == 0x1000).then(|| answer(asked)));
             check_failure(poll(&config, &dtu).await, "not mapped its inverters yet");
         }

@@ -1,5 +1,6 @@
 //! Whole polls of a scripted DTU, in paused time.
 
+mod auto;
 mod faults;
 mod identity;
 mod several;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use super::ModbusDtu;
 use super::decode::PortRecord;
 use super::fake::{Answer, Asked, FakeDtu, config, record};
-use crate::config::DtuConfig;
+use crate::config::{DtuConfig, RecordsPerRead};
 use crate::dtu::{Dtu, PollError};
 use crate::plant::reading::DtuReading;
 
@@ -67,7 +68,8 @@ async fn reads_the_list_to_its_end_and_then_the_serial() {
 #[tokio::test(start_paused = true)]
 async fn empty_list_is_an_empty_plant() {
     for records_per_read in [1, 6] {
-        let config = DtuConfig { records_per_read, ..config() };
+        let config =
+            DtuConfig { records_per_read: RecordsPerRead::Number(records_per_read), ..config() };
         let dtu = dtu(Vec::new(), |_| None);
         assert_eq!(poll(&config, &dtu).await.unwrap().inverters, []);
     }
@@ -87,7 +89,8 @@ async fn closed_idle_connection_costs_no_retry() {
 async fn reads_an_endless_list_to_the_longest_possible() {
     for (records_per_read, requests) in [(1, 99), (6, 18)] {
         let dtu = dtu(large_plant(120), |_| None);
-        let config = DtuConfig { records_per_read, ..config() };
+        let config =
+            DtuConfig { records_per_read: RecordsPerRead::Number(records_per_read), ..config() };
         assert_eq!(poll(&config, &dtu).await.unwrap().port_count(), 99);
         let records: Vec<_> =
             dtu.asked().into_iter().filter(|asked| asked.address != 0x2000).collect();

@@ -1,7 +1,7 @@
 //! Several records in one request: proven, rejected, and failing for other reasons.
 
 use super::{ALL, dtu, large_plant, plant, poll, ports};
-use crate::config::DtuConfig;
+use crate::config::{DtuConfig, RecordsPerRead};
 use crate::dtu::Dtu;
 use crate::dtu::modbus::ModbusDtu;
 use crate::dtu::modbus::fake::{Answer, Asked, config};
@@ -9,7 +9,7 @@ use crate::dtu::modbus::fake::{Answer, Asked, config};
 #[tokio::test(start_paused = true)]
 async fn several_records_are_compared_once_and_then_trusted() {
     let dtu = dtu(large_plant(37), |_| None);
-    let config = DtuConfig { records_per_read: 6, ..config() };
+    let config = DtuConfig { records_per_read: RecordsPerRead::Number(6), ..config() };
     let mut client = ModbusDtu::with_dialer(&config, dtu.clone());
     assert_eq!(client.poll().await.unwrap().port_count(), 37);
     // Seven pages, the second record alone, the serial number.
@@ -33,7 +33,7 @@ async fn reads_one_record_at_a_time_if_the_dtu_does_not_support_several() {
     ];
     for fault in answers {
         let dtu = dtu(plant(), move |asked| several(asked).then(|| fault(asked)));
-        let config = DtuConfig { records_per_read: 6, ..config() };
+        let config = DtuConfig { records_per_read: RecordsPerRead::Number(6), ..config() };
         let mut client = ModbusDtu::with_dialer(&config, dtu.clone());
         assert_eq!(ports(&client.poll().await.unwrap()), ALL);
         let before = dtu.asked().len();
@@ -46,7 +46,7 @@ async fn reads_one_record_at_a_time_if_the_dtu_does_not_support_several() {
 async fn proven_dtu_keeps_several_records_after_failures() {
     let dtu =
         dtu(large_plant(12), |asked| (2..6).contains(&asked.number).then_some(Answer::Silence));
-    let config = DtuConfig { records_per_read: 6, ..config() };
+    let config = DtuConfig { records_per_read: RecordsPerRead::Number(6), ..config() };
     let mut client = ModbusDtu::with_dialer(&config, dtu.clone());
     assert_eq!(client.poll().await.unwrap().port_count(), 12);
     let before = dtu.asked().len();
@@ -61,7 +61,7 @@ async fn a_silent_record_does_not_hide_those_that_are_read_with_it() {
     let touches =
         |asked: Asked| asked.address <= 0x1118 && asked.address + 2 * asked.count > 0x1118;
     let dtu = dtu(large_plant(12), move |asked| touches(asked).then_some(Answer::Silence));
-    let config = DtuConfig { records_per_read: 6, ..config() };
+    let config = DtuConfig { records_per_read: RecordsPerRead::Number(6), ..config() };
     let mut client = ModbusDtu::with_dialer(&config, dtu.clone());
     for _ in 0..3 {
         let reading = client.poll().await.unwrap();

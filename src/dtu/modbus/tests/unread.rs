@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{ALL, dtu, large_plant, plant, poll, ports};
-use crate::config::DtuConfig;
+use crate::config::{DtuConfig, RecordsPerRead};
 use crate::dtu::modbus::ModbusDtu;
 use crate::dtu::modbus::decode::PortRecord;
 use crate::dtu::modbus::fake::{Answer, Asked, bytes, config, record};
@@ -163,7 +163,10 @@ async fn what_has_no_list_of_ports_is_not_a_dtu() {
             let dtu = dtu(Vec::new(), move |asked| {
                 Some(Answer::Data(first.repeat(usize::from(asked.count) / 20)))
             });
-            let config = DtuConfig { records_per_read, ..config() };
+            let config = DtuConfig {
+                records_per_read: RecordsPerRead::Number(records_per_read),
+                ..config()
+            };
             let failure = poll(&config, &dtu).await.unwrap_err();
             assert!(matches!(failure.error, DtuError::NotADtu { .. }), "{}", failure.error);
             assert!(failure.error.to_string().contains("dtu:502"), "{}", failure.error);

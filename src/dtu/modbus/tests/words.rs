@@ -1,7 +1,7 @@
 //! Devices whose addresses count words, and DTUs whose lists look like theirs.
 
 use super::{ALL, dtu, plant, poll, ports};
-use crate::config::DtuConfig;
+use crate::config::{DtuConfig, RecordsPerRead};
 use crate::dtu::modbus::ModbusDtu;
 use crate::dtu::modbus::decode::PortRecord;
 use crate::dtu::modbus::fake::{Answer, FakeDtu, bytes, config, null_record, record};
@@ -36,7 +36,10 @@ async fn rejects_a_word_addressed_device_at_each_poll() {
     for ports in [marked(plant()), unmarked] {
         for records_per_read in [1, 6] {
             let dtu = emulation(ports.clone());
-            let config = DtuConfig { records_per_read, ..config() };
+            let config = DtuConfig {
+                records_per_read: RecordsPerRead::Number(records_per_read),
+                ..config()
+            };
             let mut client = ModbusDtu::with_dialer(&config, dtu.clone());
             for polls in 1..4 {
                 let failure = client.poll().await.unwrap_err();
