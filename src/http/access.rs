@@ -193,9 +193,7 @@ impl Access {
 
     /// Refuses a change that a web page of another origin asks for.
     pub(super) fn refuse_foreign_change(&self, head: &Parts, client: &Client) -> Option<Response> {
-        if let Some(origin) = head.headers.get(ORIGIN)
-            && !is_of_host(origin, client.host.as_deref())
-        {
+        if let Some(origin) = foreign_origin(head, client) {
             let (origin, host) = (shown(origin.to_str().ok()), shown(client.host.as_deref()));
             self.log(&format_args!(
                 "{} {} was refused: it came from a web page of {origin}, but this is {host}; only \
@@ -211,8 +209,8 @@ impl Access {
 
     /// Refuses a WebSocket from a web page of a foreign origin. Programs send no origin.
     pub(super) fn refuse_upgrade(&self, head: &Parts, client: &Client) -> Option<Response> {
-        let origin = head.headers.get(ORIGIN)?;
-        if is_of_host(origin, client.host.as_deref()) || self.allowed_origin(head).is_some() {
+        let origin = foreign_origin(head, client)?;
+        if self.allowed_origin(head).is_some() {
             return None;
         }
         let (origin, host) = (shown(origin.to_str().ok()), shown(client.host.as_deref()));
@@ -318,6 +316,12 @@ fn validate_request(head: &Parts) -> Result<(), (StatusCode, &'static str)> {
 
 pub(super) fn is_reading(method: &Method) -> bool {
     *method == Method::GET || *method == Method::HEAD
+}
+
+/// The origin of the page that sent the request, unless it is one of the bridge's own pages.
+fn foreign_origin<'head>(head: &'head Parts, client: &Client) -> Option<&'head HeaderValue> {
+    let mut origins = head.headers.get_all(ORIGIN).iter();
+    origins.find(|origin| !is_of_host(origin, client.host.as_deref()))
 }
 
 /// Whether a page of this origin is one of the host that was asked.

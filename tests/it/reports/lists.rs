@@ -149,29 +149,17 @@ pub(super) async fn another_dtu_at_the_address() {
         Says::Modbus(_, records) => Says::Modbus(serial, records),
         says @ (Says::Foreign(_) | Says::Protobuf(..)) => says,
     };
-    let mut over_protobuf = live(NOON + 60, 140, 1_900_000);
-    "10F8A0000999".clone_into(&mut over_protobuf.dtu_serial);
-    for one in &mut over_protobuf.single_phase {
-        one.serial += 1;
-    }
-    for one in &mut over_protobuf.ports {
-        one.serial += 1;
-    }
-    for (ours, other, total) in [
-        (list(&[Record::live(ONE, 1, 500, 100_008)]), other("10F8A0000999"), 100_008),
-        (says(&live(NOON, 140, 100_008)), says(&over_protobuf), 100_008),
-    ] {
-        let polled = Polled::start(ours.clone()).await;
-        let before = polled.serials().await;
-        polled.is_replaced(other).await;
-        let health = polled.status("error").await;
-        assert_eq!(health.get("last_error_cause"), Some(&json!("other_dtu")), "{health}");
-        let error = health.get("last_error").unwrap().as_str().unwrap();
-        assert!(error.contains(DTU) && error.contains("10F8A0000999"), "{error}");
-        assert_eq!(polled.serials().await, before);
-        assert_eq!(polled.plant().await.get("total_production"), Some(&json!(total)));
-        polled.stop().await;
-    }
+    // The same over the DTU's own protocol: tests/it/identity.rs.
+    let polled = Polled::start(list(&[Record::live(ONE, 1, 500, 100_008)])).await;
+    let before = polled.serials().await;
+    polled.is_replaced(other("10F8A0000999")).await;
+    let health = polled.status("error").await;
+    assert_eq!(health.get("last_error_cause"), Some(&json!("other_dtu")), "{health}");
+    let error = health.get("last_error").unwrap().as_str().unwrap();
+    assert!(error.contains(DTU) && error.contains("10F8A0000999"), "{error}");
+    assert_eq!(polled.serials().await, before);
+    assert_eq!(polled.plant().await.get("total_production"), Some(&json!(100_008)));
+    polled.stop().await;
 }
 
 pub(super) async fn one_unreadable_record() {

@@ -31,37 +31,38 @@ fn body(url: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_address_is_recognised_in_every_notation() {
+async fn addresses_are_refused_in_every_notation_but_the_usual_ones() {
     let bridge = Home::new(DTU).run().await;
     for (url, expected) in [
-        // Loopback, as a number, in octal, in hexadecimal, cut short, and as IPv6.
+        // Loopback, as a number, in octal, in hexadecimal, cut short, and as IPv6. Forms that
+        // programs read in different ways are refused, whatever address they mean.
         ("ws://127.0.0.1:9/a", 200),
-        ("ws://2130706433:9/b", 200),
-        ("ws://0177.0.0.1:9/c", 200),
-        ("ws://0x7f.1:9/d", 200),
+        ("ws://2130706433:9/b", 400),
+        ("ws://0177.0.0.1:9/c", 400),
+        ("ws://0x7f.1:9/d", 400),
         ("ws://[::1]:9/e", 200),
         ("ws://[::ffff:127.0.0.1]:9/f", 200),
         // 8.8.8.8 in the same ways is not private.
         ("ws://8.8.8.8/", 403),
-        ("ws://134744072/", 403),
-        ("ws://010.8.8.8/", 403),
-        ("ws://0x8.0x8.0x8.0x8/", 403),
-        ("ws://8.526344/", 403),
+        ("ws://134744072/", 400),
+        ("ws://010.8.8.8/", 400),
+        ("ws://0x8.0x8.0x8.0x8/", 400),
+        ("ws://8.526344/", 400),
         ("ws://[::ffff:8.8.8.8]/", 403),
         ("ws://[::ffff:808:808]/", 403),
         ("ws://[64:ff9b::8.8.8.8]/", 403),
         ("ws://８.8.8.8/", 403),
         // Cloud providers serve credentials at link-local addresses.
         ("ws://169.254.169.254/", 403),
-        ("ws://2852039166/", 403),
-        ("ws://0xa9fea9fe/", 403),
-        ("ws://0251.0376.0251.0376/", 403),
+        ("ws://2852039166/", 400),
+        ("ws://0xa9fea9fe/", 400),
+        ("ws://0251.0376.0251.0376/", 400),
         ("ws://[::ffff:169.254.169.254]/", 403),
         ("ws://[::ffff:a9fe:a9fe]/", 403),
         ("ws://169.254.10.1/", 403),
         // Missing hosts, wildcard and multicast addresses are refused.
         ("ws://0.0.0.0/", 403),
-        ("ws://0/", 403),
+        ("ws://0/", 400),
         ("ws://[::]/", 403),
         ("ws://255.255.255.255/", 403),
         ("ws://224.0.0.1/", 403),
@@ -86,7 +87,7 @@ async fn an_address_is_recognised_in_every_notation() {
         assert_eq!(status, expected, "{url:?} was answered {answer}");
     }
     let (_, targets) = bridge.get("/api/targets").await;
-    assert_eq!(targets.as_array().unwrap().len(), 6, "refused targets are not listed: {targets}");
+    assert_eq!(targets.as_array().unwrap().len(), 3, "refused targets are not listed: {targets}");
     bridge.stop().await;
 }
 
@@ -99,17 +100,17 @@ async fn a_web_page_of_another_origin_may_only_read() {
     let own = format!("http://{host}");
     // What browsers send without a preflight request, and for pages of other origins.
     for (headers, expected) in [
-        (vec![], 400),
-        (vec![json, ("content-type", "text/plain")], 400),
+        (vec![], 415),
+        (vec![json, ("content-type", "text/plain")], 415),
         (vec![json], 200),
-        (vec![("content-type", "text/plain")], 400),
-        (vec![("content-type", "text/plain;application/json")], 400),
-        (vec![("content-type", "application/x-www-form-urlencoded")], 400),
-        (vec![("content-type", "multipart/form-data")], 400),
+        (vec![("content-type", "text/plain")], 415),
+        (vec![("content-type", "text/plain;application/json")], 415),
+        (vec![("content-type", "application/x-www-form-urlencoded")], 415),
+        (vec![("content-type", "multipart/form-data")], 415),
         (vec![json, ("origin", "http://evil.example")], 403),
         (vec![json, ("origin", "null")], 403),
         (vec![json, ("origin", "http://127.0.0.1")], 403),
-        (vec![json, ("origin", "http://evil.example"), ("host", "evil.example")], 403),
+        (vec![json, ("origin", "http://evil.example"), ("host", "evil.example")], 421),
         (vec![json, ("origin", &own)], 200),
         (vec![json, ("origin", &own), ("origin", "http://evil.example")], 403),
         (vec![("content-type", "application/json; charset=utf-8")], 200),
@@ -120,7 +121,7 @@ async fn a_web_page_of_another_origin_may_only_read() {
     let evil = ("origin", "http://evil.example");
     let target = "/api/targets/Target";
     assert_eq!(ask(&bridge, Method::DELETE, target, &[evil], "").await, (403, false));
-    assert_eq!(ask(&bridge, Method::GET, "/api/targets", &[evil], "").await, (200, true));
+    assert_eq!(ask(&bridge, Method::GET, "/api/targets", &[evil], "").await, (200, false));
     // A preflight request gets no permission.
     for path in [REGISTER, target] {
         let asks = [evil, ("access-control-request-method", "POST")];
