@@ -17,10 +17,10 @@ class Listener:
         addresses = info.parsed_addresses()
         report(added=name, properties=texts, addresses=addresses, port=info.port)
 
-    def update_service(self, zeroconf: Any, kind: str, name: str) -> None:
+    def update_service(self, _zeroconf: Any, _kind: str, _name: str) -> None:
         """Ignore that something changed."""
 
-    def remove_service(self, zeroconf: Any, kind: str, name: str) -> None:
+    def remove_service(self, _zeroconf: Any, _kind: str, name: str) -> None:
         """Report that one has said goodbye."""
         report(removed=name)
 
