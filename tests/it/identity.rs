@@ -63,8 +63,8 @@ async fn first_reading(bridge: &Bridge) -> (Value, Vec<String>) {
     (plant, serials(bridge).await)
 }
 
-#[tokio::test]
-async fn another_dtu_at_the_address_is_refused_until_its_serial_number_is_accepted() {
+/// Until its serial number is accepted; a case of `reports`.
+pub(crate) async fn another_dtu_at_the_address_is_refused() {
     let clock = PlantClock::at(NOON);
     let mut dtu = SimulatedDtu::start(plant(KNOWN, 1), &clock, Speaks::Modbus).await;
     let home = Home::new(&dtu.dtu("Roof"));
@@ -86,7 +86,8 @@ async fn another_dtu_at_the_address_is_refused_until_its_serial_number_is_accept
     swap(&mut dtu, plant(KNOWN, 1), &clock).await;
     bridge.logged("Roof: the DTU answers again").await;
     let (_, health) = bridge.get("/health").await;
-    assert_eq!(health["dtus"]["Roof"]["warnings"].as_array().unwrap().len(), 0, "{health}");
+    let warnings = health.pointer("/dtus/Roof/warnings").and_then(Value::as_array);
+    assert_eq!(warnings.map(Vec::len), Some(0), "{health}");
 
     // It survives a restart; what is known is read from the disk by `doctor`, too.
     bridge.stop().await;
@@ -102,13 +103,14 @@ async fn another_dtu_at_the_address_is_refused_until_its_serial_number_is_accept
     bridge.signal("HUP").await;
     bridge.inverters_when(|all| all.as_array().unwrap().len() == 4).await;
     let (_, health) = bridge.get("/health").await;
-    assert_eq!(health["dtus"]["Roof"]["serial_number"], OTHER, "{health}");
-    assert_eq!(health["dtus"]["Roof"]["status"], "online", "{health}");
+    let text = |key: &str| health.pointer(&format!("/dtus/Roof/{key}")).and_then(Value::as_str);
+    assert_eq!(text("serial_number"), Some(OTHER), "{health}");
+    assert_eq!(text("status"), Some("online"), "{health}");
     bridge.stop().await;
 }
 
-#[tokio::test]
-async fn a_dtu_of_the_other_protocol_is_known_after_a_restart_as_well() {
+/// A DTU is known after a restart as well; a case of `reports`.
+pub(crate) async fn another_dtu_is_refused_over_its_own_protocol() {
     let (clock, speaks) = (PlantClock::at(NOON), Speaks::Protobuf(ProtobufOptions::default()));
     let mut dtu = SimulatedDtu::start(plant(KNOWN, 1), &clock, speaks).await;
     let quick = |dtu: &SimulatedDtu| format!("{}request_gap = \"50ms\"\n", dtu.dtu("Roof"));

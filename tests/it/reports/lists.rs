@@ -21,8 +21,9 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::device::{DTU, Device, Polled, Record, Says, list, messages};
+use super::device::{Device, Polled, Record, Says, list, messages};
 use super::totals::{NOON, info_of, live, says};
+use crate::identity;
 use crate::support::bridge::{Home, output};
 use crate::support::pipeline::Pipeline;
 use crate::support::plant::Plant;
@@ -144,22 +145,8 @@ pub(super) async fn foreign_modbus_device() {
 }
 
 pub(super) async fn another_dtu_at_the_address() {
-    let other = [Record::live(0x1161_a000_0b99, 1, 500, 1_900_000)];
-    let other = |serial| match list(&other) {
-        Says::Modbus(_, records) => Says::Modbus(serial, records),
-        says @ (Says::Foreign(_) | Says::Protobuf(..)) => says,
-    };
-    // The same over the DTU's own protocol: tests/it/identity.rs.
-    let polled = Polled::start(list(&[Record::live(ONE, 1, 500, 100_008)])).await;
-    let before = polled.serials().await;
-    polled.is_replaced(other("10F8A0000999")).await;
-    let health = polled.status("error").await;
-    assert_eq!(health.get("last_error_cause"), Some(&json!("other_dtu")), "{health}");
-    let error = health.get("last_error").unwrap().as_str().unwrap();
-    assert!(error.contains(DTU) && error.contains("10F8A0000999"), "{error}");
-    assert_eq!(polled.serials().await, before);
-    assert_eq!(polled.plant().await.get("total_production"), Some(&json!(100_008)));
-    polled.stop().await;
+    identity::another_dtu_at_the_address_is_refused().await;
+    identity::another_dtu_is_refused_over_its_own_protocol().await;
 }
 
 pub(super) async fn one_unreadable_record() {
