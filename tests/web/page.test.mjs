@@ -232,6 +232,7 @@ test("the age counts up, and old values fade", () => withPage({}, async ({ page,
 test("the table below the curve has its points", () => withPage({}, async ({ page, bridge }) => {
   await page.waitForSelector("#plot canvas");
   await page.click("text=Show as table");
+  await page.waitForSelector(".curve tbody tr");
   const rows = await page.$$eval(".curve tbody tr", (all) => all.length);
   assert.equal(rows, bridge.plant.day().points.filter(([, watts]) => watts !== null).length);
 }));
