@@ -47,7 +47,7 @@ pub(super) fn print(text: &str) -> Result<(), ExitCode> {
     try_print(text).map_err(|error| failed(&error))
 }
 
-/// As [`print`], for commands that report the error themselves.
+/// As [`print()`], for commands that report the error themselves.
 pub(super) fn try_print(text: &str) -> anyhow::Result<()> {
     write(&escaped_lines(text))
 }
