@@ -1,4 +1,4 @@
-//! Who may do what: the token and sessions, web pages of other origins, and host names of strangers.
+//! Who may do what: the token and sessions, web pages of other origins, and names that anybody could own.
 
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr};
@@ -516,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_s_name_that_points_at_the_bridge_opens_nothing() {
+    fn a_name_that_anybody_could_own_opens_nothing() {
         let access = access(&HttpConfig {
             hosts: vec!["solar.example".to_owned()],
             ..HttpConfig::default()
