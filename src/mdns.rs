@@ -14,7 +14,7 @@ use crate::problem::Problem;
 const SERVICE: &str = "_hoymiles-bridge._tcp.local.";
 /// So much of the instance id makes a name that is unique at home.
 const ID_LENGTH: usize = 8;
-/// On shutdown, for telling the network that the bridge is gone.
+/// On shutdown, for announcing that the bridge is gone.
 const GOODBYE_TIME: Duration = Duration::from_millis(300);
 /// What container runtimes put into a container.
 const CONTAINER_MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];

@@ -157,8 +157,8 @@ fn wrong_url(host: &str) -> Wrong {
     Wrong::with_right(cause, name)
 }
 
-/// What is wrong with a text that looks like an IPv4 address and is none. Names that look like
-/// nothing of the kind, such as `dtu-1.lan`, are right.
+/// What is wrong with a text that looks like an IPv4 address but is not valid as one. Other
+/// names, such as `dtu-1.lan`, are accepted.
 pub(super) fn wrong_ipv4(host: &str) -> Option<Wrong> {
     if host.parse::<Ipv4Addr>().is_ok() {
         return None;

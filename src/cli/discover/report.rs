@@ -163,7 +163,7 @@ pub(in crate::cli) fn why_no_dtu(error: &DtuError) -> String {
     error.problem().cause
 }
 
-/// Every DTU in a line, and what is none.
+/// One line for each DTU, and for each device that is not a DTU.
 pub(in crate::cli) fn text(discovery: &Discovery) -> String {
     if discovery.found.is_empty() {
         return String::new();

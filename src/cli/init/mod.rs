@@ -112,7 +112,7 @@ fn exists(file: &Path) -> String {
     )
 }
 
-/// The DTUs to configure, at least one, each of which was read once or is wanted all the same.
+/// The DTUs to configure, at least one, each of which was read once or is wanted anyway.
 async fn dtus(
     arguments: Arguments,
     mut questions: Option<&mut Questions>,
@@ -186,9 +186,7 @@ async fn at_host(
     }
     exit::try_print(&format!("No DTU answers at {host}:\n{reasons}"))?;
     let Some(questions) = questions else { return Ok(None) };
-    if !questions
-        .confirm("Use it all the same (a DTU inside an inverter is off at night)?", false)?
-    {
+    if !questions.confirm("Use it anyway (a DTU inside an inverter is off at night)?", false)? {
         return Ok(None);
     }
     let protocol = questions.ask("Its protocol, modbus or protobuf", "protobuf", |text| {
@@ -198,7 +196,7 @@ async fn at_host(
     Ok(Some(DtuConfig::new("DTU", protocol, host)))
 }
 
-/// Reads the DTU once and shows what it read; otherwise asks whether to use it all the same.
+/// Reads the DTU once and shows what it read; otherwise asks whether to use it anyway.
 async fn is_proven(dtu: &DtuConfig, questions: Option<&mut Questions>) -> anyhow::Result<bool> {
     exit::try_print(&format!("Reading the DTU at {} ...\n", dtu.host))?;
     match read::proof(dtu.clone(), &TimeZone::system()).await {
@@ -208,8 +206,7 @@ async fn is_proven(dtu: &DtuConfig, questions: Option<&mut Questions>) -> anyhow
         }
         Err(problem) => {
             exit::try_print(&format!("It could not be read: {problem}\n"))?;
-            questions
-                .map_or(Ok(false), |questions| questions.confirm("Use it all the same?", false))
+            questions.map_or(Ok(false), |questions| questions.confirm("Use it anyway?", false))
         }
     }
 }
@@ -246,7 +243,7 @@ async fn ask_for_broker(questions: &mut Questions) -> anyhow::Result<Option<Mqtt
             Err(failure) => {
                 let problem = failure.problem(mqtt::Source::Owner);
                 exit::try_print(&format!("The test of the broker failed: {problem}\n"))?;
-                if !questions.confirm("Keep these settings all the same?", false)? {
+                if !questions.confirm("Keep these settings anyway?", false)? {
                     continue;
                 }
             }

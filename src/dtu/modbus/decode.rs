@@ -92,7 +92,7 @@ pub struct PortRecord {
     pub temperature: i16,
     /// 3 while producing, 0 without data.
     pub operating_status: u16,
-    /// 0 is none.
+    /// 0 means no alarm.
     pub alarm_code: u16,
     /// Alarms counted so far.
     pub alarm_count: u16,

@@ -244,7 +244,7 @@ async fn serve(
             () = stop.cancelled() => return socket.close(Close::Shutdown).await,
             () = session.cancelled() => return socket.close(Close::Unauthorized).await,
             () = subscriber.wait() => {}
-            incoming = socket.0.next(), if !rate.is_exhausted() => match ended(incoming) {
+            incoming = socket.0.next(), if !rate.is_exhausted() => match received(incoming) {
                 Ok(Some(text)) => match rate.judge() {
                     Judgement::Answer => answer(&mut subscriber, &text),
                     Judgement::Complain => {
@@ -281,8 +281,8 @@ impl Ended {
     }
 }
 
-/// The text that has arrived; pings, pongs and bytes are none.
-fn ended(incoming: Option<Result<Message, Error>>) -> Result<Option<Message>, Ended> {
+/// The message that has arrived, if it needs an answer, or how the connection ended.
+fn received(incoming: Option<Result<Message, Error>>) -> Result<Option<Message>, Ended> {
     match incoming {
         Some(Ok(Message::Close(frame))) => {
             Err(Ended::Closed(frame.map_or(1005, |frame| frame.code.into())))
@@ -413,7 +413,7 @@ impl Socket {
 
     async fn first_text(&mut self) -> Result<String, Ended> {
         loop {
-            if let Some(message) = ended(self.0.next().await)? {
+            if let Some(message) = received(self.0.next().await)? {
                 return Ok(message.to_text().unwrap_or_default().to_owned());
             }
         }
